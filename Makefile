@@ -1,0 +1,70 @@
+# One command for people and CI alike. Everything a target needs is installed by `setup`, which says what it does.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+# Outside the checkout: a second clone, a CI run and work by hand share one build of the dependencies.
+CACHE_HOME := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)
+export CARGO_TARGET_DIR ?= $(CACHE_HOME)/scrapering/target
+export RUSTFLAGS ?= -C link-arg=-fuse-ld=mold
+# RocksDB is the larger half of a cold build; ccache makes it cheap where it was compiled before.
+ifeq ($(origin CC),default)
+CC := ccache gcc
+endif
+ifeq ($(origin CXX),default)
+CXX := ccache g++
+endif
+export CC CXX
+
+BIN := $(CARGO_TARGET_DIR)/debug
+BENCH_BIN := $(CARGO_TARGET_DIR)/release
+# Number of seeds the simulator runs, and the first of them (empty: drawn afresh and printed).
+SEEDS ?= 1000
+BASE ?=
+TEST_SEEDS ?= 100
+BENCH_ROUNDS ?= 3
+BENCH_PRODUCTS ?= 5000
+
+.PHONY: help setup nextest build run test sim bench e2e lint manifests images
+.NOTPARALLEL:
+
+help: ## Lists the targets.
+	@grep -hE '^[a-z0-9-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+
+setup: ## Installs what is missing, and says so.
+	@scripts/setup.sh
+
+nextest: setup
+	@scripts/setup.sh nextest
+
+# Always the whole workspace: with -p, cargo picks other features and compiles the dependencies once more.
+build: setup ## Builds every binary and every test.
+	@cargo build --workspace --all-targets
+
+run: build ## Runs examples/shop.yaml against a five-node ring and a shop on loopback; leaves items.jsonl.
+	@scripts/run-shop.sh "$(BIN)"
+
+test: nextest lint build ## What CI runs: format, lints, fresh simulator seeds, every test.
+	@"$(BIN)/scrapering-sim" register --seeds $(TEST_SEEDS) $(if $(BASE),--base $(BASE))
+	@cargo test --workspace --doc --quiet
+	@if cargo nextest --version >/dev/null 2>&1; then cargo nextest run --workspace; else cargo test --workspace --all-targets; fi
+
+sim: build ## Runs the register protocol in the simulator: make sim SEEDS=1000 [BASE=seed].
+	@"$(BIN)/scrapering-sim" register --seeds $(SEEDS) $(if $(BASE),--base $(BASE))
+
+lint: setup ## Checks the format and the lints; a warning is a fault.
+	@cargo fmt --all --check
+	@cargo clippy --workspace --all-targets -- -D warnings
+
+bench: setup ## Prints pages per CPU second of a ring of one and of five against a bare loop.
+	@cargo build --release -p scrapering -p scrapering-e2e --bins
+	@"$(BENCH_BIN)/scrapering-bench" --bin-dir "$(BENCH_BIN)" --rounds $(BENCH_ROUNDS) --products $(BENCH_PRODUCTS)
+
+e2e: nextest build ## Runs only the tests over process boundaries.
+	@if cargo nextest --version >/dev/null 2>&1; then cargo nextest run --workspace -E 'package(scrapering-e2e)'; else cargo test --workspace --test '*'; fi
+
+manifests: build ## Writes the custom resource definitions from their Rust types.
+	@"$(BIN)/crdgen" helm/templates/crds
+
+images: ## Builds the container images of the node and the operator.
+	@echo "make images: there are no container images yet; they come with the chart (see CHANGELOG.md)" >&2; exit 1

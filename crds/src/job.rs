@@ -1,0 +1,186 @@
+//! `ScrapeJob`: what a user may ask for, field by field, with defaults and bounds.
+//!
+//! Serde refuses what is misspelt or of the wrong type; what needs more than one field, a CSS parser or a
+//! regex compiler to judge, the node judges when it turns this into its own checked job.
+
+pub mod extract;
+pub mod fetch;
+pub mod status;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+pub use extract::{ElementType, ExtractSpec, FieldSpec, FieldType};
+pub use fetch::{
+    BackoffSpec, HeaderSpec, LimitsSpec, PolitenessSpec, RedirectsSpec, RequestSpec, RetrySpec, RobotsSpec,
+    TimeoutsSpec,
+};
+pub use status::{JobPhase, PageCounts, ScrapeJobStatus};
+
+/// Most seeds in one job.
+pub const SEEDS_MAX: usize = 10_000;
+/// Most entries in each of `scope.include` and `scope.exclude`.
+pub const PATTERNS_MAX: usize = 100;
+/// Longest pattern, characters.
+pub const PATTERN_LENGTH_MAX: usize = 1_024;
+/// Longest URL, bytes.
+pub const URL_LENGTH_MAX: usize = 2_083;
+/// Longest CSS selector, characters.
+pub const SELECTOR_LENGTH_MAX: usize = 1_024;
+/// Most entries in `follow` and in `extract`.
+pub const RULES_MAX: usize = 64;
+/// Largest `scope.maxDepth`.
+pub const DEPTH_MAX: u32 = 100_000;
+
+/// What to crawl, how gently, and what to take from each page.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[cfg_attr(feature = "kube", derive(kube::CustomResource))]
+#[cfg_attr(
+    feature = "kube",
+    kube(
+        group = "scrapering.io",
+        version = "v1alpha1",
+        kind = "ScrapeJob",
+        plural = "scrapejobs",
+        shortname = "sjob",
+        category = "scraping",
+        namespaced,
+        doc = "A crawl: where it starts, which pages belong to it, and what is taken from each.",
+        status = "ScrapeJobStatus",
+        derive = "PartialEq",
+        selectable = "status.phase",
+        printcolumn(
+            name = "Phase",
+            type_ = "string",
+            json_path = ".status.phase",
+            description = "State of the job in one word"
+        ),
+        printcolumn(
+            name = "Pages",
+            type_ = "integer",
+            json_path = ".status.pages.succeeded",
+            description = "Pages fetched"
+        ),
+        printcolumn(
+            name = "Known",
+            type_ = "integer",
+            json_path = ".status.pages.discovered",
+            description = "Pages found so far"
+        ),
+        printcolumn(
+            name = "Failed",
+            type_ = "integer",
+            json_path = ".status.pages.failed",
+            description = "Pages given up"
+        ),
+        printcolumn(name = "Items", type_ = "integer", json_path = ".status.items", description = "Items extracted"),
+        printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
+    )
+)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ScrapeJobSpec {
+    /// Where the crawl starts.
+    #[schemars(length(min = 1, max = 10_000))]
+    pub seeds: Vec<SeedSpec>,
+    /// Which pages belong to the job.
+    #[serde(default)]
+    pub scope: ScopeSpec,
+    /// How links are found; an empty list follows nothing.
+    #[serde(default = "default_follow")]
+    #[schemars(length(max = 64))]
+    pub follow: Vec<FollowSpec>,
+    /// What is taken from each page; an empty list only crawls.
+    #[serde(default)]
+    #[schemars(length(max = 64))]
+    pub extract: Vec<ExtractSpec>,
+    /// How gently each host is visited, by all nodes together.
+    #[serde(default)]
+    pub politeness: PolitenessSpec,
+    /// What each request carries and how long it may take.
+    #[serde(default)]
+    pub request: RequestSpec,
+    /// When to stop and what is too large.
+    #[serde(default)]
+    pub limits: LimitsSpec,
+    /// How often a failed page is tried again.
+    #[serde(default)]
+    pub retry: RetrySpec,
+    /// Pauses the job; nothing is lost.
+    #[serde(default)]
+    pub suspend: bool,
+}
+
+/// One starting point.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SeedSpec {
+    /// An absolute http or https URL without user and password; a fragment is dropped.
+    #[schemars(length(min = 1, max = 2083), regex(pattern = r"^[Hh][Tt][Tt][Pp][Ss]?://.+$"))]
+    pub url: String,
+}
+
+/// Which pages belong to the job. Seeds always do.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ScopeSpec {
+    /// host: the host and port of a seed. prefix: below the folder of a seed. domain: the registrable domain of a seed, with all its subdomains.
+    #[serde(default)]
+    pub scope_type: ScopeType,
+    /// Most links between a seed and a page; 0 fetches the seeds alone. Without it depth has no limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<i32>", range(min = 0, max = 100_000))]
+    pub max_depth: Option<u32>,
+    /// Regular expressions (linear time, no look-around); with any, a page's URL must match at least one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 100), inner(length(min = 1, max = 1024)))]
+    pub include: Vec<String>,
+    /// Regular expressions; a URL that matches one is left out, whatever `include` says.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 100), inner(length(min = 1, max = 1024)))]
+    pub exclude: Vec<String>,
+}
+
+/// How far a job may wander from its seeds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum ScopeType {
+    /// The host and port of a seed.
+    #[default]
+    Host,
+    /// Below the folder of a seed.
+    Prefix,
+    /// The registrable domain of a seed.
+    Domain,
+}
+
+/// Links worth following.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct FollowSpec {
+    /// CSS selector of the elements that carry the link.
+    #[serde(default = "default_follow_selector")]
+    #[schemars(length(min = 1, max = 1024))]
+    pub selector: String,
+    /// The attribute that holds the URL.
+    #[serde(default = "default_follow_attribute")]
+    #[schemars(length(min = 1, max = 64))]
+    pub attribute: String,
+}
+
+impl Default for FollowSpec {
+    fn default() -> Self {
+        Self { selector: default_follow_selector(), attribute: default_follow_attribute() }
+    }
+}
+
+fn default_follow() -> Vec<FollowSpec> {
+    vec![FollowSpec::default()]
+}
+
+fn default_follow_selector() -> String {
+    "a[href]".to_owned()
+}
+
+fn default_follow_attribute() -> String {
+    "href".to_owned()
+}

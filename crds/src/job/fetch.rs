@@ -1,0 +1,233 @@
+//! `spec.politeness`, `request`, `limits` and `retry`: how pages are fetched, and when to stop.
+
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::units::{ByteSize, Span};
+
+/// How gently each host is visited, by all nodes together.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PolitenessSpec {
+    /// How robots.txt (RFC 9309) is read.
+    #[serde(default)]
+    pub robots: RobotsSpec,
+    /// Shortest time between the starts of two requests to one host; at most 24h.
+    #[serde(default = "default_delay")]
+    pub delay: Span,
+    /// Most requests in flight to one host.
+    #[serde(default = "default_concurrency")]
+    #[schemars(with = "i32", range(min = 1, max = 64))]
+    pub concurrent_requests_per_host: u32,
+}
+
+/// How robots.txt is read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RobotsSpec {
+    /// Obey robots.txt. Turn it off for your own hosts only.
+    #[serde(default = "default_obey")]
+    pub obey: bool,
+    /// The product token looked for in robots.txt; without it the one that `request.userAgent` starts with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 64), regex(pattern = r"^[A-Za-z_-]+$"))]
+    pub user_agent_token: Option<String>,
+    /// A longer Crawl-delay than this is cut to it; at most 24h.
+    #[serde(default = "default_max_crawl_delay")]
+    pub max_crawl_delay: Span,
+}
+
+/// What each request carries and how long it may take.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RequestSpec {
+    /// The User-Agent header. Say who you are and where to complain, such as `examplebot/1.0 (+https://example.io/bot)`.
+    #[serde(default = "default_user_agent")]
+    #[schemars(length(min = 1, max = 256))]
+    pub user_agent: String,
+    /// Further headers; dropped when a redirect leaves the origin.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32))]
+    pub headers: Vec<HeaderSpec>,
+    /// How long a request may take.
+    #[serde(default)]
+    pub timeouts: TimeoutsSpec,
+    /// How redirects are followed.
+    #[serde(default)]
+    pub redirects: RedirectsSpec,
+}
+
+/// One header.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct HeaderSpec {
+    /// Name of the header, in any case.
+    #[schemars(length(min = 1, max = 64))]
+    pub name: String,
+    /// Its value: printable ASCII, spaces and tabs.
+    #[schemars(length(max = 4096))]
+    pub value: String,
+}
+
+/// How long a request may take.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct TimeoutsSpec {
+    /// From the first byte sent to the last byte read, redirects included; 100ms to 10m.
+    #[serde(default = "default_total_timeout")]
+    pub total: Span,
+}
+
+/// How redirects are followed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RedirectsSpec {
+    /// Most redirects for one page.
+    #[serde(default = "default_max_redirects")]
+    #[schemars(with = "i32", range(min = 0, max = 20))]
+    pub max: u32,
+}
+
+/// When to stop and what is too large.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct LimitsSpec {
+    /// Exactly this many pages are requested, if there are so many. Without it there is no limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<i64>", range(min = 1, max = 1_000_000_000_000_i64))]
+    pub max_pages: Option<u64>,
+    /// A larger body (after decompression) is not taken in; 1Ki to 1Gi.
+    #[serde(default = "default_max_body")]
+    pub max_body_bytes: ByteSize,
+    /// The job ends this long after its start; 1s to 87600h. Without it there is no limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_duration: Option<Span>,
+}
+
+/// How often a failed page is tried again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RetrySpec {
+    /// Further attempts after the first.
+    #[serde(default = "default_max_retries")]
+    #[schemars(with = "i32", range(min = 0, max = 20))]
+    pub max_retries: u32,
+    /// How long to wait before each.
+    #[serde(default)]
+    pub backoff: BackoffSpec,
+}
+
+/// Pauses before further attempts, doubled each time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct BackoffSpec {
+    /// Pause before the first retry; not longer than `max`.
+    #[serde(default = "default_backoff_initial")]
+    pub initial: Span,
+    /// Longest pause; at most 24h.
+    #[serde(default = "default_backoff_max")]
+    pub max: Span,
+}
+
+impl Default for PolitenessSpec {
+    fn default() -> Self {
+        Self {
+            robots: RobotsSpec::default(),
+            delay: default_delay(),
+            concurrent_requests_per_host: default_concurrency(),
+        }
+    }
+}
+
+impl Default for RobotsSpec {
+    fn default() -> Self {
+        Self { obey: default_obey(), user_agent_token: None, max_crawl_delay: default_max_crawl_delay() }
+    }
+}
+
+impl Default for RequestSpec {
+    fn default() -> Self {
+        Self {
+            user_agent: default_user_agent(),
+            headers: Vec::new(),
+            timeouts: TimeoutsSpec::default(),
+            redirects: RedirectsSpec::default(),
+        }
+    }
+}
+
+impl Default for TimeoutsSpec {
+    fn default() -> Self {
+        Self { total: default_total_timeout() }
+    }
+}
+
+impl Default for RedirectsSpec {
+    fn default() -> Self {
+        Self { max: default_max_redirects() }
+    }
+}
+
+impl Default for LimitsSpec {
+    fn default() -> Self {
+        Self { max_pages: None, max_body_bytes: default_max_body(), max_duration: None }
+    }
+}
+
+impl Default for RetrySpec {
+    fn default() -> Self {
+        Self { max_retries: default_max_retries(), backoff: BackoffSpec::default() }
+    }
+}
+
+impl Default for BackoffSpec {
+    fn default() -> Self {
+        Self { initial: default_backoff_initial(), max: default_backoff_max() }
+    }
+}
+
+fn default_delay() -> Span {
+    Span(Duration::from_secs(1))
+}
+
+fn default_concurrency() -> u32 {
+    1
+}
+
+fn default_obey() -> bool {
+    true
+}
+
+fn default_max_crawl_delay() -> Span {
+    Span(Duration::from_secs(30))
+}
+
+fn default_user_agent() -> String {
+    concat!("scrapering/", env!("CARGO_PKG_VERSION"), " (+https://scrapering.io/bot)").to_owned()
+}
+
+fn default_total_timeout() -> Span {
+    Span(Duration::from_secs(60))
+}
+
+fn default_max_redirects() -> u32 {
+    10
+}
+
+fn default_max_body() -> ByteSize {
+    ByteSize(10 << 20)
+}
+
+fn default_max_retries() -> u32 {
+    2
+}
+
+fn default_backoff_initial() -> Span {
+    Span(Duration::from_secs(5))
+}
+
+fn default_backoff_max() -> Span {
+    Span(Duration::from_secs(600))
+}

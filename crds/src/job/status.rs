@@ -1,0 +1,81 @@
+//! The status of a `ScrapeJob`: what the ring last said of it.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::condition::Condition;
+
+/// What the ring last said of a job.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ScrapeJobStatus {
+    /// The `metadata.generation` this status was made for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// State in one word, for people. Programs read the conditions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub phase: Option<JobPhase>,
+    /// The job's id in the ring.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub job_id: Option<String>,
+    /// Pages by what became of them.
+    #[serde(default)]
+    pub pages: PageCounts,
+    /// Items extracted.
+    #[serde(default)]
+    #[schemars(range(min = 0))]
+    pub items: i64,
+    /// When the ring took the job, RFC 3339.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("format" = "date-time"))]
+    pub start_time: Option<String>,
+    /// When the job ended, RFC 3339.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("format" = "date-time"))]
+    pub completion_time: Option<String>,
+    /// The job's conditions, one of each type.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(
+        length(max = 32),
+        extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"])
+    )]
+    pub conditions: Vec<Condition>,
+}
+
+/// State of a job in one word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum JobPhase {
+    /// Not yet taken by the ring.
+    Pending,
+    /// Pages are fetched.
+    Running,
+    /// Held by `spec.suspend`.
+    Suspended,
+    /// Every page in scope is settled.
+    Complete,
+    /// Ended without completing.
+    Failed,
+}
+
+/// Pages by what became of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PageCounts {
+    /// Distinct pages found in scope.
+    #[serde(default)]
+    #[schemars(range(min = 0))]
+    pub discovered: i64,
+    /// Fetched and kept.
+    #[serde(default)]
+    #[schemars(range(min = 0))]
+    pub succeeded: i64,
+    /// Given up after the last attempt.
+    #[serde(default)]
+    #[schemars(range(min = 0))]
+    pub failed: i64,
+    /// Not fetched, for a reason that the ring tells.
+    #[serde(default)]
+    #[schemars(range(min = 0))]
+    pub skipped: i64,
+}

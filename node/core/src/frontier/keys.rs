@@ -1,0 +1,115 @@
+//! The names of the frontier's registers. They hold ids and hashes only: keys are not sealed on disk.
+
+use super::record::{JobId, UrlHash};
+use crate::id::{Key, Partition};
+use crate::job::NormalizedUrl;
+use sha1::{Digest, Sha1};
+
+const OWNER: u8 = b'O';
+const JOB: u8 = b'J';
+const BUDGET: u8 = b'B';
+const HOST: u8 = b'H';
+const URL: u8 = b'U';
+const LINK: u8 = b'L';
+
+/// What a register of the frontier is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Name {
+    /// Who owns the partition.
+    Owner,
+    /// A job's file and phase.
+    Job(JobId),
+    /// A job's page budget.
+    Budget(JobId),
+    /// A host's robots.txt.
+    Host([u8; 20]),
+    /// A URL of a job.
+    Url(JobId, UrlHash),
+    /// A link that a page of this partition showed and the job does not follow.
+    Link(JobId, UrlHash),
+}
+
+/// Where a job's own registers live.
+#[must_use]
+pub fn job_partition(job: JobId) -> Partition {
+    Partition::of(format!("job/{job}").as_bytes())
+}
+
+/// Where everything of a host lives. `origin` is `scheme://host:port`.
+#[must_use]
+pub fn host_partition(origin: &str) -> Partition {
+    Partition::of(format!("host/{origin}").as_bytes())
+}
+
+/// Where a URL lives.
+#[must_use]
+pub fn url_partition(url: &NormalizedUrl) -> Partition {
+    host_partition(&url.origin())
+}
+
+/// The hash that stands for an origin in a key.
+#[must_use]
+pub fn origin_hash(origin: &str) -> [u8; 20] {
+    Sha1::digest(origin.as_bytes()).into()
+}
+
+impl Name {
+    /// The register of this name in `partition`.
+    #[must_use]
+    pub fn key(&self, partition: Partition) -> Key {
+        let mut name = Vec::with_capacity(1 + 16 + 20);
+        match self {
+            Self::Owner => name.push(OWNER),
+            Self::Job(job) => extend(&mut name, JOB, &[&job.0]),
+            Self::Budget(job) => extend(&mut name, BUDGET, &[&job.0]),
+            Self::Host(hash) => extend(&mut name, HOST, &[hash]),
+            Self::Url(job, url) => extend(&mut name, URL, &[&job.0, &url.0]),
+            Self::Link(job, url) => extend(&mut name, LINK, &[&job.0, &url.0]),
+        }
+        Key::new(partition, name)
+    }
+
+    /// What the names of all jobs' own registers begin with.
+    #[must_use]
+    pub fn jobs_prefix() -> Vec<u8> {
+        vec![JOB]
+    }
+
+    /// The name in `key`; `None` if it is not one of the frontier's.
+    #[must_use]
+    pub fn parse(key: &Key) -> Option<Self> {
+        let (kind, rest) = key.name.split_first()?;
+        let job_url = || {
+            let (job, url) = rest.split_first_chunk::<16>()?;
+            Some((JobId(*job), UrlHash(url.try_into().ok()?)))
+        };
+        match *kind {
+            OWNER if rest.is_empty() => Some(Self::Owner),
+            JOB => Some(Self::Job(JobId(rest.try_into().ok()?))),
+            BUDGET => Some(Self::Budget(JobId(rest.try_into().ok()?))),
+            HOST => Some(Self::Host(rest.try_into().ok()?)),
+            URL => job_url().map(|(job, url)| Self::Url(job, url)),
+            LINK => job_url().map(|(job, url)| Self::Link(job, url)),
+            _ => None,
+        }
+    }
+}
+
+fn extend(name: &mut Vec<u8>, kind: u8, parts: &[&[u8]]) {
+    name.push(kind);
+    parts.iter().for_each(|part| name.extend_from_slice(part));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_read_back_from_its_key() {
+        let (job, url) = (JobId([7; 16]), UrlHash([9; 20]));
+        for name in [Name::Owner, Name::Job(job), Name::Budget(job), Name::Host([3; 20]), Name::Url(job, url), Name::Link(job, url)] {
+            assert_eq!(Name::parse(&name.key(Partition(5))), Some(name));
+        }
+        assert_eq!(Name::parse(&Key::new(Partition(5), [b'U', 1, 2])), None);
+    }
+}

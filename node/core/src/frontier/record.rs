@@ -1,0 +1,319 @@
+//! What the frontier's registers hold. Every record begins with the byte of its format.
+
+use crate::body::BodyHash;
+use crate::id::NodeId;
+use crate::job::{NormalizedUrl, SkipReason};
+use bytes::Bytes;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use sha1::{Digest, Sha1};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
+
+const FORMAT: u8 = 1;
+
+/// A job: a UUID (RFC 9562), shown and read as one.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct JobId(pub [u8; 16]);
+
+impl fmt::Display for JobId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        uuid::Uuid::from_bytes(self.0).fmt(f)
+    }
+}
+
+impl fmt::Debug for JobId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// Text that is not a UUID.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a job id is a UUID such as 0198c1d2-7f3e-7abc-9def-0123456789ab")]
+pub struct JobIdError;
+
+impl FromStr for JobId {
+    type Err = JobIdError;
+
+    fn from_str(text: &str) -> Result<Self, JobIdError> {
+        uuid::Uuid::try_parse(text).map(|uuid| Self(uuid.into_bytes())).map_err(|_| JobIdError)
+    }
+}
+
+impl Serialize for JobId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        uuid::Uuid::from_bytes(self.0).serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for JobId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        uuid::Uuid::deserialize(deserializer).map(|uuid| Self(uuid.into_bytes()))
+    }
+}
+
+/// SHA-1 of a canonical URL.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct UrlHash(pub [u8; 20]);
+
+impl UrlHash {
+    /// The hash of `url`.
+    #[must_use]
+    pub fn of(url: &NormalizedUrl) -> Self {
+        Self(Sha1::digest(url.as_str().as_bytes()).into())
+    }
+}
+
+/// A fencing token: the version of a partition's owner register when its owner claimed it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Token(pub u64);
+
+/// Who owns a partition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OwnerRecord {
+    /// The owner.
+    pub node: NodeId,
+    /// The life of its process: a restarted owner claims anew.
+    pub boot: u32,
+}
+
+/// Where a job stands, as stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum JobPhase {
+    /// Its seeds are not in the frontier yet.
+    Pending,
+    /// Being worked on, unless suspended.
+    Running,
+    /// A limit was reached: what is open is being skipped for this reason.
+    Closing(SkipReason),
+    /// Ended; the reason if a limit ended it.
+    Completed(Option<SkipReason>),
+    /// Ended without one page fetched.
+    Failed,
+    /// Being removed.
+    Deleting,
+}
+
+impl JobPhase {
+    /// Whether the job has ended.
+    #[must_use]
+    pub const fn has_ended(self) -> bool {
+        matches!(self, Self::Completed(_) | Self::Failed)
+    }
+}
+
+/// A job.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JobRecord {
+    /// The job file as it was accepted, JSON.
+    pub file: String,
+    /// Where it stands.
+    pub phase: JobPhase,
+    /// Whether its user has suspended it.
+    pub suspended: bool,
+    /// Milliseconds since 1970.
+    pub submitted_ms: u64,
+    /// Milliseconds since 1970; 0 until its seeds are in the frontier.
+    pub started_ms: u64,
+    /// Milliseconds since 1970; 0 until it has ended.
+    pub completed_ms: u64,
+    /// Final counters; zero until it has ended.
+    pub totals: Counters,
+    /// A sentence for people.
+    pub message: Option<String>,
+}
+
+/// Counters of a job, or of its part in one partition. All but `in_flight` only grow.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counters {
+    /// URLs in the frontier.
+    pub discovered: u64,
+    /// Closed with a page.
+    pub succeeded: u64,
+    /// Closed after the last retry.
+    pub failed: u64,
+    /// Closed without a request.
+    pub skipped: u64,
+    /// Links that are not followed, each once a host.
+    pub unfollowed: u64,
+    /// Admitted to be requested under the page limit.
+    pub admitted: u64,
+    /// Of these, closed.
+    pub admitted_closed: u64,
+    /// Items in committed results.
+    pub items: u64,
+    /// Items dropped because a required field was missing.
+    pub item_errors: u64,
+    /// Requests being made now.
+    pub in_flight: u64,
+}
+
+impl Counters {
+    /// URLs that are closed.
+    #[must_use]
+    pub const fn done(&self) -> u64 {
+        self.succeeded + self.failed + self.skipped
+    }
+
+    /// Adds another part of the same job.
+    pub fn add(&mut self, other: &Self) {
+        let Self { discovered, succeeded, failed, skipped, unfollowed, admitted, admitted_closed, items, item_errors, in_flight } = other;
+        self.discovered += discovered;
+        self.succeeded += succeeded;
+        self.failed += failed;
+        self.skipped += skipped;
+        self.unfollowed += unfollowed;
+        self.admitted += admitted;
+        self.admitted_closed += admitted_closed;
+        self.items += items;
+        self.item_errors += item_errors;
+        self.in_flight += in_flight;
+    }
+}
+
+/// A URL of a job.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UrlRecord {
+    /// Canonical.
+    pub url: String,
+    /// Links followed from a seed.
+    pub depth: u32,
+    /// Redirects in a row that led here.
+    pub redirects: u32,
+    /// Whether the page limit has room for it; stays false in jobs without one.
+    pub admitted: bool,
+    /// What became of it.
+    pub state: UrlState,
+}
+
+/// What became of a URL.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum UrlState {
+    /// Nothing yet.
+    Open,
+    /// It is closed.
+    Closed {
+        /// Orders the results of a job in one partition; readers go on after the last they saw.
+        sequence: u64,
+        /// How it ended.
+        result: PageResult,
+    },
+}
+
+/// How a URL ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum PageResult {
+    /// A page was fetched.
+    Fetched(FetchedPage),
+    /// Given up after the last retry.
+    Failed {
+        /// From the closed list.
+        reason: SkipReason,
+        /// Status or error.
+        detail: String,
+    },
+    /// Not requested.
+    Skipped {
+        /// From the closed list.
+        reason: SkipReason,
+        /// More, if there is more to say.
+        detail: Option<String>,
+    },
+}
+
+/// A fetched page and what was extracted from it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FetchedPage {
+    /// HTTP status.
+    pub status: u16,
+    /// Where redirects led, if elsewhere.
+    pub final_url: Option<String>,
+    /// Milliseconds since 1970.
+    pub fetched_ms: u64,
+    /// Requests made for the page, redirects not counted.
+    pub attempts: u32,
+    /// Number of items.
+    pub items: u32,
+    /// Items dropped because a required field was missing.
+    pub item_errors: u32,
+    /// The items.
+    pub content: Items,
+}
+
+/// The items of one page, JSON objects joined by line feeds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Items {
+    /// Few enough to live in the record.
+    Inline(String),
+    /// In a body, stored before the record.
+    Body(BodyHash),
+}
+
+/// A link that is not followed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LinkRecord {
+    /// Canonical.
+    pub url: String,
+    /// From the closed list.
+    pub reason: SkipReason,
+    /// As in [`UrlState::Closed`].
+    pub sequence: u64,
+}
+
+/// What is known of a host.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostRecord {
+    /// `scheme://host:port`.
+    pub origin: String,
+    /// What `/robots.txt` said.
+    pub robots: RobotsFile,
+    /// Milliseconds since 1970.
+    pub fetched_ms: u64,
+}
+
+/// The answer to a request for `/robots.txt` (RFC 9309, section 2.3.1).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RobotsFile {
+    /// There is none (status 4xx): everything is allowed.
+    AllowAll,
+    /// It cannot be had (status 5xx): nothing is allowed.
+    DisallowAll,
+    /// Its text, cut at 500 KiB.
+    Text(String),
+}
+
+/// How the pages of a job's limit are handed out.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BudgetRecord {
+    /// Pages not handed out yet.
+    pub remaining: u64,
+    /// Pages handed out to each partition, in all.
+    pub granted: BTreeMap<u16, u64>,
+    /// The newest owner of each partition that asked.
+    pub claimed: BTreeMap<u16, Token>,
+}
+
+/// Bytes that are not a record of the expected kind, or of a format newer than this program.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a stored record has an unknown format or is damaged")]
+pub struct RecordError;
+
+/// The bytes of a record.
+#[must_use]
+pub fn encode<T: Serialize>(record: &T) -> Bytes {
+    let bytes = postcard::to_extend(record, vec![FORMAT]).expect("records hold nothing that cannot be written");
+    bytes.into()
+}
+
+/// The record in `bytes`.
+///
+/// # Errors
+/// [`RecordError`] for anything that [`encode`] of the same type does not write.
+pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, RecordError> {
+    let (FORMAT, content) = bytes.split_first().map(|(format, content)| (*format, content)).ok_or(RecordError)? else {
+        return Err(RecordError);
+    };
+    postcard::from_bytes(content).map_err(|_| RecordError)
+}

@@ -1,0 +1,492 @@
+//! The shard's way to disk: changes wait in order, go out in batches, one batch at a time.
+//!
+//! A batch counts only when it is chosen and the ownership was confirmed after that; what could not be
+//! settled goes to the front of the next batch. Repeating is safe: a creation finds what it created, a
+//! compare-and-set finds what it set.
+
+use super::job::{Entry, JobShard, ResultKind, Stage};
+use crate::frontier::host::ROBOTS_LIFETIME;
+use super::{Event, Link, Shard, Waiter};
+use crate::frontier::keys::{Name, origin_hash};
+use crate::frontier::record::{Counters, HostRecord, JobId, LinkRecord, PageResult, UrlHash, UrlRecord, UrlState, decode, encode};
+use crate::id::{Key, Partition};
+use crate::job::{NormalizedUrl, SkipReason};
+use crate::register::{Change, Outcome, Versioned};
+use crate::time::Instant;
+use bytes::Bytes;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+/// Most changes in one batch.
+const BATCH: usize = 512;
+/// Most bytes of new content in one batch, so that it fits one message.
+const BATCH_BYTES: usize = 2 * 1024 * 1024;
+
+/// A change to be made through the registers.
+#[derive(Clone, Debug)]
+pub struct Write {
+    /// The register.
+    pub key: Key,
+    /// The change.
+    pub change: Change,
+}
+
+/// What a change means for the shard once it is settled.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Effect {
+    CreateUrl(JobId, UrlHash),
+    /// Written again as it is: whatever an earlier owner still has on its way fails from then on.
+    FenceUrl(JobId, UrlHash),
+    AdmitUrl(JobId, UrlHash),
+    CloseUrl(JobId, UrlHash),
+    Link(JobId, UrlHash),
+    Host([u8; 20]),
+    RemoveUrl(JobId, UrlHash),
+    RemoveLink(JobId, UrlHash),
+}
+
+#[derive(Clone, Debug)]
+enum Record {
+    Url(UrlRecord),
+    Link(LinkRecord),
+    Host(HostRecord),
+    Nothing,
+}
+
+/// A change on its way.
+#[derive(Clone, Debug)]
+pub(super) struct Pending {
+    ticket: u64,
+    effect: Effect,
+    record: Record,
+    /// The version that a compare-and-set expects; 0 for a link that is to be created.
+    version: u64,
+    /// What was last sent, if anything was.
+    sent: Option<Bytes>,
+}
+
+impl Pending {
+    fn new(effect: Effect, record: Record, version: u64) -> Self {
+        Self { ticket: 0, effect, record, version, sent: None }
+    }
+
+    /// What takes the place of a change that was sent.
+    fn again(self, ticket: u64) -> Self {
+        Self { ticket, sent: Some(Bytes::new()), ..self }
+    }
+
+    pub(super) fn create(job: JobId, hash: UrlHash, link: &Link) -> Self {
+        let record = UrlRecord { url: link.url.as_str().to_owned(), depth: link.depth, redirects: link.redirects, admitted: false, state: UrlState::Open };
+        Self::new(Effect::CreateUrl(job, hash), Record::Url(record), 0)
+    }
+
+    pub(super) fn admit(job: JobId, hash: UrlHash, entry: &Entry) -> Option<Self> {
+        let record = UrlRecord { url: entry.url.as_deref()?.to_owned(), depth: entry.depth, redirects: entry.redirects, admitted: true, state: UrlState::Open };
+        Some(Self::new(Effect::AdmitUrl(job, hash), Record::Url(record), entry.version))
+    }
+
+    pub(super) fn close(job: JobId, hash: UrlHash, entry: &mut Entry, result: PageResult) -> Option<Self> {
+        let state = UrlState::Closed { sequence: 0, result };
+        let record = UrlRecord { url: entry.url.take()?.into_string(), depth: entry.depth, redirects: entry.redirects, admitted: entry.admitted, state };
+        Some(Self::new(Effect::CloseUrl(job, hash), Record::Url(record), entry.version))
+    }
+
+    /// A closed URL that needs another sequence.
+    pub(super) fn renumber(job: JobId, hash: UrlHash, mut record: UrlRecord, version: u64) -> Self {
+        if let UrlState::Closed { sequence, .. } = &mut record.state {
+            *sequence = 0;
+        }
+        Self::new(Effect::CloseUrl(job, hash), Record::Url(record), version)
+    }
+
+    pub(super) fn link(job: JobId, hash: UrlHash, link: &NormalizedUrl, reason: SkipReason) -> Self {
+        let record = LinkRecord { url: link.as_str().to_owned(), reason, sequence: 0 };
+        Self::new(Effect::Link(job, hash), Record::Link(record), 0)
+    }
+
+    /// A link that needs another sequence.
+    pub(super) fn renumber_link(job: JobId, hash: UrlHash, mut record: LinkRecord, version: u64) -> Self {
+        record.sequence = 0;
+        Self::new(Effect::Link(job, hash), Record::Link(record), version)
+    }
+
+    fn fence(job: JobId, hash: UrlHash, entry: &Entry) -> Option<Self> {
+        let record = UrlRecord { url: entry.url.as_deref()?.to_owned(), depth: entry.depth, redirects: entry.redirects, admitted: false, state: UrlState::Open };
+        Some(Self::new(Effect::FenceUrl(job, hash), Record::Url(record), entry.version))
+    }
+
+    pub(super) fn host(record: HostRecord) -> Self {
+        Self::new(Effect::Host(origin_hash(&record.origin)), Record::Host(record), 0)
+    }
+
+    pub(super) fn remove(effect: Effect) -> Self {
+        Self::new(effect, Record::Nothing, 0)
+    }
+
+    fn name(&self) -> Name {
+        match self.effect {
+            Effect::CreateUrl(job, url)
+            | Effect::FenceUrl(job, url)
+            | Effect::AdmitUrl(job, url)
+            | Effect::CloseUrl(job, url)
+            | Effect::RemoveUrl(job, url) => Name::Url(job, url),
+            Effect::Link(job, url) | Effect::RemoveLink(job, url) => Name::Link(job, url),
+            Effect::Host(hash) => Name::Host(hash),
+        }
+    }
+
+    /// The job and host of a URL that is being admitted.
+    fn admitting(&self) -> Option<(JobId, String)> {
+        let (Effect::AdmitUrl(job, _), Record::Url(record)) = (self.effect, &self.record) else { return None };
+        Some((job, NormalizedUrl::parse(&record.url).ok()?.origin()))
+    }
+
+    /// The job whose results this change adds to, and the sequence it has there, 0 if none yet.
+    fn sequence(&mut self) -> Option<(JobId, &mut u64)> {
+        match (self.effect, &mut self.record) {
+            (Effect::CloseUrl(job, _), Record::Url(UrlRecord { state: UrlState::Closed { sequence, .. }, .. })) => Some((job, sequence)),
+            (Effect::Link(job, _), Record::Link(record)) => Some((job, &mut record.sequence)),
+            _ => None,
+        }
+    }
+
+    fn write(&mut self, partition: Partition) -> Write {
+        let content = match &self.record {
+            Record::Url(record) => encode(record),
+            Record::Link(record) => encode(record),
+            Record::Host(record) => encode(record),
+            Record::Nothing => Bytes::new(),
+        };
+        self.sent = Some(content.clone());
+        let change = match self.effect {
+            Effect::CreateUrl(..) => Change::Create(content),
+            Effect::Link(..) if self.version == 0 => Change::Create(content),
+            Effect::FenceUrl(..) | Effect::AdmitUrl(..) | Effect::CloseUrl(..) | Effect::Link(..) => Change::CompareAndSet { version: self.version, content },
+            Effect::Host(_) => Change::Put(content),
+            Effect::RemoveUrl(..) | Effect::RemoveLink(..) => Change::Delete { version: None },
+        };
+        Write { key: self.name().key(partition), change }
+    }
+}
+
+/// Changes in order, and who waits for them.
+#[derive(Debug, Default)]
+pub(super) struct Pipeline {
+    queue: VecDeque<Pending>,
+    in_flight: Vec<Pending>,
+    waiters: BTreeMap<u64, Vec<Waiter>>,
+    /// Changes that are queued when everything up to a ticket is settled.
+    held: BTreeMap<u64, Vec<Pending>>,
+    tickets: u64,
+}
+
+impl Pipeline {
+    /// Queues a change; its ticket is above all before it.
+    pub(super) fn push(&mut self, mut pending: Pending) -> u64 {
+        self.tickets += 1;
+        pending.ticket = self.tickets;
+        self.queue.push_back(pending);
+        self.tickets
+    }
+
+    /// Queues a change as soon as every change up to `ticket` is settled.
+    pub(super) fn push_after(&mut self, ticket: u64, pending: Pending) {
+        self.held.entry(ticket).or_default().push(pending);
+    }
+
+    pub(super) fn last_ticket(&self) -> u64 {
+        self.tickets
+    }
+
+    /// Rules out late admissions of an earlier owner for every URL of `shard` that it could have admitted.
+    pub(super) fn fence(&mut self, job: JobId, shard: &mut JobShard) {
+        let open = shard.urls.iter().filter(|(_, entry)| entry.stage == Stage::Waiting && !entry.admitted);
+        let fences: Vec<Pending> = open.filter_map(|(hash, entry)| Pending::fence(job, *hash, entry)).collect();
+        shard.budget.fencing += fences.len();
+        fences.into_iter().for_each(|pending| {
+            self.push(pending);
+        });
+    }
+
+    /// `waiter` is told when every change up to `ticket` is settled.
+    pub(super) fn wait(&mut self, ticket: u64, waiter: Waiter) {
+        self.waiters.entry(ticket).or_default().push(waiter);
+    }
+
+    /// Puts a change back in front, keeping its ticket.
+    fn retry(&mut self, pending: Pending) {
+        self.queue.push_front(pending);
+    }
+
+    fn released(&mut self) -> Vec<Waiter> {
+        // The queue is in the order of its tickets: only its front is ever taken, or put back.
+        let open = self.queue.front().map_or(u64::MAX, |pending| pending.ticket);
+        let later = self.held.split_off(&open);
+        for pending in std::mem::replace(&mut self.held, later).into_values().flatten() {
+            self.push(pending);
+        }
+        let later = self.waiters.split_off(&open);
+        std::mem::replace(&mut self.waiters, later).into_values().flatten().collect()
+    }
+}
+
+impl Shard {
+    /// The next batch, if none is on its way. Its answer is [`Shard::handle_committed`].
+    pub fn poll_commit(&mut self) -> Option<Vec<Write>> {
+        if self.lost || !self.pipeline.in_flight.is_empty() || self.pipeline.queue.is_empty() {
+            return None;
+        }
+        self.jobs.values_mut().for_each(JobShard::replace_displaced);
+        let (mut writes, mut keys, mut bytes) = (Vec::new(), BTreeSet::new(), 0);
+        while writes.len() < BATCH && bytes < BATCH_BYTES {
+            // A key appears once in a batch; what follows for it waits for the next one.
+            let Some(mut pending) = self.pipeline.queue.pop_front_if(|pending| keys.insert(pending.name().key(self.partition))) else { break };
+            if let Some((job, sequence)) = pending.sequence()
+                && *sequence == 0
+                && let Some(shard) = self.jobs.get_mut(&job)
+            {
+                *sequence = shard.sequence();
+            }
+            writes.push(pending.write(self.partition));
+            bytes += pending.sent.as_ref().map_or(0, Bytes::len);
+            self.pipeline.in_flight.push(pending);
+        }
+        Some(writes)
+    }
+
+    /// What came of the batch, in its order. `owner`: whether this node was still the owner when asked, by
+    /// quorum, after the batch, at `began`.
+    pub fn handle_committed(&mut self, outcomes: Vec<Outcome>, owner: bool, began: Instant) {
+        let batch = std::mem::take(&mut self.pipeline.in_flight);
+        if !owner {
+            self.lose();
+            return;
+        }
+        self.confirmed_at = self.confirmed_at.max(began);
+        let mut unsettled = Vec::new();
+        for (pending, outcome) in batch.into_iter().zip(outcomes) {
+            if let Some(again) = self.settle(pending, outcome, began) {
+                unsettled.push(again);
+            }
+        }
+        unsettled.into_iter().rev().for_each(|pending| self.pipeline.retry(pending));
+        self.hold_results();
+        let released = self.pipeline.released();
+        self.events.extend(released.into_iter().map(Event::Acknowledged));
+    }
+
+    /// Hides results behind a sequence that is not settled: readers who pass it would never see it.
+    fn hold_results(&mut self) {
+        self.jobs.values_mut().for_each(|shard| shard.held_from = None);
+        // Whatever was sent before stands in front of everything that was not, not always in one batch's reach.
+        for pending in self.pipeline.queue.iter_mut().take_while(|pending| pending.sent.is_some()) {
+            if let Some((job, sequence)) = pending.sequence()
+                && *sequence > 0
+                && let Some(shard) = self.jobs.get_mut(&job)
+            {
+                shard.held_from = Some(shard.held_from.unwrap_or(u64::MAX).min(*sequence));
+            }
+        }
+    }
+
+    /// Applies one outcome; returns the change, or what takes its place, if one has to be made again.
+    fn settle(&mut self, pending: Pending, outcome: Outcome, now: Instant) -> Option<Pending> {
+        let admitting = pending.admitting();
+        let again = self.apply(pending, outcome, now);
+        if let Some((job, origin)) = admitting
+            && !again.as_ref().is_some_and(|pending| matches!(pending.effect, Effect::AdmitUrl(..)))
+            && let Some(queue) = self.hosts.get_mut(origin.as_str()).and_then(|host| host.queues.get_mut(&job))
+        {
+            queue.admitting = queue.admitting.saturating_sub(1);
+        }
+        again
+    }
+
+    fn apply(&mut self, mut pending: Pending, outcome: Outcome, now: Instant) -> Option<Pending> {
+        let current = match outcome {
+            Outcome::Done { value } => value,
+            Outcome::Conflict { current } => {
+                let Some(value) = current.as_ref().filter(|value| value.content.is_some()) else {
+                    self.settle_vanished(&pending);
+                    return None;
+                };
+                if value.content != pending.sent && !self.settle_rival(&mut pending, value) {
+                    return Some(pending);
+                }
+                current
+            }
+            Outcome::Indeterminate | Outcome::Unavailable => return Some(pending),
+        };
+        let version = current.as_ref().map_or(0, |value| value.version);
+        match (pending.effect, pending.record) {
+            (Effect::CreateUrl(job, hash), Record::Url(record)) => self.settle_created(job, hash, record, version),
+            (Effect::AdmitUrl(job, hash), Record::Url(record)) => self.settle_admitted(job, hash, &record, version),
+            (Effect::FenceUrl(job, hash), Record::Url(record)) => self.settle_fenced(job, hash, &record, version),
+            (Effect::CloseUrl(job, hash), Record::Url(record)) => self.settle_closed(job, hash, record, version),
+            (Effect::Host(_), Record::Host(record)) => {
+                if let Some(host) = self.hosts.get_mut(record.origin.as_str()) {
+                    host.handle_robots(record.robots, now + ROBOTS_LIFETIME);
+                }
+            }
+            (Effect::Link(job, hash), Record::Link(record)) => self.settle_link(job, hash, record.sequence),
+            _ => {}
+        }
+        None
+    }
+
+    /// A compare-and-set found no value: the job's records were removed meanwhile.
+    fn settle_vanished(&mut self, pending: &Pending) {
+        let (job, hash) = match pending.effect {
+            Effect::AdmitUrl(job, hash) | Effect::CloseUrl(job, hash) | Effect::FenceUrl(job, hash) => (job, hash),
+            _ => return,
+        };
+        if let Some(shard) = self.jobs.get_mut(&job) {
+            shard.urls.remove(&hash);
+            let fences = usize::from(matches!(pending.effect, Effect::FenceUrl(..)));
+            shard.budget.fencing = shard.budget.fencing.saturating_sub(fences);
+        }
+    }
+
+    /// Something else than what was sent stands in the register: an earlier owner's work. Takes it over into
+    /// `pending`; returns whether that settles the change.
+    fn settle_rival(&mut self, pending: &mut Pending, value: &Versioned) -> bool {
+        let content = value.content.as_deref().unwrap_or_default();
+        match (&mut pending.record, pending.effect) {
+            (Record::Url(record), effect) => {
+                let Ok(rival) = decode::<UrlRecord>(content) else { return true };
+                pending.version = value.version;
+                match (&rival.state, effect) {
+                    (
+                        UrlState::Closed { .. },
+                        Effect::CreateUrl(job, hash) | Effect::FenceUrl(job, hash) | Effect::AdmitUrl(job, hash) | Effect::CloseUrl(job, hash),
+                    ) => {
+                        if !self.adopt_closed(effect, job, hash, rival.admitted) {
+                            return true;
+                        }
+                        // Its sequence may lie where readers have passed: it is written again with a new one.
+                        *pending = Pending::renumber(job, hash, rival, value.version).again(pending.ticket);
+                        false
+                    }
+                    (UrlState::Open, Effect::CreateUrl(..) | Effect::FenceUrl(..)) => {
+                        *record = rival;
+                        true
+                    }
+                    _ => {
+                        record.admitted |= rival.admitted;
+                        false
+                    }
+                }
+            }
+            (Record::Link(_), Effect::Link(job, hash)) => {
+                let Ok(rival) = decode::<LinkRecord>(content) else { return true };
+                *pending = Pending::renumber_link(job, hash, rival, value.version).again(pending.ticket);
+                false
+            }
+            _ => true,
+        }
+    }
+
+    /// Takes over that an earlier owner closed a URL at the last moment, which a change for `effect` found out;
+    /// returns whether that change now has to close it.
+    fn adopt_closed(&mut self, effect: Effect, id: JobId, hash: UrlHash, admitted: bool) -> bool {
+        let Some(shard) = self.jobs.get_mut(&id) else { return true };
+        let Some(entry) = shard.urls.get_mut(&hash) else { return true };
+        if matches!(effect, Effect::FenceUrl(..)) && entry.stage == Stage::Closing {
+            return false;
+        }
+        entry.stage = Stage::Closing;
+        entry.url = None;
+        match effect {
+            Effect::CreateUrl(..) => shard.counters.discovered += 1,
+            Effect::FenceUrl(..) => shard.budget.fencing = shard.budget.fencing.saturating_sub(1),
+            Effect::AdmitUrl(..) => shard.budget.available += 1,
+            _ => {}
+        }
+        if admitted {
+            shard.adopt_admission(hash);
+        }
+        true
+    }
+
+    fn settle_created(&mut self, id: JobId, hash: UrlHash, record: UrlRecord, version: u64) {
+        let Some(shard) = self.jobs.get_mut(&id) else { return };
+        let Some(entry) = shard.urls.get_mut(&hash) else { return };
+        entry.version = version;
+        entry.depth = record.depth;
+        entry.redirects = record.redirects;
+        entry.admitted = record.admitted;
+        entry.stage = Stage::Waiting;
+        shard.counters.discovered += 1;
+        shard.counters.admitted += u64::from(record.admitted);
+        self.enqueue(id, hash, &record);
+    }
+
+    /// Puts an open URL at the end of its host's queue.
+    pub(super) fn enqueue(&mut self, id: JobId, hash: UrlHash, record: &UrlRecord) {
+        let Ok(url) = NormalizedUrl::parse(&record.url) else { return };
+        let admitted = record.admitted;
+        self.requeue(id, hash, &url.origin(), |queue| if admitted { queue.ready.push_back(hash) } else { queue.fresh.push_back(hash) });
+    }
+
+    fn settle_admitted(&mut self, id: JobId, hash: UrlHash, record: &UrlRecord, version: u64) {
+        let Some(shard) = self.jobs.get_mut(&id) else { return };
+        let Some(entry) = shard.urls.get_mut(&hash) else { return };
+        entry.version = version;
+        entry.admitted = true;
+        entry.stage = Stage::Waiting;
+        shard.counters.admitted += 1;
+        self.enqueue(id, hash, record);
+    }
+
+    fn settle_fenced(&mut self, id: JobId, hash: UrlHash, record: &UrlRecord, version: u64) {
+        let Some(shard) = self.jobs.get_mut(&id) else { return };
+        shard.budget.fencing = shard.budget.fencing.saturating_sub(1);
+        if let Some(entry) = shard.urls.get_mut(&hash) {
+            entry.version = version;
+        }
+        if record.admitted {
+            shard.adopt_admission(hash);
+        }
+    }
+
+    fn settle_closed(&mut self, id: JobId, hash: UrlHash, record: UrlRecord, version: u64) {
+        let Some(shard) = self.jobs.get_mut(&id) else { return };
+        let UrlState::Closed { sequence, result } = &record.state else { return };
+        if let Some(entry) = shard.urls.get_mut(&hash) {
+            entry.version = version;
+            entry.stage = Stage::Closed;
+            entry.url = None;
+        }
+        if record.admitted {
+            shard.adopt_admission(hash);
+        }
+        shard.count_closed(record.admitted, result);
+        shard.results.insert(*sequence, (result_kind(result), hash));
+    }
+
+    fn settle_link(&mut self, id: JobId, hash: UrlHash, sequence: u64) {
+        if let Some(shard) = self.jobs.get_mut(&id) {
+            shard.counters.unfollowed += 1;
+            shard.results.insert(sequence, (ResultKind::Link, hash));
+        }
+    }
+}
+
+pub(super) fn result_kind(result: &PageResult) -> ResultKind {
+    if matches!(result, PageResult::Fetched(_)) { ResultKind::Page } else { ResultKind::Unfetched }
+}
+
+impl JobShard {
+    pub(super) fn count_closed(&mut self, admitted: bool, result: &PageResult) {
+        let Counters { succeeded, failed, skipped, admitted_closed, items, item_errors, .. } = &mut self.counters;
+        *admitted_closed += u64::from(admitted);
+        match result {
+            PageResult::Fetched(page) => {
+                *succeeded += 1;
+                *items += u64::from(page.items);
+                *item_errors += u64::from(page.item_errors);
+            }
+            PageResult::Failed { .. } => *failed += 1,
+            PageResult::Skipped { .. } => *skipped += 1,
+        }
+    }
+}

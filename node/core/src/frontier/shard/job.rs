@@ -1,0 +1,140 @@
+//! One job's part of a shard: its URLs, its results in order, its share of the page budget.
+
+use super::Link;
+use crate::frontier::record::{Counters, UrlHash};
+use crate::job::{SkipReason, ValidatedJob};
+use crate::time::Instant;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// An exhausted budget is asked again after this long: another partition may have given pages back.
+pub(super) const BUDGET_RETRY: Duration = Duration::from_secs(1);
+
+/// What a job is to do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Control {
+    /// Fetch.
+    Run,
+    /// Fetch nothing new until told otherwise. A job whose wishes are not known yet holds.
+    #[default]
+    Hold,
+    /// Close what is open as skipped for this reason; what is being fetched may end.
+    Close(SkipReason),
+}
+
+/// What a result is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ResultKind {
+    /// A fetched page.
+    Page,
+    /// A URL that was given up or skipped.
+    Unfetched,
+    /// A link that is not followed.
+    Link,
+}
+
+/// Where a URL is on its way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// Its register is being created.
+    Creating,
+    /// In a queue of its host.
+    Waiting,
+    /// Being admitted under the page limit.
+    Admitting,
+    /// Being requested.
+    Fetching,
+    /// Its result is being committed.
+    Closing,
+    /// Its result is committed.
+    Closed,
+}
+
+/// A URL of the job.
+#[derive(Debug)]
+pub(super) struct Entry {
+    /// Version of its register.
+    pub(super) version: u64,
+    pub(super) depth: u32,
+    pub(super) redirects: u32,
+    pub(super) attempts: u32,
+    pub(super) admitted: bool,
+    pub(super) stage: Stage,
+    /// Dropped when the URL is closed.
+    pub(super) url: Option<Box<str>>,
+}
+
+impl Entry {
+    pub(super) fn creating(link: &Link) -> Self {
+        let url = Some(link.url.as_str().into());
+        Self { version: 0, depth: link.depth, redirects: link.redirects, attempts: 0, admitted: false, stage: Stage::Creating, url }
+    }
+}
+
+/// This partition's share of the page budget.
+#[derive(Debug, Default)]
+pub(super) struct Share {
+    /// Granted and not used.
+    pub(super) available: u64,
+    /// More was asked for.
+    pub(super) asked: bool,
+    pub(super) ask_again_at: Instant,
+    /// URLs of which it is not settled yet whether an earlier owner admitted them at the last moment; until
+    /// then nothing of the share is used.
+    pub(super) fencing: usize,
+}
+
+/// One job's part of a shard.
+#[derive(Debug, Default)]
+pub(super) struct JobShard {
+    /// `None` until [`super::Work::Job`] is answered.
+    pub(super) job: Option<Arc<ValidatedJob>>,
+    /// Whether [`super::Work::Job`] was given out.
+    pub(super) asked_for: bool,
+    pub(super) control: Control,
+    pub(super) urls: BTreeMap<UrlHash, Entry>,
+    pub(super) links: BTreeSet<UrlHash>,
+    pub(super) results: BTreeMap<u64, (ResultKind, UrlHash)>,
+    pub(super) next_sequence: u64,
+    /// Results from here on are not shown: an earlier one is not settled yet.
+    pub(super) held_from: Option<u64>,
+    /// Loaded sequences that two owners gave away: what has them here moves to a new one.
+    pub(super) displaced: BTreeSet<u64>,
+    pub(super) counters: Counters,
+    pub(super) budget: Share,
+}
+
+impl JobShard {
+    /// The next sequence, from 1.
+    pub(super) fn sequence(&mut self) -> u64 {
+        self.next_sequence += 1;
+        self.next_sequence
+    }
+
+    /// Gives displaced results their new place.
+    pub(super) fn replace_displaced(&mut self) {
+        for old in std::mem::take(&mut self.displaced) {
+            let new = self.sequence();
+            if let Some(result) = self.results.remove(&old) {
+                self.results.insert(new, result);
+            }
+        }
+    }
+
+    /// Counts an admission that this owner did not make itself, unless it is counted already; it uses up a page
+    /// of the share that was taken over.
+    pub(super) fn adopt_admission(&mut self, hash: UrlHash) {
+        if let Some(entry) = self.urls.get_mut(&hash).filter(|entry| !entry.admitted) {
+            entry.admitted = true;
+            self.counters.admitted += 1;
+            self.budget.available = self.budget.available.saturating_sub(1);
+        }
+    }
+
+    pub(super) fn visible_results(&self, after: u64, limit: usize) -> Vec<(u64, ResultKind, UrlHash)> {
+        let end = self.held_from.unwrap_or(u64::MAX);
+        let later = self.results.range(after.saturating_add(1)..).take_while(|(sequence, _)| **sequence < end);
+        later.take(limit).map(|(sequence, (kind, url))| (*sequence, *kind, *url)).collect()
+    }
+}

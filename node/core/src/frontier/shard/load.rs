@@ -1,0 +1,119 @@
+//! Taking a partition over: the shard as its registers tell it.
+
+use super::commit::{Pending, Pipeline, result_kind};
+use super::job::{Entry, JobShard, ResultKind, Stage};
+use super::{RobotsState, Shard};
+use crate::frontier::LEASE;
+use crate::frontier::host::ROBOTS_LIFETIME;
+use crate::frontier::keys::Name;
+use crate::frontier::record::{HostRecord, JobId, LinkRecord, RecordError, Token, UrlHash, UrlRecord, UrlState, decode};
+use crate::id::{Key, Partition};
+use crate::register::Versioned;
+use crate::time::Instant;
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+/// Who owned a partition before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Previous {
+    /// Nobody ever.
+    Nobody,
+    /// An earlier life of this node's process: it cannot be fetching any more, but may have until just now.
+    Myself,
+    /// Another node, which may still be fetching: nothing is fetched for a [`LEASE`].
+    Other,
+}
+
+impl Shard {
+    /// An empty shard of `partition`, claimed at `claimed_at` with `token` after `previous`.
+    #[must_use]
+    pub fn open(partition: Partition, token: Token, claimed_at: Instant, previous: Previous) -> Self {
+        let fetch_from = if previous == Previous::Other { claimed_at + LEASE } else { claimed_at };
+        Self {
+            partition,
+            token,
+            jobs: BTreeMap::new(),
+            hosts: BTreeMap::new(),
+            pipeline: Pipeline::default(),
+            events: VecDeque::new(),
+            fetch_from,
+            resumed_at: (previous != Previous::Nobody).then_some(fetch_from),
+            confirmed_at: claimed_at,
+            confirming: false,
+            lost: false,
+            wake_at: None,
+            last_host: None,
+        }
+    }
+
+    /// Takes over one record, read by quorum after the claim. `wall_ms`: milliseconds since 1970.
+    ///
+    /// # Errors
+    /// [`RecordError`] if the record cannot be read; the shard is as it was.
+    pub fn load(&mut self, key: &Key, value: &Versioned, now: Instant, wall_ms: u64) -> Result<(), RecordError> {
+        let Some(content) = &value.content else { return Ok(()) };
+        match Name::parse(key) {
+            Some(Name::Url(job, hash)) => self.load_url(job, hash, decode(content)?, value.version),
+            Some(Name::Link(job, hash)) => {
+                let record: LinkRecord = decode(content)?;
+                let shard = self.jobs.entry(job).or_default();
+                shard.links.insert(hash);
+                if shard.displaces(record.sequence) {
+                    self.pipeline.push(Pending::renumber_link(job, hash, record, value.version));
+                } else {
+                    shard.counters.unfollowed += 1;
+                    shard.results.insert(record.sequence, (ResultKind::Link, hash));
+                }
+            }
+            Some(Name::Host(_)) => self.load_host(decode(content)?, now, wall_ms),
+            Some(Name::Owner | Name::Job(_) | Name::Budget(_)) | None => {}
+        }
+        Ok(())
+    }
+
+    fn load_url(&mut self, job: JobId, hash: UrlHash, record: UrlRecord, version: u64) {
+        let shard = self.jobs.entry(job).or_default();
+        shard.counters.discovered += 1;
+        shard.counters.admitted += u64::from(record.admitted);
+        let open = record.state == UrlState::Open;
+        let entry = Entry {
+            version,
+            depth: record.depth,
+            redirects: record.redirects,
+            attempts: 0,
+            admitted: record.admitted,
+            stage: if open { Stage::Waiting } else { Stage::Closed },
+            url: open.then(|| record.url.as_str().into()),
+        };
+        shard.urls.insert(hash, entry);
+        if let UrlState::Closed { sequence, result } = &record.state {
+            if shard.displaces(*sequence) {
+                shard.urls.entry(hash).and_modify(|entry| entry.stage = Stage::Closing);
+                self.pipeline.push(Pending::renumber(job, hash, record, version));
+                return;
+            }
+            shard.count_closed(record.admitted, result);
+            shard.results.insert(*sequence, (result_kind(result), hash));
+        } else {
+            self.enqueue(job, hash, &record);
+        }
+    }
+
+    fn load_host(&mut self, record: HostRecord, now: Instant, wall_ms: u64) {
+        let age = Duration::from_millis(wall_ms.saturating_sub(record.fetched_ms));
+        let Some(left) = ROBOTS_LIFETIME.checked_sub(age) else { return };
+        self.host(&record.origin).robots = RobotsState::Known { file: record.robots, until: now + left };
+    }
+}
+
+impl JobShard {
+    /// Notes a loaded sequence. If two owners used it, readers may have passed it with either result: the one
+    /// loaded before moves to a new place, and this one has to as well (`true`).
+    fn displaces(&mut self, sequence: u64) -> bool {
+        self.next_sequence = self.next_sequence.max(sequence);
+        self.results.contains_key(&sequence) && {
+            self.displaced.insert(sequence);
+            true
+        }
+    }
+}

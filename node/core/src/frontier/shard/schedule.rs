@@ -1,0 +1,310 @@
+//! What is to be done next: which page of which job, when its host may be asked.
+
+use super::commit::Pending;
+use super::job::{Control, Stage};
+use super::{Event, Shard, Waiter};
+use crate::frontier::host::{Host, Queue, RobotsState};
+use crate::frontier::record::{JobId, PageResult, UrlHash};
+use crate::frontier::LEASE_HOLD;
+use crate::job::{NormalizedUrl, SkipReason, ValidatedJob};
+use crate::time::Instant;
+use std::sync::Arc;
+
+/// Most pages of a job on a host that are admitted and not requested yet.
+const ADMITTED_AHEAD: usize = 64;
+/// Most pages asked of a budget at once.
+const BUDGET_BLOCK: u64 = 64;
+
+/// Something for the caller to do.
+#[derive(Clone, Debug)]
+pub enum Work {
+    /// Request a page; the answer is [`Shard::handle_attempt`].
+    Fetch {
+        /// The job.
+        job: JobId,
+        /// How it is to be run.
+        spec: Arc<ValidatedJob>,
+        /// The page.
+        url: NormalizedUrl,
+        /// Its hash.
+        hash: UrlHash,
+        /// Links followed from a seed.
+        depth: u32,
+        /// Redirects in a row that led here.
+        redirects: u32,
+        /// Counts from 1.
+        attempt: u32,
+    },
+    /// Request a host's robots.txt; the answer is [`Shard::handle_robots`].
+    Robots {
+        /// The job whose user agent asks.
+        job: JobId,
+        /// How it is to be run.
+        spec: Arc<ValidatedJob>,
+        /// `scheme://host:port`.
+        origin: String,
+    },
+    /// Take pages from the job's budget; the answer is [`Shard::handle_budget`].
+    Budget {
+        /// The job.
+        job: JobId,
+        /// At most so many.
+        wanted: u64,
+    },
+    /// Give pages back to the job's budget.
+    GiveBack {
+        /// The job.
+        job: JobId,
+        /// So many.
+        pages: u64,
+    },
+    /// Ask by quorum whether this node is still the owner; the answer is [`Shard::handle_confirmed`].
+    Confirm,
+    /// Find out how the job is to be run; the answer is [`Shard::handle_job`] or [`Shard::handle_job_gone`].
+    Job(JobId),
+}
+
+/// What one host has to say.
+enum Turn {
+    Work(Work),
+    /// Something was decided without work (a page was skipped): look again.
+    Again,
+    /// Nothing before then.
+    Wait(Option<Instant>),
+}
+
+impl Shard {
+    /// The next thing to do now; ask until `None`.
+    pub fn poll_work(&mut self, now: Instant) -> Option<Work> {
+        self.wake_at = None;
+        if self.lost {
+            return None;
+        }
+        if let Some(id) = self.unknown_job() {
+            return Some(Work::Job(id));
+        }
+        if let Some(spare) = self.spare_budget() {
+            return Some(spare);
+        }
+        let busy = self.hosts.values().any(|host| !host.hops.is_empty() || host.in_flight > 0 || self.host_has_work(host));
+        if !busy {
+            return None;
+        }
+        if now < self.fetch_from {
+            self.wake_at = Some(self.fetch_from);
+            return None;
+        }
+        if let Some(confirm) = self.keep_confirmed(now) {
+            return Some(confirm);
+        }
+        if now >= self.confirmed_at + LEASE_HOLD {
+            return None;
+        }
+        // Hosts take turns: begin behind the one that was served last.
+        let origins: Vec<Arc<str>> = self.hosts.keys().cloned().collect();
+        let start = self.last_host.as_ref().map_or(0, |last| origins.partition_point(|origin| origin <= last));
+        for origin in origins[start..].iter().chain(&origins[..start]) {
+            loop {
+                match self.turn(origin, now) {
+                    Turn::Again => {}
+                    Turn::Work(work) => {
+                        self.last_host = Some(origin.clone());
+                        return Some(work);
+                    }
+                    Turn::Wait(until) => {
+                        self.wake_at = [self.wake_at, until].into_iter().flatten().min();
+                        break;
+                    }
+                }
+            }
+        }
+        None
+    }
+
+    /// Pages of a budget that no URL of this partition needs.
+    fn spare_budget(&mut self) -> Option<Work> {
+        let waits = |id: &JobId| self.hosts.values().any(|host| host.queues.get(id).is_some_and(|queue| !queue.fresh.is_empty()));
+        let (id, shard) = self.jobs.iter_mut().find(|(id, shard)| shard.budget.available > 0 && shard.budget.fencing == 0 && !shard.budget.asked && shard.job.is_some() && !waits(id))?;
+        let pages = std::mem::take(&mut shard.budget.available);
+        Some(Work::GiveBack { job: *id, pages })
+    }
+
+    fn unknown_job(&mut self) -> Option<JobId> {
+        let (id, shard) = self.jobs.iter_mut().find(|(_, shard)| shard.job.is_none() && !shard.asked_for)?;
+        shard.asked_for = true;
+        Some(*id)
+    }
+
+    fn host_has_work(&self, host: &Host) -> bool {
+        let runs = |id: &JobId| self.jobs.get(id).is_some_and(|shard| shard.control == Control::Run && shard.job.is_some());
+        host.queues.iter().any(|(id, queue)| !queue.is_empty() && runs(id))
+    }
+
+    /// Asks for a confirmation in good time before the present one is too old.
+    fn keep_confirmed(&mut self, now: Instant) -> Option<Work> {
+        let due = self.confirmed_at + LEASE_HOLD / 2;
+        if now >= due && !self.confirming {
+            self.confirming = true;
+            return Some(Work::Confirm);
+        }
+        self.wake_at = (!self.confirming).then_some(due);
+        None
+    }
+
+    fn turn(&mut self, origin: &str, now: Instant) -> Turn {
+        let Some(host) = self.hosts.get_mut(origin) else { return Turn::Wait(None) };
+        let last = host.last_served;
+        let in_turn = host.queues.keys().copied().filter(|id| Some(*id) > last).chain(host.queues.keys().copied().filter(|id| Some(*id) <= last));
+        let running: Vec<(JobId, Arc<ValidatedJob>)> = in_turn
+            .filter_map(|id| self.jobs.get(&id).filter(|shard| shard.control == Control::Run).and_then(|shard| Some((id, shard.job.clone()?))))
+            .collect();
+        for (id, job) in &running {
+            host.rules(*id, job);
+        }
+        if !host.hops.is_empty() {
+            return self.hop_turn(origin, &running, now);
+        }
+        // The gentlest wish of all jobs at work here counts for each of them.
+        match latest(running.iter().map(|(_, job)| host.open_at(job))) {
+            Some(opens) if opens <= now => {}
+            closed => return Turn::Wait(closed),
+        }
+        let mut wait = None;
+        for (id, job) in running {
+            match self.job_turn(origin, id, &job, now) {
+                Turn::Wait(until) => wait = [wait, until].into_iter().flatten().min(),
+                decided => return decided,
+            }
+        }
+        Turn::Wait(wait)
+    }
+
+    /// Lets a redirect go on: it holds its place among the requests in flight, so only the gap counts.
+    fn hop_turn(&mut self, origin: &str, running: &[(JobId, Arc<ValidatedJob>)], now: Instant) -> Turn {
+        let Some(host) = self.hosts.get_mut(origin) else { return Turn::Wait(None) };
+        let gap_over = if running.is_empty() {
+            host.idle_gap_over_at()
+        } else {
+            latest(running.iter().map(|(_, job)| host.gap_over_at(job)))
+        };
+        match (host.hops.front(), gap_over) {
+            (Some(_), Some(at)) if at > now => Turn::Wait(Some(at)),
+            (Some(waiter), Some(_)) => {
+                self.events.push_back(Event::HopGranted(Waiter(*waiter)));
+                host.hops.pop_front();
+                host.handle_hop();
+                Turn::Again
+            }
+            _ => Turn::Wait(None),
+        }
+    }
+
+    fn job_turn(&mut self, origin: &str, id: JobId, job: &Arc<ValidatedJob>, now: Instant) -> Turn {
+        let Some(host) = self.hosts.get_mut(origin) else { return Turn::Wait(None) };
+        if host.queues.get(&id).is_none_or(Queue::is_empty) {
+            return Turn::Wait(None);
+        }
+        if job.politeness.obey_robots && !Self::robots_known(host, now) {
+            return self.robots_turn(origin, id, job, now);
+        }
+        let Some(queue) = host.queues.get_mut(&id) else { return Turn::Wait(None) };
+        if let Some((due, hash)) = queue.retries.first().copied()
+            && due <= now
+        {
+            queue.retries.pop_first();
+            return self.request_if_allowed(origin, id, job, hash);
+        }
+        if let Some(hash) = queue.ready.pop_front() {
+            return self.request_if_allowed(origin, id, job, hash);
+        }
+        let retry_at = queue.retries.first().map(|(due, _)| *due);
+        match queue.fresh.front().copied() {
+            Some(hash) => self.look_at(origin, id, job, hash, now),
+            None => Turn::Wait(retry_at),
+        }
+    }
+
+    fn robots_turn(&mut self, origin: &str, id: JobId, job: &Arc<ValidatedJob>, now: Instant) -> Turn {
+        let Some(host) = self.hosts.get_mut(origin) else { return Turn::Wait(None) };
+        match &host.robots {
+            RobotsState::Asked { .. } => Turn::Wait(None),
+            RobotsState::Unknown { from, .. } if *from > now => Turn::Wait(Some(*from)),
+            RobotsState::Unknown { misses, .. } => {
+                host.robots = RobotsState::Asked { misses: *misses };
+                self.ask_robots(origin, id, job)
+            }
+            RobotsState::Known { .. } => {
+                host.robots = RobotsState::Asked { misses: 0 };
+                self.ask_robots(origin, id, job)
+            }
+        }
+    }
+
+    fn ask_robots(&mut self, origin: &str, job: JobId, spec: &Arc<ValidatedJob>) -> Turn {
+        if let Some(host) = self.hosts.get_mut(origin) {
+            host.handle_request();
+        }
+        Turn::Work(Work::Robots { job, spec: spec.clone(), origin: origin.to_owned() })
+    }
+
+    /// Decides about the next URL that nobody has looked at: skipped, admitted or requested.
+    fn look_at(&mut self, origin: &str, id: JobId, job: &Arc<ValidatedJob>, hash: UrlHash, now: Instant) -> Turn {
+        let (Some(host), Some(shard)) = (self.hosts.get_mut(origin), self.jobs.get_mut(&id)) else { return Turn::Wait(None) };
+        let waiting = shard.urls.get(&hash).filter(|entry| entry.stage == Stage::Waiting);
+        let Some(url) = waiting.and_then(|entry| NormalizedUrl::parse(entry.url.as_deref()?).ok()) else {
+            host.queues.entry(id).or_default().fresh.pop_front();
+            return Turn::Again;
+        };
+        let admitted = job.limits.max_pages.is_none() || waiting.is_some_and(|entry| entry.admitted);
+        if admitted || !host.allows(id, job, url.path_and_query()) {
+            host.queues.entry(id).or_default().fresh.pop_front();
+            return self.request_if_allowed(origin, id, job, hash);
+        }
+        let queue = host.queues.entry(id).or_default();
+        if shard.budget.fencing > 0 || queue.admitting >= ADMITTED_AHEAD {
+            return Turn::Wait(None);
+        }
+        if shard.budget.available == 0 {
+            if shard.budget.asked {
+                return Turn::Wait(None);
+            }
+            if shard.budget.ask_again_at > now {
+                return Turn::Wait(Some(shard.budget.ask_again_at));
+            }
+            shard.budget.asked = true;
+            return Turn::Work(Work::Budget { job: id, wanted: (queue.fresh.len() as u64).min(BUDGET_BLOCK) });
+        }
+        let Some(entry) = shard.urls.get_mut(&hash) else { return Turn::Again };
+        queue.fresh.pop_front();
+        queue.admitting += 1;
+        shard.budget.available -= 1;
+        entry.stage = Stage::Admitting;
+        if let Some(pending) = Pending::admit(id, hash, entry) {
+            self.pipeline.push(pending);
+        }
+        Turn::Again
+    }
+
+    /// Requests a URL that is in no queue any more, or closes it: robots.txt may be a newer one than when it was
+    /// looked at before.
+    fn request_if_allowed(&mut self, origin: &str, id: JobId, spec: &Arc<ValidatedJob>, hash: UrlHash) -> Turn {
+        let (Some(host), Some(shard)) = (self.hosts.get_mut(origin), self.jobs.get_mut(&id)) else { return Turn::Wait(None) };
+        let Some(entry) = shard.urls.get_mut(&hash).filter(|entry| entry.stage == Stage::Waiting) else { return Turn::Again };
+        let Some(url) = entry.url.as_deref().and_then(|url| NormalizedUrl::parse(url).ok()) else { return Turn::Again };
+        if !host.allows(id, spec, url.path_and_query()) {
+            self.close(id, hash, PageResult::Skipped { reason: SkipReason::RobotsTxt, detail: None });
+            return Turn::Again;
+        }
+        entry.stage = Stage::Fetching;
+        shard.counters.in_flight += 1;
+        host.handle_request();
+        host.last_served = Some(id);
+        let (depth, redirects, attempt) = (entry.depth, entry.redirects, entry.attempts + 1);
+        Turn::Work(Work::Fetch { job: id, spec: spec.clone(), url, hash, depth, redirects, attempt })
+    }
+}
+
+/// The latest of all moments; `None` if there are none, or if one of them cannot be told yet.
+fn latest(moments: impl Iterator<Item = Option<Instant>>) -> Option<Instant> {
+    moments.reduce(|a, b| Some(a?.max(b?))).flatten()
+}

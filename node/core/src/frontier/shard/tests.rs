@@ -1,0 +1,162 @@
+//! Tests of a shard: by hand, one rule at a time, and in a small seeded world of failing registers, a web and
+//! successive owners.
+
+mod acknowledgement;
+mod budget;
+mod crawl;
+mod dice;
+mod jobs;
+mod pace;
+mod registers;
+mod world;
+
+use super::*;
+use crate::frontier::keys::Name;
+use crate::frontier::record::{FetchedPage, Items, UrlRecord, UrlState, decode, encode};
+use crate::job::{Limits, Patterns, Politeness, RequestOptions, Retry, Scope, ScopeType};
+use crate::register::{Change, Outcome};
+use registers::Registers;
+
+const PARTITION: Partition = Partition(3);
+const JOB: JobId = JobId([1; 16]);
+const OTHER_JOB: JobId = JobId([2; 16]);
+const ORIGIN: &str = "http://a.test:80";
+
+fn at(ms: u64) -> Instant {
+    Instant(Duration::from_millis(ms))
+}
+
+fn url(text: &str) -> NormalizedUrl {
+    NormalizedUrl::parse(text).expect("a URL of the test")
+}
+
+fn link(text: &str) -> Link {
+    Link { url: url(text), depth: 0, redirects: 0 }
+}
+
+/// One request at a time, a second apart, two retries.
+fn job() -> ValidatedJob {
+    ValidatedJob {
+        name: "test".to_owned(),
+        seeds: Vec::new(),
+        scope: Scope::new(ScopeType::Host, &[], 9, Patterns::default(), Patterns::default()),
+        follow: Vec::new(),
+        extract: Vec::new(),
+        politeness: Politeness {
+            obey_robots: true,
+            user_agent_token: "test".to_owned(),
+            delay: Duration::from_secs(1),
+            concurrent_requests_per_host: 1,
+            max_crawl_delay: Duration::from_secs(30),
+        },
+        request: RequestOptions {
+            user_agent: "test".to_owned(),
+            headers: Vec::new(),
+            total_timeout: Duration::from_secs(30),
+            max_redirects: 5,
+        },
+        limits: Limits { max_pages: None, max_body_bytes: 1 << 20, max_duration: None },
+        retry: Retry { max_retries: 2, backoff: Duration::from_secs(10), max_backoff: Duration::from_secs(15) },
+    }
+}
+
+fn fetched() -> PageResult {
+    PageResult::Fetched(FetchedPage {
+        status: 200,
+        final_url: None,
+        fetched_ms: 0,
+        attempts: 1,
+        items: 2,
+        item_errors: 1,
+        content: Items::Inline("{}\n{}".to_owned()),
+    })
+}
+
+fn failed() -> Attempt {
+    Attempt::Failed { reason: SkipReason::HttpError, detail: "503".to_owned(), retry_after: None }
+}
+
+/// A shard with its registers, which never fail unless told.
+struct Bench {
+    shard: Shard,
+    registers: Registers,
+}
+
+impl Bench {
+    fn new() -> Self {
+        Self { shard: Shard::open(PARTITION, Token(1), at(0), Previous::Nobody), registers: Registers::default() }
+    }
+
+    /// A shard that runs `job` for [`JOB`] with these URLs known.
+    fn running(job: ValidatedJob, urls: &[&str]) -> Self {
+        let mut bench = Self::new();
+        bench.start(JOB, job, urls);
+        bench
+    }
+
+    fn start(&mut self, id: JobId, job: ValidatedJob, urls: &[&str]) {
+        self.shard.handle_links(id, urls.iter().map(|text| link(text)).collect(), Waiter(0));
+        self.commit(at(0));
+        self.shard.handle_job(id, Arc::new(job), 0);
+        self.shard.handle_control(id, Control::Run);
+    }
+
+    /// Another owner takes over all records.
+    fn taken_over(self, now: Instant, previous: Previous) -> Self {
+        let mut shard = Shard::open(PARTITION, Token(self.shard.token().0 + 1), now, previous);
+        for (key, value) in &self.registers.map {
+            shard.load(key, value, now, 0).expect("a record");
+        }
+        Self { shard, registers: self.registers }
+    }
+
+    /// Commits everything that is on its way.
+    fn commit(&mut self, now: Instant) {
+        while let Some(batch) = self.shard.poll_commit() {
+            let outcomes = batch.iter().map(|write| self.registers.apply(&write.key, &write.change)).collect();
+            self.shard.handle_committed(outcomes, true, now);
+        }
+    }
+
+    /// What is to be done at `now`, confirmations and budgets aside.
+    fn work(&mut self, now: Instant) -> Option<Work> {
+        loop {
+            match self.shard.poll_work(now) {
+                Some(Work::Confirm) => self.shard.handle_confirmed(Some(true), now),
+                work => return work,
+            }
+        }
+    }
+
+    /// The path to be fetched at `now`.
+    fn fetch(&mut self, now: Instant) -> Option<NormalizedUrl> {
+        match self.work(now)? {
+            Work::Fetch { url, .. } => Some(url),
+            other => panic!("{other:?} instead of a page"),
+        }
+    }
+
+    /// Answers the request for robots.txt.
+    fn robots(&mut self, now: Instant, text: &str) {
+        assert!(matches!(self.work(now), Some(Work::Robots { .. })));
+        self.shard.handle_robots(JOB, ORIGIN, Ok(RobotsFile::Text(text.to_owned())), now, 0);
+        self.commit(now);
+    }
+
+    fn end(&mut self, url: &NormalizedUrl, attempt: Attempt, now: Instant) {
+        let visit = Visit { job: JOB, url: UrlHash::of(url), origin: ORIGIN, answered: false };
+        self.shard.handle_attempt(&visit, attempt, Vec::new(), now);
+        self.commit(now);
+    }
+
+    fn events(&mut self) -> Vec<Event> {
+        std::iter::from_fn(|| self.shard.poll_event()).collect()
+    }
+
+    /// The results committed in registers.
+    fn stored(&self, text: &str) -> Option<UrlRecord> {
+        let key = Name::Url(JOB, UrlHash::of(&url(text))).key(PARTITION);
+        let content = self.registers.map.get(&key)?.content.clone()?;
+        Some(decode(&content).expect("a record"))
+    }
+}

@@ -1,0 +1,106 @@
+//! Which URLs belong to a job: tables for each scope, patterns and their bounds.
+
+use super::*;
+
+fn url(text: &str) -> NormalizedUrl {
+    NormalizedUrl::parse(text).expect(text)
+}
+
+fn patterns(list: &[&str]) -> Patterns {
+    Patterns::compile(list).expect("patterns of a test compile")
+}
+
+fn plain(scope_type: ScopeType, seeds: &[&str]) -> Scope {
+    let seeds: Vec<_> = seeds.iter().map(|seed| url(seed)).collect();
+    Scope::new(scope_type, &seeds, 3, Patterns::default(), Patterns::default())
+}
+
+fn assert_scope(scope: &Scope, inside: &[&str], outside: &[&str]) {
+    for text in inside {
+        assert_eq!(scope.verdict(&url(text), 1), Ok(()), "{text}");
+    }
+    for text in outside {
+        assert_eq!(scope.verdict(&url(text), 1), Err(SkipReason::OutOfScope), "{text}");
+    }
+}
+
+#[test]
+fn host_scope_is_the_host_and_port_of_a_seed() {
+    let scope = plain(ScopeType::Host, &["https://a.example/x/", "http://127.0.0.1:8080/"]);
+    assert_scope(
+        &scope,
+        &["https://a.example/", "http://a.example/y", "http://127.0.0.1:8080/p?q"],
+        &[
+            "https://b.a.example/",
+            "https://a.example:8443/",
+            "http://127.0.0.1:8081/",
+            "http://127.0.0.1/",
+            "http://a.example.evil/",
+        ],
+    );
+}
+
+#[test]
+fn prefix_scope_is_the_folder_of_a_seed() {
+    let scope = plain(ScopeType::Prefix, &["https://a.example/docs/3/index.html?x=/y/", "http://b.example"]);
+    assert_scope(
+        &scope,
+        &[
+            "https://a.example/docs/3/",
+            "http://a.example/docs/3/lib/os.html",
+            "https://a.example/docs/3/x?y#z",
+            "http://b.example/any",
+        ],
+        &[
+            "https://a.example/docs/",
+            "https://a.example/docs/3",
+            "https://a.example/docs/33/x",
+            "https://c.example/docs/3/x",
+            "https://a.example/docs/3/../2/",
+        ],
+    );
+}
+
+#[test]
+fn domain_scope_is_the_registrable_domain() {
+    let scope = plain(ScopeType::Domain, &["https://www.shop.co.uk/", "http://me.github.io/", "http://127.0.0.1:9/"]);
+    assert_scope(
+        &scope,
+        &["http://shop.co.uk/", "https://img.cdn.shop.co.uk:8443/", "https://me.github.io/x", "http://127.0.0.1/"],
+        &["https://other.co.uk/", "https://you.github.io/", "http://126.0.0.1/", "http://notshop.co.uk/"],
+    );
+    let local = plain(ScopeType::Domain, &["http://localhost/"]);
+    assert_scope(&local, &["http://localhost:1/"], &["http://127.0.0.1/"]);
+}
+
+#[test]
+fn exclude_wins_over_include_and_seeds_are_always_in() {
+    let seeds = [url("https://a.example/")];
+    let scope = Scope::new(ScopeType::Host, &seeds, 2, patterns(&["/catalogue/", r"\.html$"]), patterns(&[r"\?sort="]));
+    assert_scope(
+        &scope,
+        &["https://a.example/catalogue/1", "https://a.example/x.html"],
+        &["https://a.example/other", "https://a.example/catalogue/?sort=price"],
+    );
+    assert_eq!(scope.verdict(&seeds[0], 0), Ok(()));
+}
+
+#[test]
+fn depth_is_named_only_for_urls_that_are_in_scope() {
+    let scope = plain(ScopeType::Host, &["https://a.example/"]);
+    assert_eq!(scope.verdict(&url("https://a.example/x"), 3), Ok(()));
+    assert_eq!(scope.verdict(&url("https://a.example/x"), 4), Err(SkipReason::Depth));
+    assert_eq!(scope.verdict(&url("https://b.example/x"), 4), Err(SkipReason::OutOfScope));
+}
+
+#[test]
+fn patterns_that_are_wrong_or_too_large_are_refused_by_their_index() {
+    assert!(
+        matches!(Patterns::compile(&["ok", "("]), Err(PatternError::Syntax { index: 1, message }) if message.contains("unclosed group"))
+    );
+    assert!(matches!(Patterns::compile(&["(?=x)"]), Err(PatternError::Syntax { index: 0, .. })));
+    assert_eq!(Patterns::compile(&[r"(\w{100}){100}"]), Err(PatternError::TooComplex { index: 0 }));
+    assert_eq!(Patterns::compile(&["a".repeat(PATTERN_BYTES_MAX + 1)]), Err(PatternError::TooLong { index: 0 }));
+    assert_eq!(Patterns::compile(&vec!["a"; PATTERNS_MAX + 1]), Err(PatternError::TooMany(PATTERNS_MAX + 1)));
+    assert_eq!(Patterns::compile(&vec![r"\w{8}"; PATTERNS_MAX]), Err(PatternError::ListTooComplex));
+}

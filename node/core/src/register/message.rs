@@ -1,0 +1,83 @@
+//! What proposers and acceptors say to each other.
+
+use super::{Ballot, Versioned};
+use crate::id::{Key, Partition};
+use crate::view::{Epoch, View};
+
+/// A request to one member of a view.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Envelope {
+    /// The partition of every key inside.
+    pub partition: Partition,
+    /// The epoch of the view that the sender believes in.
+    pub epoch: Epoch,
+    /// What is asked.
+    pub request: Request,
+}
+
+/// What is asked of an acceptor. Keys are distinct and belong to the envelope's partition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Request {
+    /// Report what is accepted; nothing is promised.
+    Read {
+        /// At most [`MAX_KEYS`].
+        keys: Vec<Key>,
+    },
+    /// Promise to refuse lower ballots and report what is accepted.
+    Prepare {
+        /// The proposer's ballot.
+        ballot: Ballot,
+        /// At most [`MAX_KEYS`].
+        keys: Vec<Key>,
+    },
+    /// Accept these values.
+    Accept {
+        /// The ballot that was promised.
+        ballot: Ballot,
+        /// At most [`MAX_KEYS`]. `None` accepts that the register holds nothing.
+        writes: Vec<(Key, Option<Versioned>)>,
+    },
+    /// Report what is accepted under a prefix.
+    Scan {
+        /// Names that begin with this.
+        prefix: Vec<u8>,
+        /// Names greater than this.
+        after: Option<Vec<u8>>,
+        /// At most so many entries.
+        limit: usize,
+    },
+}
+
+/// Most keys in one request.
+pub const MAX_KEYS: usize = 1024;
+
+/// What a replica last accepted for a key.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Accepted {
+    /// The ballot; the default if nothing was ever accepted.
+    pub ballot: Ballot,
+    /// The value.
+    pub value: Option<Versioned>,
+}
+
+/// An acceptor's answer. Lists follow the order of the request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reply {
+    /// To [`Request::Read`].
+    Read(Vec<Accepted>),
+    /// To [`Request::Prepare`]: a promise, or the higher ballot that forbids it.
+    Prepare(Vec<Result<Accepted, Ballot>>),
+    /// To [`Request::Accept`]: done, or the higher ballot that forbids it.
+    Accept(Vec<Result<(), Ballot>>),
+    /// To [`Request::Scan`]: ascending names.
+    Scan {
+        /// Name and accepted value.
+        entries: Vec<(Vec<u8>, Accepted)>,
+        /// Whether no more entries follow.
+        complete: bool,
+    },
+    /// The envelope's epoch is not the replica's; here is the replica's own view.
+    Stale(View),
+    /// The replica is not a member of the partition, or its disk failed: nothing was done.
+    Refused,
+}

@@ -1,0 +1,345 @@
+//! One batch of changes or reads on its way through the members of a view.
+//!
+//! The keys share a partition and a ballot, and are judged one by one. The rules, each of which the simulator
+//! shows to matter:
+//! - a read answers after one round only if a majority accepted the same ballot;
+//! - a change always writes back in the second round, also when its precondition failed;
+//! - once an accept was sent, a mutation that got no majority is [`Outcome::Indeterminate`] and never repeated;
+//! - the same accept may be sent again: it is the same ballot and the same value.
+
+mod change;
+mod round;
+
+pub use change::{BallotClock, Change, Outcome};
+
+use super::message::{Envelope, MAX_KEYS, Reply, Request};
+use crate::id::{Key, NodeId, OperationId, Partition};
+use crate::time::Instant;
+use crate::view::View;
+use change::decide;
+use round::{Round, Stage};
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Unanswered members are asked again after this long.
+pub const RESEND_AFTER: Duration = Duration::from_millis(100);
+/// The pause after a lost race is drawn from twice as long a span each time, from this ...
+const BACKOFF_MIN: Duration = Duration::from_millis(2);
+/// ... up to this.
+const BACKOFF_MAX: Duration = Duration::from_millis(256);
+
+/// One key of a batch and what is to be done with it.
+#[derive(Clone, Debug)]
+pub struct Item {
+    /// A key of the batch's partition, distinct from the others.
+    pub key: Key,
+    /// What is to be done.
+    pub change: Change,
+    /// Names this attempt in the value that it writes.
+    pub operation: OperationId,
+}
+
+/// A request to be sent to a member. Its answer belongs to [`Proposal::handle_reply`] with the same `round`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Transmit {
+    /// The member.
+    pub to: NodeId,
+    /// Tells late answers from answers to the present round.
+    pub round: u64,
+    /// The request.
+    pub envelope: Envelope,
+}
+
+/// A batch of changes or reads in progress.
+///
+/// After every `handle_*`, and whenever [`Proposal::poll_timeout`] has passed, drain
+/// [`Proposal::poll_transmit`] and ask [`Proposal::poll_outcomes`].
+#[derive(Debug)]
+pub struct Proposal {
+    view: View,
+    partition: Partition,
+    clock: Arc<BallotClock>,
+    items: Vec<Item>,
+    outcomes: Vec<Option<Outcome>>,
+    round: Option<Round>,
+    rounds: u64,
+    resume_at: Instant,
+    attempts: u32,
+    deadline: Instant,
+    dice: u64,
+    outbox: VecDeque<Transmit>,
+}
+
+impl Proposal {
+    /// Starts a batch of 1 to [`MAX_KEYS`] items on the members of `view`.
+    ///
+    /// At `deadline` what is not settled becomes [`Outcome::Unavailable`] or [`Outcome::Indeterminate`].
+    /// `seed` spreads the pauses of rivals; any number will do.
+    #[must_use]
+    pub fn new(view: View, partition: Partition, items: Vec<Item>, clock: Arc<BallotClock>, now: Instant, deadline: Instant, seed: u64) -> Self {
+        debug_assert!((1..=MAX_KEYS).contains(&items.len()) && items.iter().all(|item| item.key.partition == partition));
+        let outcomes = vec![None; items.len()];
+        let reads_only = items.iter().all(|item| matches!(item.change, Change::Read));
+        let mut proposal = Self {
+            view,
+            partition,
+            clock,
+            items,
+            outcomes,
+            round: None,
+            rounds: 0,
+            resume_at: now,
+            attempts: 0,
+            deadline,
+            dice: seed | 1,
+            outbox: VecDeque::new(),
+        };
+        if reads_only { proposal.start_reading(now) } else { proposal.start_preparing(now) }
+        proposal
+    }
+
+    /// The next request to send; ask until `None`.
+    pub fn poll_transmit(&mut self) -> Option<Transmit> {
+        self.outbox.pop_front()
+    }
+
+    /// When to call [`Proposal::handle_timeout`] unless an answer comes first.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Instant {
+        let next = self.round.as_ref().map_or(self.resume_at, |round| round.sent_at + RESEND_AFTER);
+        next.min(self.deadline)
+    }
+
+    /// One outcome an item, in the order of the items, as soon as all are known.
+    #[must_use]
+    pub fn poll_outcomes(&self) -> Option<Vec<Outcome>> {
+        self.outcomes.iter().cloned().collect()
+    }
+
+    /// A member's answer to the request of `round`.
+    pub fn handle_reply(&mut self, from: NodeId, round: u64, reply: Reply, now: Instant) {
+        if !self.view.members.contains(&from) {
+            return;
+        }
+        let Some(current) = self.round.as_mut().filter(|current| current.number == round) else { return };
+        if let Some(highest) = current.record(from, reply) {
+            self.clock.witness(highest);
+        }
+        if self.round.as_ref().is_some_and(|round| round.refused.len() > self.view.members.len() - self.view.quorum()) {
+            self.give_up();
+        } else {
+            self.advance(false, now);
+        }
+    }
+
+    /// Time has passed: asks silent members again, starts the next attempt, or gives up at the deadline.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        if self.poll_outcomes().is_some() {
+            return;
+        }
+        if now >= self.deadline {
+            self.give_up();
+        } else if self.round.is_none() {
+            if now >= self.resume_at {
+                self.start_preparing(now);
+            }
+        } else if now >= self.poll_timeout() {
+            let before = self.rounds;
+            self.advance(true, now);
+            if self.rounds == before {
+                self.resend(now);
+            }
+        }
+    }
+
+    fn open_items(&self) -> Vec<usize> {
+        (0..self.items.len()).filter(|index| self.outcomes[*index].is_none()).collect()
+    }
+
+    fn start_reading(&mut self, now: Instant) {
+        let items = self.open_items();
+        let keys = items.iter().map(|index| self.items[*index].key.clone()).collect();
+        self.start_round(Stage::Reading, items, Request::Read { keys }, now);
+    }
+
+    fn start_preparing(&mut self, now: Instant) {
+        let items = self.open_items();
+        let ballot = self.clock.next();
+        let keys = items.iter().map(|index| self.items[*index].key.clone()).collect();
+        self.start_round(Stage::Preparing, items, Request::Prepare { ballot, keys }, now);
+    }
+
+    fn start_round(&mut self, stage: Stage, items: Vec<usize>, request: Request, now: Instant) {
+        self.rounds += 1;
+        self.round = Some(Round::new(self.rounds, stage, items, request, now));
+        self.resend(now);
+    }
+
+    /// Sends the round's request to every member that has not answered it.
+    fn resend(&mut self, now: Instant) {
+        let Some(round) = &mut self.round else { return };
+        round.sent_at = now;
+        for member in self.view.members.iter().filter(|member| !round.replied.contains(member)) {
+            let envelope = Envelope { partition: self.partition, epoch: self.view.epoch, request: round.request.clone() };
+            self.outbox.push_back(Transmit { to: *member, round: round.number, envelope });
+        }
+    }
+
+    /// Goes on to the next round where the present one has said all it can, or all it is waited for.
+    fn advance(&mut self, waited_long_enough: bool, now: Instant) {
+        let Some(round) = &self.round else { return };
+        let all_replied = round.replied.len() + round.refused.len() == self.view.members.len();
+        match round.stage {
+            Stage::Reading => self.advance_reading(waited_long_enough || all_replied, now),
+            Stage::Preparing => self.advance_preparing(waited_long_enough || all_replied, now),
+            Stage::Accepting => self.advance_accepting(all_replied, now),
+        }
+    }
+
+    fn advance_reading(&mut self, no_more_answers: bool, now: Instant) {
+        let Some(round) = &self.round else { return };
+        let quorum = self.view.quorum();
+        for (position, index) in round.items.iter().enumerate() {
+            if let Some(agreed) = round.tallies[position].agreed(quorum) {
+                self.outcomes[*index] = Some(Outcome::Done { value: agreed.value.clone() });
+            }
+        }
+        let undecided = self.outcomes.iter().any(Option::is_none);
+        if !undecided {
+            self.round = None;
+        } else if no_more_answers && round.replied.len() >= quorum {
+            self.start_preparing(now);
+        }
+    }
+
+    fn advance_preparing(&mut self, no_more_answers: bool, now: Instant) {
+        let Some(round) = &self.round else { return };
+        let (quorum, members) = (self.view.quorum(), self.view.members.len());
+        let decided = round.tallies.iter().all(|tally| tally.granted >= quorum || tally.denied > members - quorum);
+        let ready = round.tallies.iter().any(|tally| tally.granted >= quorum);
+        let silent = round.replied.len() < quorum;
+        if !decided && (!no_more_answers || silent) {
+            return;
+        }
+        if ready { self.start_accepting(now) } else { self.back_off(now) }
+    }
+
+    fn start_accepting(&mut self, now: Instant) {
+        let Some(round) = self.round.take() else { return };
+        let Request::Prepare { ballot, .. } = round.request else { return };
+        let (mut items, mut writes, mut planned) = (Vec::new(), Vec::new(), Vec::new());
+        for (position, index) in round.items.iter().enumerate() {
+            let tally = &round.tallies[position];
+            if tally.granted < self.view.quorum() {
+                continue;
+            }
+            let item = &self.items[*index];
+            let decision = decide(&item.change, item.operation, tally.newest.value.as_ref());
+            items.push(*index);
+            writes.push((item.key.clone(), decision.value.clone()));
+            planned.push(decision);
+        }
+        self.start_round(Stage::Accepting, items, Request::Accept { ballot, writes }, now);
+        if let Some(round) = &mut self.round {
+            round.planned = planned;
+        }
+    }
+
+    fn advance_accepting(&mut self, no_more_answers: bool, now: Instant) {
+        let Some(round) = &self.round else { return };
+        let (quorum, members) = (self.view.quorum(), self.view.members.len());
+        let mut waiting = false;
+        for (position, index) in round.items.iter().enumerate() {
+            let (tally, decision) = (&round.tallies[position], &round.planned[position]);
+            if tally.granted >= quorum {
+                self.outcomes[*index] = Some(decision.outcome());
+            } else if tally.denied > members - quorum || no_more_answers {
+                // Some replica may hold the value: repeating the change could apply it twice.
+                self.outcomes[*index] = decision.mutates.then_some(Outcome::Indeterminate);
+            } else {
+                waiting = true;
+            }
+        }
+        if waiting {
+            return;
+        }
+        self.round = None;
+        if self.outcomes.iter().any(Option::is_none) {
+            self.back_off(now);
+        }
+    }
+
+    fn back_off(&mut self, now: Instant) {
+        self.round = None;
+        let span = BACKOFF_MIN.saturating_mul(1 << self.attempts.min(16)).min(BACKOFF_MAX);
+        self.attempts += 1;
+        self.resume_at = now + span.mul_f64(self.throw());
+    }
+
+    /// A number in [0, 1) from the seed (xorshift64, Marsaglia 2003).
+    fn throw(&mut self) -> f64 {
+        self.dice ^= self.dice << 13;
+        self.dice ^= self.dice >> 7;
+        self.dice ^= self.dice << 17;
+        (self.dice >> 11) as f64 / (1_u64 << 53) as f64
+    }
+
+    fn give_up(&mut self) {
+        let round = self.round.take();
+        for index in self.open_items() {
+            let sent = round.as_ref().and_then(|round| round.planned_for(index)).is_some_and(|decision| decision.mutates);
+            self.outcomes[index] = Some(if sent { Outcome::Indeterminate } else { Outcome::Unavailable });
+        }
+        self.outbox.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::register::{Ballot, ProposerId};
+    use crate::view::Epoch;
+
+    const START: Instant = Instant(Duration::ZERO);
+
+    fn put(members: usize) -> Proposal {
+        let members: Vec<NodeId> = (0..members).map(|index| NodeId::new(&format!("ring-{index}"), 1)).collect();
+        let clock = Arc::new(BallotClock::new(ProposerId { node: members[0], boot: 1 }));
+        let key = Key::new(Partition(7), *b"key");
+        let items = vec![Item { key, change: Change::Put(b"content".as_slice().into()), operation: OperationId(1) }];
+        Proposal::new(View { epoch: Epoch(1), members }, Partition(7), items, clock, START, START + Duration::from_secs(1), 1)
+    }
+
+    /// The members that are asked now, with the round.
+    fn asked(proposal: &mut Proposal) -> Vec<(NodeId, u64)> {
+        std::iter::from_fn(|| proposal.poll_transmit()).map(|transmit| (transmit.to, transmit.round)).collect()
+    }
+
+    #[test]
+    fn a_proposal_that_is_settled_asks_nobody_anything_more() {
+        let mut proposal = put(1);
+        for reply in [Reply::Prepare(vec![Ok(Default::default())]), Reply::Accept(vec![Ok(())])] {
+            let [(member, round)] = asked(&mut proposal)[..] else { panic!("one member is asked") };
+            proposal.handle_reply(member, round, reply, START);
+        }
+        assert!(matches!(proposal.poll_outcomes().as_deref(), Some([Outcome::Done { .. }])));
+        proposal.handle_timeout(START + RESEND_AFTER);
+        assert_eq!(asked(&mut proposal), []);
+    }
+
+    #[test]
+    fn an_accept_is_unknown_as_soon_as_no_member_is_left_to_answer() {
+        let mut proposal = put(5);
+        for (member, round) in asked(&mut proposal) {
+            proposal.handle_reply(member, round, Reply::Prepare(vec![Ok(Default::default())]), START);
+        }
+        let (denied, granted) = (|| Reply::Accept(vec![Err(Ballot::default())]), || Reply::Accept(vec![Ok(())]));
+        let replies = [granted(), granted(), denied(), denied(), Reply::Refused];
+        let round = proposal.rounds;
+        for ((member, _), reply) in asked(&mut proposal).into_iter().filter(|(_, asked)| *asked == round).zip(replies) {
+            proposal.handle_reply(member, round, reply, START);
+        }
+        assert_eq!(proposal.poll_outcomes(), Some(vec![Outcome::Indeterminate]));
+    }
+}

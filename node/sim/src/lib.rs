@@ -1,0 +1,13 @@
+//! A seeded world that runs the machines of `scrapering-core` under faults and judges what clients saw.
+//!
+//! [`world`] is the network, the disks, the crashes and the clients; [`rules`] is the seam at which a
+//! [`mutant`] takes one rule of the protocol out; [`invariant`] watches every event, [`checker`] the history
+//! that is left at the end; [`campaign`] runs many seeds on all processors.
+
+pub mod campaign;
+pub mod checker;
+pub mod history;
+pub mod invariant;
+pub mod mutant;
+pub mod rules;
+pub mod world;

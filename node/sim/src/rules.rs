@@ -1,0 +1,133 @@
+//! The seam between the world and the machines under test: the world asks [`Rules`] for every part, and
+//! [`Honest`] hands out what is in `scrapering-core`. A mutant replaces one part and nothing else.
+
+use rand::rngs::SmallRng;
+use scrapering_core::id::{NodeId, Partition};
+use scrapering_core::register::proposal::{Item, Transmit};
+use scrapering_core::register::{Acceptor, BallotClock, Envelope, Outcome, Proposal, Reply};
+use scrapering_core::store::{StoreError, Transaction};
+use scrapering_core::time::Instant;
+use scrapering_core::view::View;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// What a [`Proposal`] does, so that something else can stand in its place.
+pub trait Propose {
+    /// As [`Proposal::poll_transmit`].
+    fn poll_transmit(&mut self) -> Option<Transmit>;
+    /// As [`Proposal::poll_timeout`].
+    fn poll_timeout(&self) -> Instant;
+    /// As [`Proposal::poll_outcomes`].
+    fn poll_outcomes(&self) -> Option<Vec<Outcome>>;
+    /// As [`Proposal::handle_reply`].
+    fn handle_reply(&mut self, from: NodeId, round: u64, reply: Reply, now: Instant);
+    /// As [`Proposal::handle_timeout`].
+    fn handle_timeout(&mut self, now: Instant);
+}
+
+impl Propose for Proposal {
+    fn poll_transmit(&mut self) -> Option<Transmit> {
+        Self::poll_transmit(self)
+    }
+    fn poll_timeout(&self) -> Instant {
+        Self::poll_timeout(self)
+    }
+    fn poll_outcomes(&self) -> Option<Vec<Outcome>> {
+        Self::poll_outcomes(self)
+    }
+    fn handle_reply(&mut self, from: NodeId, round: u64, reply: Reply, now: Instant) {
+        Self::handle_reply(self, from, round, reply, now);
+    }
+    fn handle_timeout(&mut self, now: Instant) {
+        Self::handle_timeout(self, now);
+    }
+}
+
+/// Everything a proposal starts from.
+#[derive(Clone)]
+pub struct Start {
+    /// The members to ask.
+    pub view: View,
+    /// The partition of all items.
+    pub partition: Partition,
+    /// What to do.
+    pub items: Vec<Item>,
+    /// The process's ballots.
+    pub clock: Arc<BallotClock>,
+    /// The present.
+    pub now: Instant,
+    /// When to give up.
+    pub deadline: Instant,
+    /// For the pauses between rivals.
+    pub seed: u64,
+}
+
+impl Start {
+    /// The proposal of `scrapering-core`.
+    #[must_use]
+    pub fn proposal(self) -> Proposal {
+        Proposal::new(self.view, self.partition, self.items, self.clock, self.now, self.deadline, self.seed)
+    }
+}
+
+/// The parts of a world. Every default is the protocol as it should be.
+pub trait Rules: Sync {
+    /// A proposal for a batch.
+    fn propose(&self, start: Start) -> Box<dyn Propose> {
+        Box::new(start.proposal())
+    }
+
+    /// The members that a coordinator believes in, given the true view and all nodes.
+    fn believed_view(&self, view: &View, _nodes: &[NodeId], _dice: &mut SmallRng) -> View {
+        view.clone()
+    }
+
+    /// The members that a scanning coordinator asks.
+    fn scanned_view(&self, view: &View, _dice: &mut SmallRng) -> View {
+        view.clone()
+    }
+
+    /// The acceptors of `node`.
+    fn acceptor(&self, node: NodeId, views: &BTreeMap<Partition, View>, _nodes: &[NodeId]) -> Acceptor {
+        Acceptor::new(node, views.clone())
+    }
+
+    /// An acceptor's answer to one message.
+    ///
+    /// # Errors
+    /// As [`Acceptor::handle`].
+    fn answer(
+        &self,
+        acceptor: &Acceptor,
+        envelope: &Envelope,
+        transaction: &mut Transaction<'_>,
+    ) -> Result<Reply, StoreError> {
+        acceptor.handle(envelope, transaction)
+    }
+
+    /// Whether `reply` waits until the disk has what it rests on.
+    fn waits_for_disk(&self, _reply: &Reply) -> bool {
+        true
+    }
+
+    /// Whether a node that restarts under its old identity finds its disk as it was.
+    fn disk_survives(&self, _dice: &mut SmallRng) -> bool {
+        true
+    }
+
+    /// The boot number after a restart.
+    fn next_boot(&self, boot: u32) -> u32 {
+        boot + 1
+    }
+
+    /// The ballot counter from which a restarted process goes on, given its newest one before.
+    fn remembered_counter(&self, _newest: u64, _dice: &mut SmallRng) -> u64 {
+        0
+    }
+}
+
+/// The protocol as it is.
+#[derive(Clone, Copy, Debug)]
+pub struct Honest;
+
+impl Rules for Honest {}

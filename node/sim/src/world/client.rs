@@ -1,0 +1,97 @@
+//! Clients: what they ask, of whom, and how soon again.
+
+use super::coordinator::{Owner, Wish};
+use super::{Event, World};
+use crate::history::Action;
+use rand::Rng;
+use rand::seq::{IndexedRandom, SliceRandom};
+use scrapering_core::id::Partition;
+use scrapering_core::view::{Epoch, View};
+
+/// Share of calls that carry all keys of a partition in one batch.
+const BATCHES: f64 = 0.25;
+/// Share of conditions on the version that was seen last (the others on a random one).
+const INFORMED: f64 = 0.85;
+
+/// One client.
+#[derive(Debug)]
+pub(super) struct Client {
+    calls_left: u32,
+}
+
+impl Client {
+    pub(super) fn new(calls: u32) -> Self {
+        Self { calls_left: calls }
+    }
+}
+
+impl World<'_> {
+    pub(super) fn handle_client(&mut self, client: usize) {
+        if self.quiet || self.clients[client].calls_left == 0 {
+            return;
+        }
+        let up: Vec<usize> = self.nodes.iter().filter(|node| node.up).map(|node| node.index).collect();
+        let Some(node) = up.choose(&mut self.dice).copied() else {
+            return self.schedule(20_000, Event::Client { client });
+        };
+        self.clients[client].calls_left -= 1;
+        let patience_us = self.dice.random_range(200_000..1_500_000);
+        let key = if self.chance(self.dials.first_key) { 0 } else { self.dice.random_range(0..self.keys.len()) };
+        let partition = self.keys[key].partition;
+        if self.chance(self.dials.scans) {
+            let limit = self.dice.random_range(1..=3);
+            return self.start_scan(node, Owner::Client(client), partition, limit, patience_us);
+        }
+        let together: Vec<usize> =
+            (0..self.keys.len()).filter(|other| self.keys[*other].partition == partition).collect();
+        let keys = if self.chance(BATCHES) { together } else { vec![key] };
+        let reads_only = keys.len() > 1 && self.chance(0.3);
+        let wishes: Vec<Wish> =
+            keys.into_iter().map(|key| (key, if reads_only { Action::Read } else { self.any_action(key) })).collect();
+        let view = self.coordinators_view(partition);
+        self.start_batch(node, Owner::Client(client), view, &wishes, patience_us);
+    }
+
+    /// The true view, or at times one of another epoch with other members: acceptors must refuse it.
+    fn coordinators_view(&mut self, partition: Partition) -> View {
+        let view = &self.views[&partition];
+        if self.dice.random::<f64>() >= self.dials.strays {
+            return self.rules.believed_view(view, &self.ids, &mut self.dice);
+        }
+        let mut members = self.ids.clone();
+        members.shuffle(&mut self.dice);
+        members.truncate(view.members.len());
+        let epoch = if self.dice.random() { view.epoch.0 + 1 } else { view.epoch.0 - 1 };
+        View { epoch: Epoch(epoch), members }
+    }
+
+    fn any_action(&mut self, key: usize) -> Action {
+        let rumour = self.rumours[key];
+        let version = if self.chance(INFORMED) { rumour } else { self.dice.random_range(0..rumour + 3) };
+        let total: u32 = self.dials.mix.iter().sum();
+        let mut drawn = self.dice.random_range(0..total);
+        let mut kind = 0;
+        while drawn >= self.dials.mix[kind] {
+            drawn -= self.dials.mix[kind];
+            kind += 1;
+        }
+        match kind {
+            0 => Action::Read,
+            1 => Action::Put,
+            2 => Action::Create,
+            3 => Action::CompareAndSet { version },
+            _ => Action::Delete { version: self.chance(0.5).then_some(version) },
+        }
+    }
+
+    /// The owner's task is over: a client goes on after a pause, the epilogue with its next step.
+    pub(super) fn continue_client(&mut self, owner: Owner) {
+        match owner {
+            Owner::Client(client) => {
+                let pause_us = self.dice.random_range(0..self.dials.think_us);
+                self.schedule(pause_us, Event::Client { client });
+            }
+            Owner::Judge { step } => self.schedule(1, Event::Epilogue { step: step + 1 }),
+        }
+    }
+}

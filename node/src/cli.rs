@@ -1,0 +1,114 @@
+//! The command line: what a person types, the sentences they get back, and the exit status.
+//!
+//! `up`, `node` and `init` start things; `run`, `job`, `items` and `ring` speak to a ring over its gateway, like any other program would.
+//! Errors are told once, here, in one sentence each; `failure` decides the words and the status.
+#![allow(clippy::print_stderr, reason = "the command line speaks through it")]
+
+mod client;
+mod connect;
+mod failure;
+mod folder;
+mod init;
+mod items;
+mod job;
+mod node;
+mod output;
+mod ports;
+mod progress;
+mod ring;
+mod run;
+mod signals;
+mod terms;
+mod token;
+mod up;
+
+use clap::{Parser, Subcommand};
+use failure::Status;
+use std::io::IsTerminal;
+use std::process::ExitCode;
+use tracing_subscriber::EnvFilter;
+
+/// A web scraper without a master: equal nodes in a ring that crawl politely and keep what they find.
+#[derive(Debug, Parser)]
+#[command(
+    name = "scrapering",
+    version,
+    max_term_width = 100,
+    after_help = "Start here: scrapering run JOB.yaml --output items.jsonl"
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run a job and write its items as JSON lines while they come.
+    Run(run::RunArgs),
+    /// Run a local ring in this process until Ctrl-C.
+    Up(up::UpArgs),
+    /// See and steer the jobs of a ring.
+    Job(job::JobArgs),
+    /// Read the items of a job.
+    Items(items::ItemsArgs),
+    /// Make tokens for the gateway.
+    Token(token::TokenArgs),
+    /// Look at the ring itself.
+    Ring(ring::RingArgs),
+    /// Make the folder of a local ring without starting it.
+    Init(init::InitArgs),
+    /// Run one node of a ring folder as a process of its own.
+    Node(node::NodeArgs),
+}
+
+impl Command {
+    /// What is logged unless `RUST_LOG` says otherwise: a node's log is its voice, a command's is noise.
+    fn usual_log(&self) -> &'static str {
+        match self {
+            Self::Node(_) => "info",
+            Self::Up(_) => "warn",
+            _ => "error",
+        }
+    }
+}
+
+/// Runs the command of this process's arguments.
+#[must_use]
+pub fn main() -> ExitCode {
+    // An error means that the process already has its provider.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let cli = Cli::parse();
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(cli.command.usual_log()));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .init();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return failure::report(&error.into()).into(),
+    };
+    let status = match runtime.block_on(dispatch(cli.command)) {
+        Ok(status) => status,
+        Err(error) => failure::report(&error),
+    };
+    // Work that does not end by itself must not keep a finished command alive.
+    runtime.shutdown_timeout(std::time::Duration::from_secs(2));
+    status.into()
+}
+
+async fn dispatch(command: Command) -> anyhow::Result<Status> {
+    match command {
+        Command::Run(args) => run::run(args).await,
+        Command::Up(args) => up::up(args).await,
+        Command::Job(args) => job::job(args).await,
+        Command::Items(args) => items::items(args).await,
+        Command::Token(args) => token::token(args),
+        Command::Ring(args) => ring::ring(args).await,
+        Command::Init(args) => init::init(&args),
+        Command::Node(args) => node::node(args).await,
+    }
+}
+
+#[cfg(test)]
+mod tests;

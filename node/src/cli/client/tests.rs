@@ -1,0 +1,131 @@
+//! The client against a gateway on a socket, and against everything else that may listen there.
+
+use super::*;
+use crate::auth::Scope;
+use crate::crawl::jobs::JobsError;
+use crate::crawl::jobs::Phase;
+use crate::gateway::tests::serving::Served;
+use crate::gateway::tests::{GOOD_JOB, House, RING};
+use std::net::TcpListener;
+
+fn url(address: std::net::SocketAddr) -> Url {
+    Url::parse(&format!("https://{address}")).expect("URL")
+}
+
+fn client_of(served: &Served, gateways: Vec<Url>) -> Client {
+    let credentials = Credentials::Issuer(served.house.issuer.clone());
+    Client::new(gateways, served.certificate_pem.as_bytes(), credentials)
+        .expect("client")
+        .patient(Duration::from_secs(5))
+}
+
+fn client(served: &Served) -> Client {
+    client_of(served, vec![url(served.address)])
+}
+
+/// An address at which nobody listens.
+fn dead_address() -> Url {
+    url(TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port"))
+}
+
+#[tokio::test]
+async fn a_job_is_submitted_read_paused_and_deleted() {
+    let served = Served::start();
+    let client = client(&served);
+    assert!(client.is_up().await.expect("ours"));
+    let job = client.submit(GOOD_JOB.as_bytes(), "key").await.expect("submitted");
+    let again = client.submit(GOOD_JOB.as_bytes(), "key").await.expect("repeated");
+    let id = job.metadata.uid;
+    assert_eq!(again.metadata.uid, id);
+    assert_eq!(client.job(id).await.expect("job").metadata.name, "books");
+    assert_eq!(client.jobs().await.expect("list").items.len(), 1);
+    let piece = client.piece(id, "items", "").await.expect("items");
+    assert!(piece.lines.ends_with(b"}\n") && !piece.complete && !piece.cursor.is_empty());
+    assert_eq!(client.suspend(id, true).await.expect("paused").status.phase, Phase::Paused);
+    assert!(client.piece(id, "skipped", "").await.expect("skipped").complete);
+    assert_eq!(client.lookup("books.example").await.expect("lookup").owners, ["ring-0"]);
+    assert_eq!(client.ring().await.expect("ring").ring_id, RING.to_string());
+    client.delete(id).await.expect("deleted");
+    assert!(client.job(id).await.expect_err("gone").is_no_job());
+}
+
+#[tokio::test]
+async fn when_one_gateway_is_gone_the_next_is_asked() {
+    let served = Served::start();
+    let client = client_of(&served, vec![dead_address(), dead_address(), url(served.address)]);
+    client.jobs().await.expect("the third answers");
+    assert!(client_of(&served, vec![dead_address(), url(served.address)]).is_up().await.expect("the second answers"));
+}
+
+#[tokio::test]
+async fn a_ring_that_does_not_answer_is_told_with_how_to_start_it() {
+    let served = Served::start();
+    let client = client_of(&served, vec![dead_address()]).patient(Duration::from_millis(300));
+    assert!(!client.is_up().await.expect("nobody is not somebody else"));
+    let error = client.jobs().await.expect_err("nobody").to_string();
+    assert!(error.contains("Connection refused") && error.contains("scrapering up"), "{error}");
+}
+
+#[tokio::test]
+async fn too_few_nodes_are_waited_for_until_patience_ends() {
+    let served = Served::start();
+    served.house.jobs.fail_with(|| JobsError::Unavailable);
+    let client = client(&served).patient(Duration::from_millis(300));
+    let error = client.jobs().await.expect_err("unavailable");
+    assert_eq!(error.to_string(), "too few nodes of the ring answer; try again");
+}
+
+#[tokio::test]
+async fn a_certificate_that_is_not_the_rings_or_is_expired_is_not_trusted() {
+    let (served, other) = (Served::start(), Served::start());
+    let stranger = client_of(&served, vec![url(other.address)]);
+    for error in [stranger.jobs().await.expect_err("stranger"), stranger.is_up().await.expect_err("stranger")] {
+        assert!(error.to_string().contains("was not issued by this ring's authority"), "{error}");
+    }
+    let expired = Served::start_with(|params| {
+        params.not_before = rcgen::date_time_ymd(2020, 1, 1);
+        params.not_after = rcgen::date_time_ymd(2021, 1, 1);
+    });
+    let error = client(&expired).jobs().await.expect_err("expired").to_string();
+    assert!(error.contains("has expired"), "{error}");
+    let named = Served::start_with(|params| params.subject_alt_names = vec![]);
+    let error = client(&named).jobs().await.expect_err("another name").to_string();
+    assert!(error.contains("for another name"), "{error}");
+}
+
+#[tokio::test]
+async fn a_program_that_is_no_gateway_is_told_apart_from_silence() {
+    let served = Served::start();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("port");
+    let address = listener.local_addr().expect("address");
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let _ = tokio::io::AsyncWriteExt::write_all(&mut stream, b"HTTP/1.0 400 Bad Request\r\n\r\n").await;
+        }
+    });
+    let error = client_of(&served, vec![url(address)]).jobs().await.expect_err("no TLS").to_string();
+    assert!(error.contains("does not speak TLS"), "{error}");
+}
+
+#[tokio::test]
+async fn a_wrong_token_is_told_as_the_rings_own_words() {
+    let served = Served::start();
+    let with = |token: String| {
+        Client::new(vec![url(served.address)], served.certificate_pem.as_bytes(), Credentials::Token(token))
+            .expect("client")
+    };
+    let foreign = House::new().token(&Scope::ALL);
+    let error = with(foreign).jobs().await.expect_err("foreign").to_string();
+    assert!(error.starts_with("the ring refuses the token: ") && error.contains("not signed by this ring"), "{error}");
+    let narrow = with(served.house.token(&[Scope::JobsWrite])).jobs().await.expect_err("narrow").to_string();
+    assert!(narrow.contains("does not carry the scope jobs:read"), "{narrow}");
+}
+
+#[test]
+fn a_ca_file_that_holds_no_certificate_is_refused() {
+    let issuer = House::new().issuer;
+    for text in ["", "not PEM"] {
+        let made = Client::new(vec![dead_address()], text.as_bytes(), Credentials::Issuer(issuer.clone()));
+        assert!(matches!(made, Err(ClientError::Authority)));
+    }
+}

@@ -1,0 +1,94 @@
+//! How a command finds its ring: by the folder of a local one, or by URL, certificate and token of any other.
+
+use super::client::{Client, Credentials};
+use super::failure::BadInput;
+use super::folder::DataArgs;
+use super::terms;
+use crate::auth::Issuer;
+use crate::identity::layout::RingDir;
+use anyhow::Context;
+use clap::Args;
+use std::path::{Path, PathBuf};
+use url::Url;
+
+/// Which ring, and as whom.
+#[derive(Clone, Debug, Args)]
+pub(super) struct ConnectArgs {
+    #[command(flatten)]
+    pub(super) data: DataArgs,
+    /// Gateway of a ring that is not in a local folder, such as https://ring.example:8443.
+    #[arg(long, value_name = "URL", env = "SCRAPERING_GATEWAY", value_parser = terms::gateway_url)]
+    gateway: Option<Url>,
+    #[command(flatten)]
+    pub(super) trust: TrustArgs,
+}
+
+/// What to trust and what to show.
+#[derive(Clone, Debug, Args)]
+pub(super) struct TrustArgs {
+    /// File with the token to show [default: one is made with the key in the ring's folder].
+    #[arg(long, value_name = "FILE", env = "SCRAPERING_TOKEN_FILE")]
+    token_file: Option<PathBuf>,
+    /// Certificate of the ring's authority, PEM [default: ca.pem in the ring's folder].
+    #[arg(long, value_name = "FILE", env = "SCRAPERING_CA_FILE")]
+    ca: Option<PathBuf>,
+}
+
+impl ConnectArgs {
+    /// A client of that ring; nothing is sent yet.
+    pub(super) fn client(&self) -> anyhow::Result<Client> {
+        match &self.gateway {
+            Some(url) => self.trust.client_of_url(url, &self.data),
+            None => self.trust.client_of_folder(&self.data.existing()?),
+        }
+    }
+}
+
+impl TrustArgs {
+    /// A client of the ring behind `url`; what is not given is taken from the folder of `data`.
+    pub(super) fn client_of_url(&self, url: &Url, data: &DataArgs) -> anyhow::Result<Client> {
+        let gateways = vec![url.clone()];
+        if let (Some(_), Some(ca)) = (&self.token_file, &self.ca) {
+            return Ok(Client::new(gateways, &read(ca)?, self.credentials(None)?)?);
+        }
+        let ring = data
+            .existing()
+            .context("a ring elsewhere needs --ca FILE and --token-file FILE, or a folder with its keys")?;
+        let ca = self.ca.clone().unwrap_or_else(|| ring.ca());
+        Ok(Client::new(gateways, &read(&ca)?, self.credentials(Some(&ring))?)?)
+    }
+
+    /// A client of the ring in a local folder, by any of its gateways.
+    pub(super) fn client_of_folder(&self, ring: &RingDir) -> anyhow::Result<Client> {
+        let urls = ring.nodes().iter().map(|node| Url::parse(&format!("https://{}", node.gateway_address)));
+        let ca = self.ca.clone().unwrap_or_else(|| ring.ca());
+        Ok(Client::new(urls.collect::<Result<_, _>>()?, &read(&ca)?, self.credentials(Some(ring))?)?)
+    }
+
+    fn credentials(&self, ring: Option<&RingDir>) -> anyhow::Result<Credentials> {
+        match (&self.token_file, ring) {
+            (Some(file), _) => {
+                let token = String::from_utf8(read(file)?).unwrap_or_default().trim().to_owned();
+                if token.is_empty() || token.contains(char::is_whitespace) {
+                    return Err(BadInput::one(format!(
+                        "{} holds no token; make one with: scrapering token create",
+                        file.display()
+                    )));
+                }
+                Ok(Credentials::Token(token))
+            }
+            (None, Some(ring)) => Ok(Credentials::Issuer(issuer(ring)?)),
+            (None, None) => Err(BadInput::one("give a token with --token-file FILE")),
+        }
+    }
+}
+
+/// The built-in issuer of the ring in a folder.
+pub(super) fn issuer(ring: &RingDir) -> anyhow::Result<Issuer> {
+    let key = ring.token_private_key()?;
+    Issuer::new(&key, ring.ring_id()).context("jwt.key in the ring's folder cannot be used; restore it from a backup")
+}
+
+fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
+    std::fs::read(path).map_err(|error| BadInput::one(format!("{} cannot be read: {error}", path.display())))
+}

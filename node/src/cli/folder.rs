@@ -1,0 +1,150 @@
+//! The folder of a local ring: where it is by default, and opening it for those who start a ring and for those who only use one.
+
+use super::failure::BadInput;
+use super::ports;
+use crate::fetch::Cidr;
+use crate::identity::layout::{RingDir, Shape};
+use anyhow::Context;
+use clap::Args;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+/// `--data`.
+#[derive(Clone, Debug, Args)]
+pub(super) struct DataArgs {
+    /// Folder of the ring [default: scrapering/ring in the user's data folder].
+    #[arg(long, value_name = "DIR", env = "SCRAPERING_DATA")]
+    pub(super) data: Option<PathBuf>,
+}
+
+impl DataArgs {
+    /// The folder, whether it exists or not.
+    pub(super) fn root(&self) -> anyhow::Result<PathBuf> {
+        let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+        match &self.data {
+            Some(data) => Ok(data.clone()),
+            None => default_root(variable("XDG_DATA_HOME"), variable("HOME")).ok_or_else(|| {
+                BadInput::one("neither XDG_DATA_HOME nor HOME is set; give the ring's folder with --data DIR")
+            }),
+        }
+    }
+
+    /// The ring that is there already.
+    pub(super) fn existing(&self) -> anyhow::Result<RingDir> {
+        let root = self.root()?;
+        if !is_ring(&root) {
+            anyhow::bail!(
+                "there is no ring in {}; start one with \"scrapering up\", or name its folder with --data",
+                root.display()
+            );
+        }
+        RingDir::open_or_init(&root, &Shape::default()).with_context(|| in_folder(&root))
+    }
+}
+
+/// How a ring that is started here looks.
+#[derive(Clone, Debug, Args)]
+pub(super) struct ShapeArgs {
+    /// How many nodes a new ring has [default: 5, the smallest ring that survives two failures].
+    #[arg(long, value_name = "N")]
+    pub(super) nodes: Option<u16>,
+    /// First of the ports on which the nodes speak to each other [default: 7443].
+    #[arg(long, value_name = "PORT")]
+    pub(super) ring_port: Option<u16>,
+}
+
+impl ShapeArgs {
+    /// With the first node's gateway at `gateway`.
+    pub(super) fn shape(&self, gateway: Option<SocketAddr>) -> Shape {
+        Shape { nodes: self.nodes, gateway, ring_port_base: self.ring_port }
+    }
+}
+
+/// `--allow-private-cidr`.
+#[derive(Clone, Debug, Args)]
+pub(super) struct GuardArgs {
+    /// Let jobs fetch from this block of private addresses too, such as 127.0.0.0/8; may be repeated.
+    #[arg(long, value_name = "CIDR")]
+    pub(super) allow_private_cidr: Vec<Cidr>,
+}
+
+impl GuardArgs {
+    /// Says on stderr that the guard is loosened, if it is.
+    pub(super) fn warn(&self) {
+        if !self.allow_private_cidr.is_empty() {
+            eprintln!(
+                "WARNING: every job of this ring may fetch from {}, addresses that are closed by default.",
+                self.list()
+            );
+        }
+    }
+
+    /// The blocks in words.
+    pub(super) fn list(&self) -> String {
+        self.allow_private_cidr.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+    }
+}
+
+/// Opens the folder `root` or makes it, once its ports are known to be free: nothing is written for a ring that could not start.
+pub(super) async fn open_to_start(root: &Path, shape: &Shape) -> anyhow::Result<RingDir> {
+    if is_ring(root) {
+        let ring = RingDir::open_or_init(root, shape).with_context(|| in_folder(root))?;
+        ports::check_free(ring.nodes()).map_err(|busy| busy.of_existing(root))?;
+        return Ok(ring);
+    }
+    ports::check_free(&shape.nodes()?).map_err(|busy| busy.of_new())?;
+    RingDir::open_or_init(root, shape).with_context(|| in_folder(root))
+}
+
+/// Whether a ring was made in `root`.
+pub(super) fn is_ring(root: &Path) -> bool {
+    root.join("ring.json").exists()
+}
+
+fn in_folder(root: &Path) -> String {
+    format!("the ring in {} cannot be opened", root.display())
+}
+
+/// After the XDG Base Directory Specification.
+fn default_root(data_home: Option<PathBuf>, home: Option<PathBuf>) -> Option<PathBuf> {
+    // The specification says to ignore relative paths.
+    let data_home = data_home.filter(|path| path.is_absolute());
+    let base = data_home.or_else(|| home.map(|home| home.join(".local/share")))?;
+    Some(base.join("scrapering/ring"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_ring_lives_in_the_users_data_folder_by_default() {
+        let root =
+            |data: Option<&str>, home: Option<&str>| default_root(data.map(PathBuf::from), home.map(PathBuf::from));
+        assert_eq!(root(None, Some("/home/ada")), Some(PathBuf::from("/home/ada/.local/share/scrapering/ring")));
+        assert_eq!(root(Some("/data"), Some("/home/ada")), Some(PathBuf::from("/data/scrapering/ring")));
+        assert_eq!(root(Some("data"), Some("/home/ada")), root(None, Some("/home/ada")));
+        assert_eq!(root(None, None), None);
+    }
+
+    #[test]
+    fn a_command_that_only_uses_a_ring_makes_none() {
+        let folder = tempfile::tempdir().expect("folder");
+        let args = DataArgs { data: Some(folder.path().join("none")) };
+        let error = args.existing().expect_err("no ring").to_string();
+        assert!(error.contains("there is no ring in") && error.contains("scrapering up"), "{error}");
+        assert!(!folder.path().join("none").exists());
+    }
+
+    #[tokio::test]
+    async fn nothing_is_written_when_a_port_of_a_new_ring_is_in_use() {
+        let folder = tempfile::tempdir().expect("folder");
+        let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("port");
+        let gateway = taken.local_addr().expect("address");
+        let shape = Shape { nodes: Some(1), gateway: Some(gateway), ring_port_base: None };
+        let root = folder.path().join("ring");
+        let error = open_to_start(&root, &shape).await.expect_err("in use").to_string();
+        assert_eq!(error, format!("{gateway} is in use by another program; choose another with --gateway"));
+        assert!(!root.exists());
+    }
+}

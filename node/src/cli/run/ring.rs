@@ -1,0 +1,70 @@
+//! The ring a job runs on: the one that answers, or one started in this process.
+
+use super::super::client::Client;
+use super::super::folder::{self, GuardArgs};
+use super::super::terms::Gateway;
+use super::{PATIENCE, RunArgs};
+use crate::app::{LocalRing, NodeOptions};
+use crate::identity::layout::RingDir;
+use anyhow::Context;
+
+/// A ring that can be spoken to.
+pub(super) struct Ring {
+    pub(super) client: Client,
+    started: Option<LocalRing>,
+}
+
+impl Ring {
+    /// The ring that `args` mean; started here if it is a local one that does not run.
+    pub(super) async fn find_or_start(args: &RunArgs) -> anyhow::Result<Self> {
+        let address = match &args.gateway {
+            Some(Gateway::Url(url)) => {
+                args.guard.warn_elsewhere(url.as_str());
+                let client = args.trust.client_of_url(url, &args.data)?.patient(PATIENCE);
+                return Ok(Self { client, started: None });
+            }
+            Some(Gateway::Address(address)) => Some(*address),
+            None => None,
+        };
+        let (root, shape) = (args.data.root()?, args.shape.shape(address));
+        if folder::is_ring(&root) {
+            let dir = RingDir::open_or_init(&root, &shape)
+                .with_context(|| format!("the ring in {} cannot be opened", root.display()))?;
+            let client = args.trust.client_of_folder(&dir)?.patient(PATIENCE);
+            if client.is_up().await? {
+                args.guard.warn_elsewhere(&root.display().to_string());
+                return Ok(Self { client, started: None });
+            }
+        }
+        let dir = folder::open_to_start(&root, &shape).await?;
+        let client = args.trust.client_of_folder(&dir)?.patient(PATIENCE);
+        eprintln!(
+            "No ring answers; starting one of {} nodes in this process, with its data in {}.",
+            dir.nodes().len(),
+            root.display()
+        );
+        args.guard.warn();
+        let options = NodeOptions { allow_private_cidrs: args.guard.allow_private_cidr.clone() };
+        let started = LocalRing::start(&dir, &options).await.context("the ring did not start")?;
+        Ok(Self { client, started: Some(started) })
+    }
+
+    /// Stops what was started here.
+    pub(super) async fn leave(self) {
+        if let Some(started) = self.started {
+            started.stop().await;
+        }
+    }
+}
+
+impl GuardArgs {
+    /// Says that the guard of a ring that already runs is not changed by this command.
+    fn warn_elsewhere(&self, ring: &str) {
+        if !self.allow_private_cidr.is_empty() {
+            eprintln!(
+                "WARNING: --allow-private-cidr {} has no effect: the ring {ring} already runs; give the option where it is started.",
+                self.list()
+            );
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! The command line itself: what parses, what does not, and what the help says.
+
+use super::{Cli, Command};
+use clap::{CommandFactory, Parser};
+
+fn parse(line: &str) -> Result<Cli, clap::Error> {
+    Cli::try_parse_from(line.split(' '))
+}
+
+#[test]
+fn the_definition_of_the_arguments_is_sound() {
+    Cli::command().debug_assert();
+}
+
+#[test]
+fn the_documented_lines_parse() {
+    for line in [
+        "scrapering up",
+        "scrapering up --nodes 5 --data d --gateway 127.0.0.1:8443 --allow-private-cidr 127.0.0.0/8 --allow-private-cidr ::1",
+        "scrapering run job.yaml",
+        "scrapering run job.yaml --output items.jsonl --allow-private-cidr 127.0.0.0/8 --data d --nodes 3",
+        "scrapering run job.yaml --gateway https://ring.example:8443 --ca ca.pem --token-file token",
+        "scrapering run job.yaml --gateway 127.0.0.1:9443",
+        "scrapering run --resume 0198c1d2-7f3e-7abc-9def-0123456789ab -o -",
+        "scrapering node --ring-dir d --name ring-0",
+        "scrapering init --nodes 5 --data d",
+        "scrapering job list",
+        "scrapering job get 0198c1d2-7f3e-7abc-9def-0123456789ab",
+        "scrapering job skipped 0198c1d2-7f3e-7abc-9def-0123456789ab",
+        "scrapering items 0198c1d2-7f3e-7abc-9def-0123456789ab --follow --output f",
+        "scrapering token create --scope jobs:read,jobs:write --scope ring:admin --ttl 1h",
+        "scrapering ring status",
+        "scrapering ring lookup books.example",
+    ] {
+        if let Err(error) = parse(line) {
+            panic!("{line}: {error}");
+        }
+    }
+}
+
+#[test]
+fn a_wrong_argument_is_named_with_what_would_be_right_and_ends_with_2() {
+    for (line, expected) in [
+        ("scrapering run", "JOB.yaml"),
+        ("scrapering run job.yaml --resume 7", "a job id is a UUID"),
+        ("scrapering run job.yaml --allow-private-cidr 10.0.0.1/8", "did you mean 10.0.0.0/8?"),
+        ("scrapering run job.yaml --gateway ring.example", "https://HOST:PORT"),
+        ("scrapering up --gateway localhost", "--gateway"),
+        ("scrapering up --nodes five", "--nodes"),
+        ("scrapering token create", "--scope"),
+        ("scrapering token create --scope root", "the scopes are jobs:read"),
+        ("scrapering token create --scope jobs:read --ttl 60", "1h30m"),
+        ("scrapering job get x", "a job id is a UUID"),
+        ("scrapering frobnicate", "frobnicate"),
+    ] {
+        let error = parse(line).map(|_| ()).expect_err(line);
+        assert_eq!(error.exit_code(), 2, "{line}");
+        assert!(error.to_string().contains(expected), "{line}: {error}");
+    }
+}
+
+#[test]
+fn every_command_has_a_sentence_and_an_example() {
+    fn walk(command: &clap::Command, path: &str) {
+        assert!(command.get_about().is_some(), "{path} has no sentence");
+        if command.has_subcommands() {
+            for inner in command.get_subcommands().filter(|inner| inner.get_name() != "help") {
+                walk(inner, &format!("{path} {}", inner.get_name()));
+            }
+        } else {
+            let after = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            assert!(after.contains(&format!("Example: {path}")) || after.contains(path), "{path} has no example");
+        }
+    }
+    walk(&Cli::command(), "scrapering");
+}
+
+#[test]
+fn only_a_node_logs_by_itself() {
+    let level = |line: &str| parse(line).expect(line).command.usual_log();
+    assert_eq!(level("scrapering node --ring-dir d --name ring-0"), "info");
+    assert_eq!(level("scrapering up"), "warn");
+    assert_eq!(level("scrapering run job.yaml"), "error");
+    assert!(matches!(parse("scrapering up").expect("parses").command, Command::Up(_)));
+}

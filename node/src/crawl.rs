@@ -1,0 +1,82 @@
+//! The work: shards of the frontier that this node owns, the workers that fetch for them, the jobs it coordinates.
+//!
+//! `shards` is one task that holds every owned [`Shard`](scrapering_core::frontier::Shard) and does what they
+//! ask for; everything else is a task of its own that reports back to it.
+
+mod claim;
+mod coordinator;
+pub mod cursor;
+mod doors;
+mod handlers;
+pub mod jobs;
+mod router;
+mod shards;
+mod specs;
+mod worker;
+
+pub use doors::Jobs;
+
+use crate::driver::Driver;
+use crate::fetch::Fetcher;
+use coordinator::Coordinators;
+use router::Router;
+use shards::Shards;
+use specs::Specs;
+use std::sync::Arc;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// Everything the crawl's tasks share. A cheap clone.
+#[derive(Clone)]
+pub struct Crawl {
+    driver: Driver,
+    fetcher: Fetcher,
+    shards: Shards,
+    router: Router,
+    specs: Specs,
+    coordinators: Coordinators,
+    /// Pages being parsed: as many as there are cores.
+    parsers: Arc<Semaphore>,
+    tasks: TaskTracker,
+    stop: CancellationToken,
+}
+
+impl Crawl {
+    /// Starts the crawl of a node; it ends with `stop`, and `tasks` with it. Must be called within a tokio runtime.
+    #[must_use]
+    pub fn start(driver: Driver, fetcher: Fetcher, tasks: TaskTracker, stop: CancellationToken) -> Self {
+        let (shards, inbox) = Shards::channel();
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let crawl = Self {
+            router: Router::new(driver.clone()),
+            specs: Specs::new(driver.clone()),
+            coordinators: Coordinators::default(),
+            parsers: Arc::new(Semaphore::new(cores)),
+            driver,
+            fetcher,
+            shards,
+            tasks,
+            stop,
+        };
+        crawl.spawn(shards::run(crawl.clone(), inbox));
+        crawl
+    }
+
+    /// What the doors need.
+    #[must_use]
+    pub fn jobs(&self) -> Jobs {
+        Jobs::new(self.clone())
+    }
+
+    /// Runs `task` until it ends or the node stops.
+    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let stop = self.stop.clone();
+        self.tasks.spawn(async move {
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = task => {}
+            }
+        });
+    }
+}

@@ -1,0 +1,344 @@
+//! Coordinates a job: seeds, limits, the exact end. Runs on the node that owns the job's partition.
+
+use super::claim::confirm;
+use super::router::Router;
+use super::shards::{Command, Report};
+use super::Crawl;
+use crate::driver::Driver;
+use crate::driver::registers::Unavailable;
+use crate::rpc::convert;
+use scrapering_core::frontier::completion::{Wave, has_ended};
+use scrapering_core::frontier::keys::{Name, job_partition};
+use scrapering_core::frontier::record::{BudgetRecord, Counters, JobId, JobPhase, JobRecord, Token, decode, encode};
+use scrapering_core::frontier::shard::{Control, Link};
+use scrapering_core::id::{NodeId, PARTITIONS, Partition};
+use scrapering_core::job::{SkipReason, ValidatedJob};
+use scrapering_core::register::{Change, Outcome};
+use scrapering_proto::v1;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+/// How often a job at work is looked after.
+const TICK: Duration = Duration::from_millis(250);
+
+/// The jobs that this node coordinates, and how far they are. A cheap clone.
+#[derive(Clone, Default)]
+pub(super) struct Coordinators {
+    running: Arc<Mutex<BTreeMap<JobId, Counters>>>,
+}
+
+impl Coordinators {
+    /// The last counters of a job; `None` if this node does not coordinate it.
+    pub(super) fn counters(&self, job: JobId) -> Option<Counters> {
+        self.running().get(&job).copied()
+    }
+
+    fn set(&self, job: JobId, counters: Counters) {
+        if let Some(last) = self.running().get_mut(&job) {
+            *last = counters;
+        }
+    }
+
+    fn running(&self) -> std::sync::MutexGuard<'_, BTreeMap<JobId, Counters>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What is to be done after a look at the job.
+enum Next {
+    LookAgain,
+    Finished,
+}
+
+/// Coordinates `job` from now on, unless that is being done already. `token`: under which its partition is owned.
+pub(super) fn start(crawl: &Crawl, job: JobId, partition: Partition, token: Token) {
+    if crawl.coordinators.running().insert(job, Counters::default()).is_some() {
+        return;
+    }
+    let task = crawl.clone();
+    crawl.spawn(async move {
+        // Whatever could not be reached is tried again at the next look.
+        while task.shards.owned(partition).await == Some(token) {
+            if let Ok(Next::Finished) = look_after(&task, job, token).await {
+                break;
+            }
+            tokio::time::sleep(TICK).await;
+        }
+        task.coordinators.running().remove(&job);
+    });
+}
+
+async fn look_after(crawl: &Crawl, job: JobId, token: Token) -> Result<Next, Unavailable> {
+    let Some((record, version)) = crawl.specs.record(job).await? else { return Ok(Next::Finished) };
+    if record.phase == JobPhase::Deleting {
+        return delete(crawl, job).await;
+    }
+    if record.phase.has_ended() {
+        return Ok(Next::Finished);
+    }
+    let Some(spec) = crawl.specs.spec(job).await? else { return Ok(Next::Finished) };
+    let looked_at = LookedAt { job, record, version, token };
+    match looked_at.record.phase {
+        JobPhase::Pending => looked_at.seed(crawl, &spec.job).await,
+        _ => looked_at.advance(crawl, &spec.job).await,
+    }
+}
+
+/// A job as it was just read.
+struct LookedAt {
+    job: JobId,
+    record: JobRecord,
+    version: u64,
+    token: Token,
+}
+
+impl LookedAt {
+    async fn seed(self, crawl: &Crawl, spec: &ValidatedJob) -> Result<Next, Unavailable> {
+        let seeds = spec.seeds.iter().map(|url| Link { url: url.clone(), depth: 0, redirects: 0 }).collect();
+        crawl.router.follow(crawl, self.job, seeds).await;
+        let started_ms = crawl.driver.clock().wall_ms();
+        self.change(crawl, |record| JobRecord { phase: JobPhase::Running, started_ms, ..record }).await?;
+        Ok(Next::LookAgain)
+    }
+
+    async fn advance(self, crawl: &Crawl, spec: &ValidatedJob) -> Result<Next, Unavailable> {
+        let control = match self.record.phase {
+            _ if self.record.suspended => Control::Hold,
+            JobPhase::Closing(reason) => Control::Close(reason),
+            _ => Control::Run,
+        };
+        let wave = wave(crawl, self.job, control, false).await;
+        if !wave.is_complete() {
+            return Ok(Next::LookAgain);
+        }
+        let total = wave.total();
+        crawl.coordinators.set(self.job, total);
+        if total.done() == total.discovered && total.discovered > 0 {
+            let first = self::wave(crawl, self.job, control, true).await;
+            let second = self::wave(crawl, self.job, control, true).await;
+            if has_ended(&first, &second) && confirm(&crawl.driver, job_partition(self.job), self.token).await? {
+                return self.end(crawl, second.total()).await;
+            }
+        } else if !self.record.suspended
+            && let Some(reason) = self.limit_reached(crawl, spec, &total)
+        {
+            self.change(crawl, |record| JobRecord { phase: JobPhase::Closing(reason), ..record }).await?;
+        }
+        Ok(Next::LookAgain)
+    }
+
+    fn limit_reached(&self, crawl: &Crawl, spec: &ValidatedJob, total: &Counters) -> Option<SkipReason> {
+        if matches!(self.record.phase, JobPhase::Closing(_)) {
+            return None;
+        }
+        if spec.limits.max_pages.is_some_and(|pages| total.admitted_closed >= pages) {
+            return Some(SkipReason::PageLimit);
+        }
+        let age = Duration::from_millis(crawl.driver.clock().wall_ms().saturating_sub(self.record.started_ms));
+        spec.limits.max_duration.is_some_and(|most| age >= most).then_some(SkipReason::TimeLimit)
+    }
+
+    async fn end(self, crawl: &Crawl, totals: Counters) -> Result<Next, Unavailable> {
+        let reason = match self.record.phase {
+            JobPhase::Closing(reason) => Some(reason),
+            _ => None,
+        };
+        let nothing = totals.succeeded == 0 && reason.is_none();
+        let phase = if nothing { JobPhase::Failed } else { JobPhase::Completed(reason) };
+        let message = nothing.then(|| "not one page could be fetched; the list of skipped pages says why".to_owned());
+        let completed_ms = crawl.driver.clock().wall_ms();
+        let ended = self.change(crawl, |record| JobRecord { phase, totals, message, completed_ms, ..record }).await?;
+        Ok(if ended { Next::Finished } else { Next::LookAgain })
+    }
+
+    /// Changes the job's record unless it was changed meanwhile; whether it was done.
+    async fn change(self, crawl: &Crawl, change: impl FnOnce(JobRecord) -> JobRecord) -> Result<bool, Unavailable> {
+        let content = encode(&change(self.record));
+        let key = Name::Job(self.job).key(job_partition(self.job));
+        match crawl.driver.change_one(key, Change::CompareAndSet { version: self.version, content }).await {
+            Outcome::Done { .. } => Ok(true),
+            Outcome::Conflict { .. } => Ok(false),
+            Outcome::Indeterminate | Outcome::Unavailable => Err(Unavailable),
+        }
+    }
+}
+
+/// Tells every node what the job is to do, and gathers the reports of all partitions.
+async fn wave(crawl: &Crawl, job: JobId, control: Control, confirmed: bool) -> Wave {
+    let nodes: BTreeSet<NodeId> = Partition::all().flat_map(|partition| crawl.driver.view(partition).members.clone()).collect();
+    let living = nodes.into_iter().filter(|node| crawl.driver.members().is_alive(*node));
+    let reports = futures::future::join_all(living.map(|node| report_of(crawl, node, job, control, confirmed))).await;
+    let mut wave = Wave::default();
+    for (partition, token, counters) in reports.into_iter().flatten() {
+        wave.report(partition, token, counters);
+    }
+    wave
+}
+
+async fn report_of(crawl: &Crawl, node: NodeId, job: JobId, control: Control, confirmed: bool) -> Vec<Report> {
+    if node == crawl.driver.me() {
+        return report(crawl, job, control, confirmed).await;
+    }
+    let (word, reason) = match control {
+        Control::Hold => (v1::report_request::Control::Hold, ""),
+        Control::Run => (v1::report_request::Control::Run, ""),
+        Control::Close(reason) => (v1::report_request::Control::Close, reason.as_str()),
+    };
+    let request = v1::ReportRequest {
+        header: crawl.driver.peers().header(),
+        job: job.0.to_vec().into(),
+        control: word.into(),
+        confirm: confirmed,
+        reason: reason.to_owned(),
+    };
+    let Some(mut frontier) = crawl.driver.peers().frontier(node) else { return Vec::new() };
+    let Ok(reply) = frontier.report(request).await else { return Vec::new() };
+    let read = |report: v1::report_reply::Partition| {
+        let counters = report.counters.map(convert::counters).unwrap_or_default();
+        Some((convert::partition(report.partition).ok()?, Token(report.token), counters))
+    };
+    reply.into_inner().partitions.into_iter().filter_map(read).collect()
+}
+
+/// This node's part of a wave.
+pub(super) async fn report(crawl: &Crawl, job: JobId, control: Control, confirmed: bool) -> Vec<Report> {
+    crawl.shards.tell(Command::Control(job, control)).await;
+    let reports = crawl.shards.report(job).await;
+    if !confirmed {
+        return reports;
+    }
+    let confirmations = reports.into_iter().map(|report| async move {
+        confirm(&crawl.driver, report.0, report.1).await.is_ok_and(|owner| owner).then_some(report)
+    });
+    futures::future::join_all(confirmations).await.into_iter().flatten().collect()
+}
+
+/// Removes everything of a job: the records of its pages first, its own last.
+async fn delete(crawl: &Crawl, job: JobId) -> Result<Next, Unavailable> {
+    let nodes: BTreeSet<NodeId> = Partition::all().flat_map(|partition| crawl.driver.view(partition).members.clone()).collect();
+    let purged = futures::future::join_all(nodes.into_iter().map(|node| purge_at(crawl, node, job))).await;
+    let purged: BTreeSet<Partition> = purged.into_iter().flatten().collect();
+    if purged.len() < usize::from(PARTITIONS) {
+        return Ok(Next::LookAgain);
+    }
+    let partition = job_partition(job);
+    let removals = [Name::Budget(job), Name::Job(job)].map(|name| (name.key(partition), Change::Delete { version: None }));
+    let outcomes = crawl.driver.change(partition, removals.into()).await;
+    let gone = outcomes.iter().all(|outcome| matches!(outcome, Outcome::Done { .. }));
+    Ok(if gone { Next::Finished } else { Next::LookAgain })
+}
+
+async fn purge_at(crawl: &Crawl, node: NodeId, job: JobId) -> Vec<Partition> {
+    if node == crawl.driver.me() {
+        return crawl.shards.purge(job).await;
+    }
+    let request = v1::PurgeRequest { header: crawl.driver.peers().header(), job: job.0.to_vec().into() };
+    let Some(mut frontier) = crawl.driver.peers().frontier(node) else { return Vec::new() };
+    let Ok(reply) = frontier.purge(request).await else { return Vec::new() };
+    reply.into_inner().partitions.into_iter().filter_map(|partition| convert::partition(partition).ok()).collect()
+}
+
+/// Hands up to `wanted` pages of the job's limit to `partition`; returns how many. Stays until it is known.
+pub(super) async fn take_budget(driver: &Driver, job: JobId, partition: Partition, wanted: u64) -> u64 {
+    let mut granted = 0;
+    change_budget(driver, job, partition, |budget| granted = budget.take(partition, wanted)).await;
+    granted
+}
+
+/// Takes `pages` back that `partition` does not need.
+pub(super) async fn give_back(driver: &Driver, job: JobId, partition: Partition, pages: u64) {
+    change_budget(driver, job, partition, |budget| budget.give_back(partition, pages)).await;
+}
+
+/// Changes the budget by compare-and-set until it is known to be done. Only this partition's owner changes its
+/// part, so an unknown outcome shows in that part.
+async fn change_budget(driver: &Driver, job: JobId, partition: Partition, mut change: impl FnMut(&mut BudgetRecord)) {
+    let key = Name::Budget(job).key(job_partition(job));
+    let mut expected: Option<u64> = None;
+    loop {
+        let Ok(value) = driver.read_one(key.clone()).await else {
+            tokio::time::sleep(TICK).await;
+            continue;
+        };
+        let Some((mut budget, version)) = value.and_then(|value| Some((decode::<BudgetRecord>(value.content.as_deref()?).ok()?, value.version))) else {
+            return;
+        };
+        if expected == Some(budget.granted_to(partition)) {
+            return;
+        }
+        change(&mut budget);
+        let content = encode(&budget);
+        match driver.change_one(key.clone(), Change::CompareAndSet { version, content }).await {
+            Outcome::Done { .. } => return,
+            Outcome::Conflict { .. } => expected = None,
+            Outcome::Indeterminate => expected = Some(budget.granted_to(partition)),
+            Outcome::Unavailable => {}
+        }
+    }
+}
+
+/// Stores a new job with this node, the owner of its partition; `false` if it is not.
+pub(super) async fn submit(crawl: &Crawl, job: JobId, file: &str) -> Result<bool, Unavailable> {
+    let partition = job_partition(job);
+    let Some(token) = crawl.shards.owned(partition).await else { return Ok(false) };
+    let Ok(loaded) = crate::job::load(file) else { return Err(Unavailable) };
+    let record = JobRecord {
+        file: file.to_owned(),
+        phase: JobPhase::Pending,
+        suspended: loaded.file.spec.suspend,
+        submitted_ms: crawl.driver.clock().wall_ms(),
+        started_ms: 0,
+        completed_ms: 0,
+        totals: Counters::default(),
+        message: None,
+    };
+    let mut changes = vec![(Name::Job(job).key(partition), Change::Create(encode(&record)))];
+    if let Some(pages) = loaded.job.limits.max_pages {
+        // Before the job, so that no job is seen without its budget; a budget without its job harms nobody.
+        let budget = (Name::Budget(job).key(partition), Change::Create(encode(&BudgetRecord::new(pages))));
+        let outcome = crawl.driver.change(partition, vec![budget]).await;
+        if !outcome.iter().all(is_there) {
+            return Err(Unavailable);
+        }
+    }
+    let outcomes = crawl.driver.change(partition, std::mem::take(&mut changes)).await;
+    if !outcomes.iter().all(is_there) {
+        return Err(Unavailable);
+    }
+    if !confirm(&crawl.driver, partition, token).await? {
+        return Ok(false);
+    }
+    start(crawl, job, partition, token);
+    Ok(true)
+}
+
+/// The register holds something now; that it was there before is just as well.
+fn is_there(outcome: &Outcome) -> bool {
+    matches!(outcome, Outcome::Done { .. } | Outcome::Conflict { .. })
+}
+
+/// Brings a job to its coordinator, wherever that is; stays until one has taken it or `attempts` were made.
+pub(super) async fn submit_anywhere(crawl: &Crawl, router: &Router, job: JobId, file: &str, attempts: usize) -> Result<(), Unavailable> {
+    let partition = job_partition(job);
+    for attempt in 0..attempts {
+        let owner = router.owner(partition, attempt);
+        let taken = if owner == crawl.driver.me() {
+            submit(crawl, job, file).await.unwrap_or(false)
+        } else {
+            submit_at(crawl, owner, job, file).await
+        };
+        router.learn(partition, owner, taken);
+        if taken {
+            return Ok(());
+        }
+        tokio::time::sleep(TICK).await;
+    }
+    Err(Unavailable)
+}
+
+async fn submit_at(crawl: &Crawl, owner: NodeId, job: JobId, file: &str) -> bool {
+    let request = v1::SubmitRequest { header: crawl.driver.peers().header(), job: job.0.to_vec().into(), file: file.to_owned() };
+    let Some(mut frontier) = crawl.driver.peers().frontier(owner) else { return false };
+    frontier.submit(request).await.is_ok_and(|reply| !reply.get_ref().not_owned)
+}

@@ -1,0 +1,266 @@
+//! Jobs for the doors, through this node or any other.
+
+use super::cursor::Cursor;
+use super::jobs::{JobStatus, JobsError, Page, PageCounts, Phase, Skipped};
+use super::{Crawl, coordinator};
+use crate::driver::registers::Unavailable;
+use crate::rpc::convert;
+use scrapering_core::frontier::keys::{Name, job_partition};
+use scrapering_core::frontier::record::{Counters, JobId, JobPhase, JobRecord, decode, encode};
+use scrapering_core::id::{NodeId, PARTITIONS, Partition};
+use scrapering_core::register::{Change, Outcome};
+use scrapering_crds::ScrapeJobFile;
+use scrapering_proto::v1;
+use scrapering_proto::v1::results_request::Kind;
+use serde_json::value::RawValue;
+use std::collections::BTreeSet;
+
+/// How often a job's coordinator is looked for before the caller is told to try again; a quarter of a second each.
+const ATTEMPTS: usize = 60;
+/// How often a change to a job's record is tried against others.
+const RACES: usize = 20;
+
+/// The jobs of the ring. A cheap clone.
+#[derive(Clone)]
+pub struct Jobs {
+    crawl: Crawl,
+}
+
+impl From<Unavailable> for JobsError {
+    fn from(_: Unavailable) -> Self {
+        Self::Unavailable
+    }
+}
+
+impl Jobs {
+    pub(super) fn new(crawl: Crawl) -> Self {
+        Self { crawl }
+    }
+
+    /// Stores a job under `id` and sees it started; the same id again changes nothing.
+    ///
+    /// # Errors
+    /// [`JobsError::Unavailable`]: it may be stored, and may be submitted again under the same id.
+    pub async fn submit(&self, id: JobId, file: &ScrapeJobFile) -> Result<(), JobsError> {
+        let file = serde_json::to_string(file).map_err(|_| JobsError::Unavailable)?;
+        Ok(coordinator::submit_anywhere(&self.crawl, &self.crawl.router, id, &file, ATTEMPTS).await?)
+    }
+
+    /// How far a job is.
+    ///
+    /// # Errors
+    /// [`JobsError::NotFound`], [`JobsError::Unavailable`].
+    pub async fn status(&self, id: JobId) -> Result<JobStatus, JobsError> {
+        let (record, _) = self.crawl.specs.record(id).await?.ok_or(JobsError::NotFound(id))?;
+        let counters = if record.phase.has_ended() { record.totals } else { self.counters(id).await };
+        status(id, record, &counters).ok_or(JobsError::Unavailable)
+    }
+
+    /// Every job, the oldest first.
+    ///
+    /// # Errors
+    /// [`JobsError::Unavailable`].
+    pub async fn list(&self) -> Result<Vec<JobStatus>, JobsError> {
+        let scans = Partition::all().map(|partition| self.jobs_of(partition));
+        let ids = futures::future::try_join_all(scans.collect::<Vec<_>>()).await?.concat();
+        let mut jobs = Vec::new();
+        for id in ids {
+            match self.status(id).await {
+                Ok(status) => jobs.push(status),
+                Err(JobsError::NotFound(_)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        jobs.sort_by(|a, b| (&a.submitted_at, a.id).cmp(&(&b.submitted_at, b.id)));
+        Ok(jobs)
+    }
+
+    /// Items behind `cursor`: whole pages until there are at least `limit`.
+    ///
+    /// # Errors
+    /// [`JobsError::NotFound`], [`JobsError::Unavailable`].
+    pub async fn items(&self, id: JobId, cursor: &Cursor, limit: usize) -> Result<Page<Box<RawValue>>, JobsError> {
+        let read = |content: &str| content.lines().filter_map(|line| RawValue::from_string(line.to_owned()).ok()).collect();
+        self.read(id, cursor, limit, Kind::Items, read).await
+    }
+
+    /// URLs that were not fetched, behind `cursor`, at most `limit`.
+    ///
+    /// # Errors
+    /// [`JobsError::NotFound`], [`JobsError::Unavailable`].
+    pub async fn skipped(&self, id: JobId, cursor: &Cursor, limit: usize) -> Result<Page<Skipped>, JobsError> {
+        let read = |content: &str| {
+            let mut lines = content.lines();
+            let (Some(url), Some(reason)) = (lines.next(), lines.next()) else { return Vec::new() };
+            let detail = lines.next().filter(|detail| !detail.is_empty()).map(str::to_owned);
+            vec![Skipped { url: url.to_owned(), reason: reason.to_owned(), detail }]
+        };
+        self.read(id, cursor, limit, Kind::Unfetched, read).await
+    }
+
+    /// Pauses or resumes a job.
+    ///
+    /// # Errors
+    /// [`JobsError::NotFound`]; [`JobsError::Conflict`] if the job has ended; [`JobsError::Unavailable`] or
+    /// [`JobsError::Indeterminate`].
+    pub async fn suspend(&self, id: JobId, suspended: bool) -> Result<(), JobsError> {
+        self.change(id, |record| match record.phase {
+            phase if phase.has_ended() => Err(JobsError::Conflict("the job has ended".to_owned())),
+            JobPhase::Deleting => Err(JobsError::NotFound(id)),
+            _ => {
+                record.suspended = suspended;
+                Ok(())
+            }
+        })
+        .await
+    }
+
+    /// Removes a job and everything it found, from every copy; done in the background.
+    ///
+    /// # Errors
+    /// As [`Jobs::suspend`].
+    pub async fn delete(&self, id: JobId) -> Result<(), JobsError> {
+        self.change(id, |record| {
+            record.phase = JobPhase::Deleting;
+            Ok(())
+        })
+        .await?;
+        // An ended job has no coordinator any more; this wakes one.
+        let (record, _) = self.crawl.specs.record(id).await?.ok_or(JobsError::NotFound(id))?;
+        Ok(coordinator::submit_anywhere(&self.crawl, &self.crawl.router, id, &record.file, ATTEMPTS).await?)
+    }
+
+    async fn change(&self, id: JobId, change: impl Fn(&mut JobRecord) -> Result<(), JobsError>) -> Result<(), JobsError> {
+        for _ in 0..RACES {
+            let (mut record, version) = self.crawl.specs.record(id).await?.ok_or(JobsError::NotFound(id))?;
+            change(&mut record)?;
+            let write = Change::CompareAndSet { version, content: encode(&record) };
+            match self.crawl.driver.change_one(Name::Job(id).key(job_partition(id)), write).await {
+                Outcome::Done { .. } => return Ok(()),
+                Outcome::Conflict { .. } => {}
+                Outcome::Indeterminate => return Err(JobsError::Indeterminate),
+                Outcome::Unavailable => return Err(JobsError::Unavailable),
+            }
+        }
+        Err(JobsError::Unavailable)
+    }
+
+    /// A running job's counters, from its coordinator; zero if that does not answer.
+    async fn counters(&self, id: JobId) -> Counters {
+        if let Some(counters) = self.crawl.coordinators.counters(id) {
+            return counters;
+        }
+        for attempt in 0..2 {
+            let owner = self.crawl.router.owner(job_partition(id), attempt);
+            let request = v1::StatusRequest { header: self.crawl.driver.peers().header(), job: id.0.to_vec().into() };
+            let Some(mut frontier) = self.crawl.driver.peers().frontier(owner) else { continue };
+            let Ok(reply) = frontier.status(request).await else { continue };
+            let reply = reply.into_inner();
+            self.crawl.router.learn(job_partition(id), owner, !reply.not_owned);
+            if let Some(counters) = reply.counters {
+                return convert::counters(counters);
+            }
+        }
+        Counters::default()
+    }
+
+    async fn jobs_of(&self, partition: Partition) -> Result<Vec<JobId>, JobsError> {
+        let (mut jobs, mut after) = (Vec::new(), None);
+        loop {
+            let page = self.crawl.driver.scan(partition, Name::jobs_prefix(), after).await?;
+            jobs.extend(page.entries.iter().filter_map(|(key, value)| match Name::parse(key) {
+                Some(Name::Job(id)) => decode::<JobRecord>(value.content.as_deref()?).ok().map(|_| id),
+                _ => None,
+            }));
+            after = page.next;
+            if after.is_none() {
+                return Ok(jobs);
+            }
+        }
+    }
+
+    async fn read<T>(&self, id: JobId, cursor: &Cursor, limit: usize, kind: Kind, read: impl Fn(&str) -> Vec<T>) -> Result<Page<T>, JobsError> {
+        let (record, _) = self.crawl.specs.record(id).await?.ok_or(JobsError::NotFound(id))?;
+        let nodes: BTreeSet<NodeId> = Partition::all().flat_map(|partition| self.crawl.driver.view(partition).members.clone()).collect();
+        let living = nodes.into_iter().filter(|node| self.crawl.driver.members().is_alive(*node));
+        let replies = futures::future::join_all(living.map(|node| self.results_at(node, id, cursor, limit, kind))).await;
+        let (mut page, mut covered, mut more) = (Page { entries: Vec::new(), cursor: cursor.clone(), complete: false }, BTreeSet::new(), false);
+        for reply in replies.into_iter().flatten() {
+            // Two nodes may believe to own a partition: the first one is read, the other holds nothing else.
+            let owned: BTreeSet<u32> = reply.owned.iter().copied().filter(|partition| !covered.contains(partition)).collect();
+            more |= reply.more;
+            for result in reply.results {
+                if !owned.contains(&result.partition) {
+                    continue;
+                }
+                if page.entries.len() >= limit {
+                    more = true;
+                    break;
+                }
+                page.entries.extend(read(&result.content));
+                if let Ok(partition) = convert::partition(result.partition) {
+                    page.cursor.advance(partition, result.sequence);
+                }
+            }
+            covered.extend(owned);
+        }
+        page.complete = record.phase.has_ended() && !more && covered.len() == usize::from(PARTITIONS);
+        Ok(page)
+    }
+
+    async fn results_at(&self, node: NodeId, id: JobId, cursor: &Cursor, limit: usize, kind: Kind) -> Option<v1::ResultsReply> {
+        if node == self.crawl.driver.me() {
+            return self.crawl.results(id, cursor.partitions().collect(), limit, kind).await.ok();
+        }
+        let after = cursor.partitions().map(|(partition, sequence)| (u32::from(partition.0), sequence)).collect();
+        let request = v1::ResultsRequest {
+            header: self.crawl.driver.peers().header(),
+            job: id.0.to_vec().into(),
+            after,
+            limit: u32::try_from(limit).unwrap_or(u32::MAX),
+            kind: kind.into(),
+        };
+        Some(self.crawl.driver.peers().frontier(node)?.results(request).await.ok()?.into_inner())
+    }
+}
+
+fn status(id: JobId, record: JobRecord, counters: &Counters) -> Option<JobStatus> {
+    let (phase, reason) = match record.phase {
+        JobPhase::Deleting => (Phase::Deleting, None),
+        JobPhase::Completed(reason) => (Phase::Completed, reason.map(|reason| reason.to_string())),
+        JobPhase::Failed => (Phase::Failed, Some("nothingFetched".to_owned())),
+        _ if record.suspended => (Phase::Paused, None),
+        JobPhase::Pending => (Phase::Pending, None),
+        JobPhase::Running => (Phase::Running, None),
+        JobPhase::Closing(reason) => (Phase::Running, Some(reason.to_string())),
+    };
+    let file = RawValue::from_string(record.file).ok()?;
+    let name = serde_json::from_str::<ScrapeJobFile>(file.get()).ok()?.metadata.name;
+    Some(JobStatus {
+        id,
+        name,
+        phase,
+        reason,
+        message: record.message,
+        pages: PageCounts {
+            discovered: counters.discovered,
+            queued: counters.discovered.saturating_sub(counters.done() + counters.in_flight),
+            in_flight: counters.in_flight,
+            succeeded: counters.succeeded,
+            failed: counters.failed,
+            skipped: counters.skipped,
+        },
+        items: counters.items,
+        item_errors: counters.item_errors,
+        submitted_at: moment(record.submitted_ms)?,
+        started_at: moment(record.started_ms),
+        completed_at: moment(record.completed_ms),
+        file,
+    })
+}
+
+/// RFC 3339; `None` for a moment that has not come.
+fn moment(wall_ms: u64) -> Option<String> {
+    let moment = jiff::Timestamp::from_millisecond(i64::try_from(wall_ms).ok()?).ok()?;
+    (wall_ms > 0).then(|| moment.to_string())
+}

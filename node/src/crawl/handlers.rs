@@ -1,0 +1,170 @@
+//! What peers ask of this node's frontier. Messages are checked here; who sent them was checked before.
+
+use super::shards::Found;
+use super::{Crawl, coordinator};
+use crate::rpc::convert::{self, Malformed};
+use scrapering_core::frontier::keys::{Name, job_partition, url_partition};
+use scrapering_core::frontier::record::{Items, JobId, LinkRecord, PageResult, UrlRecord, UrlState, decode};
+use scrapering_core::frontier::shard::{Control, Link, ResultKind};
+use scrapering_core::id::{Key, Partition};
+use scrapering_core::job::NormalizedUrl;
+use scrapering_core::register::Versioned;
+use scrapering_proto::v1;
+use scrapering_proto::v1::results_request::Kind;
+use std::collections::BTreeMap;
+use tonic::Status;
+
+/// Most links in one message from a peer.
+const MAX_LINKS: usize = 100_000;
+/// Most results in one answer, and most bytes of them; at least one result is given however large.
+const MAX_RESULTS: usize = 1000;
+const MAX_RESULT_BYTES: usize = 8 * 1024 * 1024;
+
+impl Crawl {
+    /// Links from another node's pages.
+    ///
+    /// # Errors
+    /// `INVALID_ARGUMENT`; nothing was done.
+    pub async fn handle_follow(&self, message: v1::FollowRequest) -> Result<v1::FollowReply, Status> {
+        let job = convert::job(&message.job)?;
+        if message.links.len() > MAX_LINKS {
+            return Err(Malformed("links").into());
+        }
+        let links = message.links.into_iter().map(link).collect::<Result<Vec<_>, _>>()?;
+        let refused = self.shards.links(job, links).await;
+        Ok(v1::FollowReply { not_owned: refused.into_iter().map(|partition| u32::from(partition.0)).collect() })
+    }
+
+    /// A job to be coordinated here.
+    ///
+    /// # Errors
+    /// `UNAVAILABLE`; the job may or may not be stored, and may be submitted again under the same id.
+    pub async fn handle_submit(&self, message: v1::SubmitRequest) -> Result<v1::SubmitReply, Status> {
+        let job = convert::job(&message.job)?;
+        let taken = coordinator::submit(self, job, &message.file).await.map_err(|error| Status::unavailable(error.to_string()))?;
+        Ok(v1::SubmitReply { not_owned: !taken })
+    }
+
+    /// How far a job is that is coordinated here.
+    ///
+    /// # Errors
+    /// `INVALID_ARGUMENT`.
+    pub async fn handle_status(&self, message: v1::StatusRequest) -> Result<v1::StatusReply, Status> {
+        let job = convert::job(&message.job)?;
+        let owned = self.shards.owned(job_partition(job)).await.is_some();
+        Ok(v1::StatusReply { not_owned: !owned, counters: self.coordinators.counters(job).map(convert::counters_to_wire) })
+    }
+
+    /// What a job is to do here, and this node's counters of it.
+    ///
+    /// # Errors
+    /// `INVALID_ARGUMENT`; nothing was done.
+    pub async fn handle_report(&self, message: v1::ReportRequest) -> Result<v1::ReportReply, Status> {
+        let job = convert::job(&message.job)?;
+        let control = match message.control() {
+            v1::report_request::Control::Hold => Control::Hold,
+            v1::report_request::Control::Run => Control::Run,
+            v1::report_request::Control::Close => Control::Close(message.reason.parse().map_err(|_| Malformed("reason"))?),
+        };
+        let reports = coordinator::report(self, job, control, message.confirm).await;
+        let partitions = reports.into_iter().map(|(partition, token, counters)| v1::report_reply::Partition {
+            partition: u32::from(partition.0),
+            token: token.0,
+            counters: Some(convert::counters_to_wire(counters)),
+        });
+        Ok(v1::ReportReply { partitions: partitions.collect() })
+    }
+
+    /// Committed results.
+    ///
+    /// # Errors
+    /// `INVALID_ARGUMENT`; `UNAVAILABLE` if records cannot be read.
+    pub async fn handle_results(&self, message: v1::ResultsRequest) -> Result<v1::ResultsReply, Status> {
+        let job = convert::job(&message.job)?;
+        let kind = message.kind();
+        let after = message.after.into_iter().map(|(number, sequence)| Ok((convert::partition(number)?, sequence)));
+        let after = after.collect::<Result<BTreeMap<_, _>, Malformed>>()?;
+        self.results(job, after, message.limit as usize, kind).await
+    }
+
+    /// A job's records are to go.
+    ///
+    /// # Errors
+    /// `INVALID_ARGUMENT`; nothing was done.
+    pub async fn handle_purge(&self, message: v1::PurgeRequest) -> Result<v1::PurgeReply, Status> {
+        let purged = self.shards.purge(convert::job(&message.job)?).await;
+        Ok(v1::PurgeReply { partitions: purged.into_iter().map(|partition| u32::from(partition.0)).collect() })
+    }
+
+    /// Committed results of this node's partitions, with what is in them.
+    pub(super) async fn results(&self, job: JobId, after: BTreeMap<Partition, u64>, limit: usize, kind: Kind) -> Result<v1::ResultsReply, Status> {
+        let found = self.shards.results(job, after, limit.clamp(1, MAX_RESULTS)).await;
+        let mut contents = self.contents(job, &found.results, kind).await?;
+        let (mut results, mut bytes, mut more) = (Vec::new(), 0, found.more);
+        for found in found.results {
+            if bytes > MAX_RESULT_BYTES {
+                more = true;
+                break;
+            }
+            let content = contents.remove(&(found.partition, found.sequence)).unwrap_or_default();
+            bytes += content.len();
+            results.push(v1::results_reply::Result { partition: u32::from(found.partition.0), sequence: found.sequence, content });
+        }
+        let owned = found.owned.into_iter().map(|partition| u32::from(partition.0)).collect();
+        Ok(v1::ResultsReply { results, owned, more })
+    }
+
+    async fn contents(&self, job: JobId, found: &[Found], kind: Kind) -> Result<BTreeMap<(Partition, u64), String>, Status> {
+        let wanted = |found: &&Found| (found.kind == ResultKind::Page) == (kind == Kind::Items);
+        let mut by_partition: BTreeMap<Partition, Vec<(u64, Key)>> = BTreeMap::new();
+        for found in found.iter().filter(wanted) {
+            let name = if found.kind == ResultKind::Link { Name::Link(job, found.url) } else { Name::Url(job, found.url) };
+            by_partition.entry(found.partition).or_default().push((found.sequence, name.key(found.partition)));
+        }
+        let mut contents = BTreeMap::new();
+        for (partition, places) in by_partition {
+            let (sequences, keys): (Vec<u64>, Vec<Key>) = places.into_iter().unzip();
+            let values = self.driver.read(partition, keys.clone()).await.map_err(|error| Status::unavailable(error.to_string()))?;
+            for ((sequence, key), value) in sequences.into_iter().zip(keys).zip(values) {
+                contents.insert((partition, sequence), self.content(&key, value).await?);
+            }
+        }
+        Ok(contents)
+    }
+
+    /// What a reader gets of one record; empty if it holds nothing of the kind.
+    async fn content(&self, key: &Key, value: Option<Versioned>) -> Result<String, Status> {
+        let Some(bytes) = value.and_then(|value| value.content) else { return Ok(String::new()) };
+        let damaged = |_| Status::data_loss("a record is damaged");
+        if let Some(Name::Link(..)) = Name::parse(key) {
+            let link: LinkRecord = decode(&bytes).map_err(damaged)?;
+            return Ok(format!("{}\n{}\n", link.url, link.reason));
+        }
+        let record: UrlRecord = decode(&bytes).map_err(damaged)?;
+        let UrlState::Closed { result, .. } = record.state else { return Ok(String::new()) };
+        Ok(match result {
+            PageResult::Fetched(page) => match page.content {
+                Items::Inline(items) => items,
+                Items::Body(hash) => {
+                    let body = self.driver.body(hash).await.ok_or_else(|| Status::unavailable("no node that answers holds the items"))?;
+                    String::from_utf8_lossy(&body).into_owned()
+                }
+            },
+            PageResult::Failed { reason, detail } => format!("{}\n{reason}\n{}", record.url, one_line(&detail)),
+            PageResult::Skipped { reason, detail } => format!("{}\n{reason}\n{}", record.url, one_line(&detail.unwrap_or_default())),
+        })
+    }
+}
+
+fn one_line(text: &str) -> String {
+    text.replace('\n', " ")
+}
+
+fn link(link: v1::follow_request::Link) -> Result<(Partition, Link), Malformed> {
+    let url = NormalizedUrl::parse(&link.url).map_err(|_| Malformed("links.url"))?;
+    let partition = convert::partition(link.partition)?;
+    if partition != url_partition(&url) {
+        return Err(Malformed("links.partition"));
+    }
+    Ok((partition, Link { url, depth: link.depth, redirects: link.redirects }))
+}

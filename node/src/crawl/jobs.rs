@@ -1,0 +1,115 @@
+//! Jobs as the doors see them: submit, watch, read, pause, delete, through any node.
+
+use super::cursor::Cursor;
+use scrapering_core::frontier::record::JobId;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+/// Where a job stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Phase {
+    /// Accepted and stored; its seeds are not in the frontier yet.
+    Pending,
+    /// Pages are being fetched.
+    Running,
+    /// Suspended by its user; nothing is fetched.
+    Paused,
+    /// Everything in scope was done, or a limit was reached (see `reason`).
+    Completed,
+    /// Nothing could be fetched (see `reason` and `message`).
+    Failed,
+    /// Being removed from every copy.
+    Deleting,
+}
+
+/// Pages of a job by what became of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PageCounts {
+    /// URLs in scope that are known.
+    pub discovered: u64,
+    /// Not fetched yet.
+    pub queued: u64,
+    /// Being fetched now.
+    pub in_flight: u64,
+    /// Fetched, with a committed result.
+    pub succeeded: u64,
+    /// Given up after the last retry.
+    pub failed: u64,
+    /// Not fetched for a reason from the closed list.
+    pub skipped: u64,
+}
+
+/// A job and how far it is.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct JobStatus {
+    /// The job.
+    pub id: JobId,
+    /// `metadata.name` of its file.
+    pub name: String,
+    /// Where it stands.
+    pub phase: Phase,
+    /// A word for why, if the phase alone does not say it: `pageLimit`, `timeLimit`, `seedsUnreachable`.
+    pub reason: Option<String>,
+    /// A sentence for people.
+    pub message: Option<String>,
+    /// Counters, exact when the job has ended.
+    pub pages: PageCounts,
+    /// Items committed.
+    pub items: u64,
+    /// Items dropped because a required field was missing.
+    pub item_errors: u64,
+    /// RFC 3339.
+    pub submitted_at: String,
+    /// RFC 3339; absent while pending.
+    pub started_at: Option<String>,
+    /// RFC 3339; absent until the job has ended.
+    pub completed_at: Option<String>,
+    /// The job file as it was accepted.
+    pub file: Box<RawValue>,
+}
+
+/// A page of results and where to go on.
+#[derive(Clone, Debug)]
+pub struct Page<T> {
+    /// In a stable order.
+    pub entries: Vec<T>,
+    /// Hands out what follows, now or when there is more.
+    pub cursor: Cursor,
+    /// Whether the job has ended and nothing follows.
+    pub complete: bool,
+}
+
+/// A URL that was not fetched, and why.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Skipped {
+    /// The canonical URL.
+    pub url: String,
+    /// A word from the closed list (`SkipReason::as_str`).
+    pub reason: String,
+    /// What exactly happened, if there is more to say: a status, an error.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+}
+
+/// Why a request about jobs was not served.
+#[derive(Debug, thiserror::Error)]
+pub enum JobsError {
+    /// The caller named a job that does not exist (any more). Nothing changed.
+    #[error("there is no job {0}")]
+    NotFound(JobId),
+    /// The caller asked for something that the job's phase does not allow. Nothing changed.
+    #[error("{0}")]
+    Conflict(String),
+    /// The caller's cursor is not one of ours. Nothing changed.
+    #[error("the cursor is not valid; leave it out to read from the beginning")]
+    BadCursor,
+    /// Too few nodes answered. Nothing was acknowledged; try again.
+    #[error("too few nodes of the ring answer; try again")]
+    Unavailable,
+    /// The change may or may not have been made: read the job to see.
+    #[error("it is not known whether the change was made; read the job to see")]
+    Indeterminate,
+}

@@ -1,0 +1,117 @@
+//! The shards that this node owns: one task holds them, does what they ask for, and tells them what came of it.
+
+mod run;
+
+pub(super) use run::run;
+
+use super::claim::Claimed;
+use scrapering_core::frontier::record::{Counters, JobId, RobotsFile, Token, UrlHash};
+use scrapering_core::frontier::shard::{Attempt, Control, Link, ResultKind, Unreached};
+use scrapering_core::id::Partition;
+use scrapering_core::job::{NormalizedUrl, SkipReason, ValidatedJob};
+use scrapering_core::register::Outcome;
+use scrapering_core::time::Instant;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use tokio::sync::{mpsc, oneshot};
+
+/// Commands that wait for the task; more wait with their senders.
+const QUEUE: usize = 1024;
+
+/// A partition's answer to a question about its owner.
+pub(super) type Report = (Partition, Token, Counters);
+
+/// Where a result is.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Found {
+    pub(super) partition: Partition,
+    pub(super) sequence: u64,
+    pub(super) kind: ResultKind,
+    pub(super) url: UrlHash,
+}
+
+/// Results of a job in the partitions that this node owns.
+#[derive(Debug, Default)]
+pub(super) struct FoundResults {
+    pub(super) results: Vec<Found>,
+    pub(super) owned: Vec<Partition>,
+    pub(super) more: bool,
+}
+
+pub(super) enum Command {
+    Claimed(Partition, Option<Box<Claimed>>),
+    Links(JobId, Vec<(Partition, Link)>, oneshot::Sender<BTreeSet<Partition>>),
+    Committed { partition: Partition, token: Token, outcomes: Vec<Outcome>, owner: bool, began: Instant },
+    Confirmed { partition: Partition, token: Token, owner: Option<bool>, began: Instant },
+    /// A request ended: its place at the host is free again.
+    Fetched { partition: Partition, job: JobId, origin: Arc<str> },
+    /// What came of the page.
+    Ended(Box<Ended>),
+    Robots { partition: Partition, job: JobId, origin: String, result: Result<RobotsFile, Unreached> },
+    Budget { partition: Partition, job: JobId, granted: u64 },
+    Job { partition: Partition, job: JobId, spec: Option<(Arc<ValidatedJob>, u64)> },
+    Control(JobId, Control),
+    Report(JobId, oneshot::Sender<Vec<Report>>),
+    Results { job: JobId, after: BTreeMap<Partition, u64>, limit: usize, reply: oneshot::Sender<FoundResults> },
+    Purge(JobId, oneshot::Sender<Vec<Partition>>),
+    Owned(Partition, oneshot::Sender<Option<Token>>),
+}
+
+pub(super) struct Ended {
+    pub(super) partition: Partition,
+    pub(super) job: JobId,
+    pub(super) url: UrlHash,
+    pub(super) origin: Arc<str>,
+    pub(super) attempt: Attempt,
+    pub(super) unfollowed: Vec<(NormalizedUrl, SkipReason)>,
+}
+
+/// A handle to the task. A cheap clone.
+#[derive(Clone)]
+pub(super) struct Shards {
+    commands: mpsc::Sender<Command>,
+}
+
+impl Shards {
+    pub(super) fn channel() -> (Self, mpsc::Receiver<Command>) {
+        let (commands, inbox) = mpsc::channel(QUEUE);
+        (Self { commands }, inbox)
+    }
+
+    /// Tells the task something; when it has ended, the node is stopping and nobody needs to know.
+    pub(super) async fn tell(&self, command: Command) {
+        drop(self.commands.send(command).await);
+    }
+
+    /// Makes links durable; returns the partitions that are not this node's, of which nothing is acknowledged.
+    pub(super) async fn links(&self, job: JobId, links: Vec<(Partition, Link)>) -> BTreeSet<Partition> {
+        let partitions = links.iter().map(|(partition, _)| *partition).collect();
+        self.ask(|reply| Command::Links(job, links, reply)).await.unwrap_or(partitions)
+    }
+
+    /// The counters of `job` in every partition that this node owns.
+    pub(super) async fn report(&self, job: JobId) -> Vec<Report> {
+        self.ask(|reply| Command::Report(job, reply)).await.unwrap_or_default()
+    }
+
+    /// Committed results behind `after`.
+    pub(super) async fn results(&self, job: JobId, after: BTreeMap<Partition, u64>, limit: usize) -> FoundResults {
+        self.ask(|reply| Command::Results { job, after, limit, reply }).await.unwrap_or_default()
+    }
+
+    /// Removes the records of `job` from every partition that this node owns; returns those partitions.
+    pub(super) async fn purge(&self, job: JobId) -> Vec<Partition> {
+        self.ask(|reply| Command::Purge(job, reply)).await.unwrap_or_default()
+    }
+
+    /// The token under which this node owns `partition`, if it believes to.
+    pub(super) async fn owned(&self, partition: Partition) -> Option<Token> {
+        self.ask(|reply| Command::Owned(partition, reply)).await.flatten()
+    }
+
+    async fn ask<T>(&self, command: impl FnOnce(oneshot::Sender<T>) -> Command) -> Option<T> {
+        let (sender, receiver) = oneshot::channel();
+        self.tell(command(sender)).await;
+        receiver.await.ok()
+    }
+}

@@ -1,0 +1,384 @@
+//! The task behind [`super::Shards`].
+
+use super::super::claim::{self, Respect};
+use super::super::{Crawl, coordinator, worker};
+use super::{Command, Ended, Found, FoundResults, Report};
+use scrapering_core::frontier::Shard;
+use scrapering_core::frontier::record::{JobId, Token};
+use scrapering_core::frontier::shard::{Control, Event, Link, Waiter, Work, Write};
+use scrapering_core::id::Partition;
+use scrapering_core::membership::Liveness;
+use scrapering_core::register::Outcome;
+use scrapering_core::time::Instant;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+use tokio::sync::{mpsc, oneshot};
+
+/// Most pages being fetched or parsed on one node; more wait in their queues.
+const MOST_VISITS: usize = 256;
+/// How long a node must be first in line before it takes a partition from an owner that lives.
+const HYSTERESIS: Duration = Duration::from_secs(10);
+/// Who is first in line is looked at again at least this often while partitions are missing.
+const LOOK_AGAIN: Duration = Duration::from_millis(500);
+/// Partitions claimed at the same time.
+const CLAIMS: usize = 32;
+/// Pause before a change that no majority took, or a question that nobody answered, is repeated.
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// A request that waits until several shards have acknowledged their part.
+struct Request {
+    open: BTreeSet<Partition>,
+    refused: BTreeSet<Partition>,
+    reply: oneshot::Sender<BTreeSet<Partition>>,
+}
+
+struct Task {
+    crawl: Crawl,
+    shards: BTreeMap<Partition, Shard>,
+    claiming: BTreeSet<Partition>,
+    /// Since when this node is first in line.
+    first_since: BTreeMap<Partition, Instant>,
+    controls: BTreeMap<JobId, Control>,
+    requests: BTreeMap<u64, Request>,
+    purges: BTreeMap<u64, (BTreeSet<Partition>, BTreeSet<Partition>, oneshot::Sender<Vec<Partition>>)>,
+    next_request: u64,
+    wakes: BTreeMap<Partition, Instant>,
+    visits: usize,
+}
+
+/// Runs until the node stops.
+pub(in super::super) async fn run(crawl: Crawl, mut inbox: mpsc::Receiver<Command>) {
+    let mut changes = crawl.driver.members().changes();
+    let mut look_again = tokio::time::interval(LOOK_AGAIN);
+    let mut task = Task {
+        crawl,
+        shards: BTreeMap::new(),
+        claiming: BTreeSet::new(),
+        first_since: BTreeMap::new(),
+        controls: BTreeMap::new(),
+        requests: BTreeMap::new(),
+        purges: BTreeMap::new(),
+        next_request: 0,
+        wakes: BTreeMap::new(),
+        visits: 0,
+    };
+    loop {
+        let wake = task.wakes.values().min().copied();
+        let clock = task.crawl.driver.clock();
+        let timer = async {
+            match wake {
+                Some(at) => tokio::time::sleep_until(clock.deadline(at)).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            command = inbox.recv() => match command {
+                Some(command) => task.handle(command),
+                None => return,
+            },
+            () = timer => task.handle_wake(clock.now()),
+            Ok(()) = changes.changed() => task.claim_what_is_due(),
+            _ = look_again.tick(), if !task.is_settled() => task.claim_what_is_due(),
+        }
+    }
+}
+
+impl Task {
+    fn handle(&mut self, command: Command) {
+        match command {
+            Command::Claimed(partition, claimed) => self.handle_claimed(partition, claimed),
+            Command::Links(job, links, reply) => self.handle_links(job, links, reply),
+            Command::Committed { partition, token, outcomes, owner, began } => {
+                self.with(partition, Some(token), |shard, _| shard.handle_committed(outcomes, owner, began));
+            }
+            Command::Confirmed { partition, token, owner, began } => {
+                self.with(partition, Some(token), |shard, _| shard.handle_confirmed(owner, began));
+            }
+            Command::Fetched { partition, job, origin } => {
+                self.with(partition, None, |shard, now| shard.handle_fetched(job, &origin, now));
+            }
+            Command::Ended(ended) => self.handle_ended(*ended),
+            Command::Robots { partition, job, origin, result } => {
+                self.visits = self.visits.saturating_sub(1);
+                let wall_ms = self.crawl.driver.clock().wall_ms();
+                self.with(partition, None, |shard, now| shard.handle_robots(job, &origin, result, now, wall_ms));
+            }
+            Command::Budget { partition, job, granted } => {
+                self.with(partition, None, |shard, now| shard.handle_budget(job, granted, now));
+            }
+            Command::Job { partition, job, spec } => self.with(partition, None, |shard, _| match spec {
+                Some((spec, granted)) => shard.handle_job(job, spec, granted),
+                None => shard.handle_job_gone(job),
+            }),
+            Command::Control(job, control) => self.handle_control(job, control),
+            // Who has stopped waiting needs no answer.
+            Command::Report(job, reply) => drop(reply.send(self.report(job))),
+            Command::Results { job, after, limit, reply } => drop(reply.send(self.results(job, &after, limit))),
+            Command::Purge(job, reply) => self.handle_purge(job, reply),
+            Command::Owned(partition, reply) => drop(reply.send(self.shards.get(&partition).map(Shard::token))),
+        }
+    }
+
+    /// Tells a shard something and does what it then asks for. `token`: only if it still is that one.
+    fn with(&mut self, partition: Partition, token: Option<Token>, tell: impl FnOnce(&mut Shard, Instant)) {
+        let now = self.crawl.driver.clock().now();
+        let Some(shard) = self.shards.get_mut(&partition) else { return };
+        if token.is_none_or(|token| token == shard.token()) {
+            tell(shard, now);
+            self.pump(partition, now);
+        }
+    }
+
+    fn handle_wake(&mut self, now: Instant) {
+        let due: Vec<Partition> = self.wakes.iter().filter(|(_, at)| **at <= now).map(|(partition, _)| *partition).collect();
+        due.into_iter().for_each(|partition| self.pump(partition, now));
+    }
+
+    /// Does what the shard asks for.
+    fn pump(&mut self, partition: Partition, now: Instant) {
+        self.wakes.remove(&partition);
+        let Some(shard) = self.shards.get_mut(&partition) else { return };
+        let token = shard.token();
+        while self.visits < MOST_VISITS {
+            let Some(work) = shard.poll_work(now) else { break };
+            self.visits += usize::from(matches!(work, Work::Fetch { .. } | Work::Robots { .. }));
+            start(&self.crawl, partition, token, work);
+        }
+        if let Some(at) = shard.poll_timeout() {
+            self.wakes.insert(partition, at);
+        }
+        if let Some(writes) = shard.poll_commit() {
+            self.crawl.spawn(commit(self.crawl.clone(), partition, token, writes));
+        }
+        let events: Vec<Event> = std::iter::from_fn(|| shard.poll_event()).collect();
+        for event in events {
+            match event {
+                Event::Acknowledged(waiter) => self.acknowledge(partition, waiter),
+                Event::Lost => self.lose(partition),
+                Event::HopGranted(_) => {}
+            }
+        }
+    }
+
+    fn lose(&mut self, partition: Partition) {
+        tracing::info!(%partition, "another node owns the partition now");
+        self.shards.remove(&partition);
+        self.wakes.remove(&partition);
+        self.first_since.remove(&partition);
+        let waiting: Vec<u64> = self.requests.iter().filter(|(_, request)| request.open.contains(&partition)).map(|(id, _)| *id).collect();
+        for id in waiting {
+            if let Some(request) = self.requests.get_mut(&id) {
+                request.refused.insert(partition);
+            }
+            self.settle(partition, id);
+        }
+        let purging: Vec<u64> = self.purges.iter().filter(|(_, (open, ..))| open.contains(&partition)).map(|(id, _)| *id).collect();
+        for id in purging {
+            if let Some((_, purged, _)) = self.purges.get_mut(&id) {
+                purged.remove(&partition);
+            }
+            self.settle_purge(partition, id);
+        }
+    }
+
+    fn acknowledge(&mut self, partition: Partition, Waiter(id): Waiter) {
+        self.settle(partition, id);
+        self.settle_purge(partition, id);
+    }
+
+    fn settle(&mut self, partition: Partition, id: u64) {
+        let Some(request) = self.requests.get_mut(&id) else { return };
+        request.open.remove(&partition);
+        if request.open.is_empty()
+            && let Some(request) = self.requests.remove(&id)
+        {
+            drop(request.reply.send(request.refused));
+        }
+    }
+
+    fn settle_purge(&mut self, partition: Partition, id: u64) {
+        let Some((open, ..)) = self.purges.get_mut(&id) else { return };
+        open.remove(&partition);
+        if open.is_empty()
+            && let Some((_, purged, reply)) = self.purges.remove(&id)
+        {
+            drop(reply.send(purged.into_iter().collect()));
+        }
+    }
+
+    fn request_id(&mut self) -> u64 {
+        self.next_request += 1;
+        self.next_request
+    }
+
+    fn handle_links(&mut self, job: JobId, links: Vec<(Partition, Link)>, reply: oneshot::Sender<BTreeSet<Partition>>) {
+        let mut by_partition: BTreeMap<Partition, Vec<Link>> = BTreeMap::new();
+        for (partition, link) in links {
+            by_partition.entry(partition).or_default().push(link);
+        }
+        let (owned, refused): (BTreeSet<_>, BTreeSet<_>) = by_partition.keys().copied().partition(|partition| self.shards.contains_key(partition));
+        let id = self.request_id();
+        if owned.is_empty() {
+            drop(reply.send(refused));
+            return;
+        }
+        self.requests.insert(id, Request { open: owned.clone(), refused, reply });
+        let control = self.controls.get(&job).copied();
+        for partition in owned {
+            let links = by_partition.remove(&partition).unwrap_or_default();
+            self.with(partition, None, |shard, _| {
+                shard.handle_links(job, links, Waiter(id));
+                if let Some(control) = control {
+                    shard.handle_control(job, control);
+                }
+            });
+        }
+    }
+
+    fn handle_ended(&mut self, ended: Ended) {
+        self.visits = self.visits.saturating_sub(1);
+        let Ended { partition, job, url, origin, attempt, unfollowed } = ended;
+        self.with(partition, None, |shard, now| shard.handle_outcome(job, url, &origin, attempt, unfollowed, now));
+        // A place is free: whoever waited for one may go on.
+        if self.visits + 1 == MOST_VISITS {
+            let now = self.crawl.driver.clock().now();
+            let all: Vec<Partition> = self.shards.keys().copied().collect();
+            all.into_iter().for_each(|partition| self.pump(partition, now));
+        }
+    }
+
+    fn handle_control(&mut self, job: JobId, control: Control) {
+        if self.controls.insert(job, control) == Some(control) {
+            return;
+        }
+        let concerned: Vec<Partition> = self.shards.iter().filter(|(_, shard)| shard.jobs().any(|id| id == job)).map(|(partition, _)| *partition).collect();
+        for partition in concerned {
+            self.with(partition, None, |shard, _| shard.handle_control(job, control));
+        }
+    }
+
+    fn report(&self, job: JobId) -> Vec<Report> {
+        self.shards.iter().map(|(partition, shard)| (*partition, shard.token(), shard.counters(job))).collect()
+    }
+
+    fn results(&self, job: JobId, after: &BTreeMap<Partition, u64>, limit: usize) -> FoundResults {
+        let mut found = FoundResults { owned: self.shards.keys().copied().collect(), ..FoundResults::default() };
+        for (partition, shard) in &self.shards {
+            let room = limit - found.results.len();
+            let seen = after.get(partition).copied().unwrap_or(0);
+            let next = shard.results(job, seen, room + 1);
+            found.more |= next.len() > room;
+            let place = |(sequence, kind, url)| Found { partition: *partition, sequence, kind, url };
+            found.results.extend(next.into_iter().take(room).map(place));
+        }
+        found
+    }
+
+    fn handle_purge(&mut self, job: JobId, reply: oneshot::Sender<Vec<Partition>>) {
+        self.controls.remove(&job);
+        let owned: BTreeSet<Partition> = self.shards.keys().copied().collect();
+        if owned.is_empty() {
+            drop(reply.send(Vec::new()));
+            return;
+        }
+        let id = self.request_id();
+        self.purges.insert(id, (owned.clone(), owned.clone(), reply));
+        for partition in owned {
+            self.with(partition, None, |shard, _| shard.handle_purge(job, Waiter(id)));
+        }
+    }
+
+    fn handle_claimed(&mut self, partition: Partition, claimed: Option<Box<claim::Claimed>>) {
+        self.claiming.remove(&partition);
+        if let Some(claimed) = claimed {
+            let token = claimed.shard.token();
+            self.shards.insert(partition, claimed.shard);
+            for job in claimed.jobs {
+                coordinator::start(&self.crawl, job, partition, token);
+            }
+            let known: Vec<(JobId, Control)> = self.shards[&partition].jobs().filter_map(|job| Some((job, *self.controls.get(&job)?))).collect();
+            self.with(partition, None, |shard, _| known.into_iter().for_each(|(job, control)| shard.handle_control(job, control)));
+        }
+        self.claim_what_is_due();
+    }
+
+    /// Whether this node owns every partition that it is first in line for.
+    fn is_settled(&self) -> bool {
+        self.first_since.keys().all(|partition| self.shards.contains_key(partition))
+    }
+
+    /// Claims partitions whose members before this node are all down, as many at a time as is good.
+    fn claim_what_is_due(&mut self) {
+        let (driver, now) = (self.crawl.driver.clone(), self.crawl.driver.clock().now());
+        for partition in Partition::all() {
+            let before_me = driver.view(partition).members.iter().take_while(|member| **member != driver.me());
+            let member = driver.view(partition).members.contains(&driver.me());
+            if !member || before_me.clone().any(|node| driver.members().liveness(*node) != Liveness::Down) {
+                self.first_since.remove(&partition);
+                continue;
+            }
+            let since = *self.first_since.entry(partition).or_insert(now);
+            if self.shards.contains_key(&partition) || self.claiming.len() >= CLAIMS || !self.claiming.insert(partition) {
+                continue;
+            }
+            let respect = if now.since(since) < HYSTERESIS { Respect::LivingOwner } else { Respect::Nobody };
+            let crawl = self.crawl.clone();
+            self.crawl.spawn(async move {
+                let claimed = claim::claim(&crawl.driver, partition, respect).await.ok().flatten();
+                crawl.shards.tell(Command::Claimed(partition, claimed.map(Box::new))).await;
+            });
+        }
+    }
+}
+
+/// Starts one piece of work in a task of its own.
+fn start(crawl: &Crawl, partition: Partition, token: Token, work: Work) {
+    let task = crawl.clone();
+    match work {
+        Work::Fetch { job, url, hash, depth, redirects, attempt, .. } => {
+            let visit = worker::Visit { partition, job, url, hash, depth, redirects, attempt };
+            crawl.spawn(worker::visit(task, visit));
+        }
+        Work::Robots { job, spec, origin } => crawl.spawn(worker::robots(task, partition, job, spec, origin)),
+        Work::Budget { job, wanted } => crawl.spawn(async move {
+            let granted = coordinator::take_budget(&task.driver, job, partition, wanted).await;
+            task.shards.tell(Command::Budget { partition, job, granted }).await;
+        }),
+        Work::GiveBack { job, pages } => crawl.spawn(async move { coordinator::give_back(&task.driver, job, partition, pages).await }),
+        Work::Confirm => crawl.spawn(async move {
+            let began = task.driver.clock().now();
+            let owner = claim::confirm(&task.driver, partition, token).await.ok();
+            if owner.is_none() {
+                tokio::time::sleep(PAUSE).await;
+            }
+            task.shards.tell(Command::Confirmed { partition, token, owner, began }).await;
+        }),
+        Work::Job(job) => crawl.spawn(async move {
+            let spec = loop {
+                let Ok(spec) = task.specs.spec(job).await else { continue };
+                let Ok(granted) = task.specs.granted(job, partition).await else { continue };
+                break spec.map(|spec| (spec.job.clone(), granted));
+            };
+            task.shards.tell(Command::Job { partition, job, spec }).await;
+        }),
+    }
+}
+
+/// Makes a batch of changes and then asks whether this node is still the owner: only then they count.
+async fn commit(crawl: Crawl, partition: Partition, token: Token, writes: Vec<Write>) {
+    let changes = writes.into_iter().map(|write| (write.key, write.change)).collect();
+    let outcomes = crawl.driver.change(partition, changes).await;
+    if outcomes.iter().any(|outcome| matches!(outcome, Outcome::Unavailable | Outcome::Indeterminate)) {
+        tokio::time::sleep(PAUSE).await;
+    }
+    loop {
+        let began = crawl.driver.clock().now();
+        match claim::confirm(&crawl.driver, partition, token).await {
+            Ok(owner) => {
+                crawl.shards.tell(Command::Committed { partition, token, outcomes, owner, began }).await;
+                return;
+            }
+            Err(_) => tokio::time::sleep(PAUSE).await,
+        }
+    }
+}

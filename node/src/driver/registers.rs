@@ -1,0 +1,133 @@
+//! Registers for the rest of the node: runs proposals and scans to their end.
+
+use super::Driver;
+use futures::stream::{FuturesUnordered, StreamExt};
+use scrapering_core::id::{Key, NodeId, OperationId, Partition};
+use scrapering_core::register::message::{Envelope, MAX_KEYS, Reply};
+use scrapering_core::register::proposal::Item;
+use scrapering_core::register::scan::Scan;
+use scrapering_core::register::{Change, Outcome, Proposal, Versioned};
+use std::time::Duration;
+
+/// How long a change or read may take before it is given up.
+const DEADLINE: Duration = Duration::from_secs(5);
+/// Entries in one page of a scan.
+const SCAN_PAGE: usize = 512;
+
+/// No majority of a view answered in time. Nothing was changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("too few nodes of the ring answer")]
+pub struct Unavailable;
+
+/// One page of a partition's registers.
+#[derive(Clone, Debug)]
+pub struct Page {
+    /// Live entries, ascending within what was agreed; keys that had to be read one by one come last.
+    pub entries: Vec<(Key, Versioned)>,
+    /// Go on after this name; `None` at the end.
+    pub next: Option<Vec<u8>>,
+}
+
+impl Driver {
+    /// Makes changes in one partition, at most [`MAX_KEYS`], to distinct keys; one outcome each.
+    pub async fn change(&self, partition: Partition, changes: Vec<(Key, Change)>) -> Vec<Outcome> {
+        debug_assert!(changes.len() <= MAX_KEYS);
+        let items: Vec<Item> = changes.into_iter().map(|(key, change)| Item { key, change, operation: OperationId(rand::random()) }).collect();
+        if items.is_empty() {
+            return Vec::new();
+        }
+        let now = self.clock().now();
+        let view = self.view(partition).clone();
+        let mut proposal = Proposal::new(view, partition, items, self.inner.ballots.clone(), now, now + DEADLINE, rand::random());
+        let mut calls = FuturesUnordered::new();
+        loop {
+            while let Some(transmit) = proposal.poll_transmit() {
+                calls.push(async move { (transmit.to, transmit.round, self.ask(transmit.to, transmit.envelope).await) });
+            }
+            if let Some(outcomes) = proposal.poll_outcomes() {
+                return outcomes;
+            }
+            let timeout = self.clock().deadline(proposal.poll_timeout());
+            tokio::select! {
+                Some((from, round, reply)) = calls.next() => {
+                    if let Some(reply) = reply {
+                        proposal.handle_reply(from, round, reply, self.clock().now());
+                    }
+                }
+                () = tokio::time::sleep_until(timeout) => proposal.handle_timeout(self.clock().now()),
+            }
+        }
+    }
+
+    /// Makes one change.
+    pub async fn change_one(&self, key: Key, change: Change) -> Outcome {
+        let outcomes = self.change(key.partition, vec![(key, change)]).await;
+        outcomes.into_iter().next().unwrap_or(Outcome::Unavailable)
+    }
+
+    /// Reads registers of one partition, in the order of `keys`; a tombstone reads as `None`.
+    ///
+    /// # Errors
+    /// [`Unavailable`].
+    pub async fn read(&self, partition: Partition, keys: Vec<Key>) -> Result<Vec<Option<Versioned>>, Unavailable> {
+        let mut values = Vec::with_capacity(keys.len());
+        for keys in keys.chunks(MAX_KEYS) {
+            let reads = keys.iter().map(|key| (key.clone(), Change::Read)).collect();
+            for outcome in self.change(partition, reads).await {
+                let Outcome::Done { value } = outcome else { return Err(Unavailable) };
+                values.push(value.filter(|value| value.content.is_some()));
+            }
+        }
+        Ok(values)
+    }
+
+    /// Reads one register; a tombstone reads as `None`.
+    ///
+    /// # Errors
+    /// [`Unavailable`].
+    pub async fn read_one(&self, key: Key) -> Result<Option<Versioned>, Unavailable> {
+        Ok(self.read(key.partition, vec![key]).await?.into_iter().next().flatten())
+    }
+
+    /// Reads a page of the partition's registers whose names begin with `prefix` by quorum, after the name `after`.
+    ///
+    /// # Errors
+    /// [`Unavailable`].
+    pub async fn scan(&self, partition: Partition, prefix: Vec<u8>, after: Option<Vec<u8>>) -> Result<Page, Unavailable> {
+        let deadline = self.clock().now() + DEADLINE;
+        let mut scan = Scan::new(self.view(partition).clone(), partition, prefix, after, SCAN_PAGE, self.clock().now());
+        let mut calls = FuturesUnordered::new();
+        let page = loop {
+            while let Some((to, envelope)) = scan.poll_transmit() {
+                calls.push(async move { (to, self.ask(to, envelope).await) });
+            }
+            if let Some(page) = scan.poll_page() {
+                break page;
+            }
+            if scan.is_refused() || self.clock().now() >= deadline {
+                return Err(Unavailable);
+            }
+            tokio::select! {
+                Some((from, reply)) = calls.next() => if let Some(reply) = reply { scan.handle_reply(from, reply) },
+                () = tokio::time::sleep_until(self.clock().deadline(scan.poll_timeout())) => scan.handle_timeout(self.clock().now()),
+            }
+        };
+        drop(calls);
+        let mut entries = page.agreed;
+        let values = self.read(partition, page.disputed.clone()).await?;
+        entries.extend(page.disputed.into_iter().zip(values).filter_map(|(key, value)| Some((key, value?))));
+        Ok(Page { entries, next: page.next })
+    }
+
+    /// Asks the acceptors of `to`, this node's own without a detour.
+    async fn ask(&self, to: NodeId, envelope: Envelope) -> Option<Reply> {
+        if to == self.me() {
+            return Some(self.disk().handle(envelope).await);
+        }
+        let reply = self.peers().exchange(to, envelope).await;
+        if reply.is_none() {
+            self.members().hint(to);
+        }
+        reply
+    }
+}

@@ -1,0 +1,212 @@
+//! Why a page was not fetched, and what follows from it: try again, or give a reason.
+
+use std::error::Error;
+use std::io;
+use std::time::Duration;
+
+use scrapering_core::job::{NormalizedUrl, SkipReason};
+
+use super::guard::AddressNotAllowed;
+
+/// Which clock ran out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// Name lookup, TCP and TLS handshakes.
+    Connect,
+    /// From the request to the end of the response header.
+    FirstByte,
+    /// Between two pieces of the body.
+    Idle,
+    /// The whole exchange, redirects included.
+    Total,
+}
+
+/// Why there is no page. An HTTP status is not an error; see [`super::Fetched::class`].
+#[derive(Debug, thiserror::Error)]
+pub enum FetchError {
+    /// The host is, or resolves to, an address that is not globally routable and was not opened by the operator.
+    #[error("address not allowed")]
+    AddressNotAllowed,
+    /// A port that never speaks HTTP.
+    #[error("port {port} is never used for web pages")]
+    PortNotAllowed {
+        /// The port of the URL.
+        port: u16,
+    },
+    /// Neither http nor https, or without a host.
+    #[error("only http and https URLs can be fetched")]
+    NotHttp,
+    /// A header of the job cannot be sent; the job is at fault.
+    #[error("header \"{name}\" {problem}")]
+    BadHeader {
+        /// Name of the header.
+        name: String,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+    /// The host's name could not be resolved.
+    #[error("the host name could not be resolved")]
+    Resolve(#[source] reqwest::Error),
+    /// No connection: refused, unreachable.
+    #[error("could not connect")]
+    Connect(#[source] reqwest::Error),
+    /// The TLS handshake failed, for example because of an expired certificate.
+    #[error("no trusted TLS connection")]
+    Tls(#[source] reqwest::Error),
+    /// The host was too slow.
+    #[error("timed out: {phase:?}")]
+    Timeout {
+        /// Which clock ran out.
+        phase: Phase,
+    },
+    /// The connection broke before the answer was complete.
+    #[error("the connection broke")]
+    Reset(#[source] reqwest::Error),
+    /// The answer is not HTTP, or its header is too large.
+    #[error("the answer is not valid HTTP")]
+    Protocol(#[source] reqwest::Error),
+    /// The body is larger than the job takes in.
+    #[error("the body is larger than {limit_bytes} bytes")]
+    TooLarge {
+        /// The limit, after decompression.
+        limit_bytes: u64,
+    },
+    /// The body is of a type nobody asked for.
+    #[error("content type \"{content_type}\" is not accepted")]
+    MimeType {
+        /// The type as the server wrote it.
+        content_type: String,
+    },
+    /// The body is encoded in a way we never offered.
+    #[error("content encoding \"{encoding}\" is not supported")]
+    ContentEncoding {
+        /// The header as the server wrote it.
+        encoding: String,
+    },
+    /// The body could not be decompressed.
+    #[error("the body could not be decompressed")]
+    Decode(#[source] reqwest::Error),
+    /// The page has moved to another origin; nothing was sent there. Not a failure: a discovered link.
+    #[error("redirected to another origin")]
+    RedirectElsewhere {
+        /// Where the page is now.
+        location: NormalizedUrl,
+        /// From the request to the end of the header of the redirect.
+        latency: Duration,
+    },
+    /// The job does not go where the redirect points.
+    #[error("redirected to a page outside the job")]
+    RedirectRefused {
+        /// Where the page is now.
+        location: NormalizedUrl,
+        /// Why the job does not go there.
+        reason: SkipReason,
+    },
+    /// The `Location` of a redirect is no URL of a web page.
+    #[error("redirected to \"{location}\", which is no http or https URL")]
+    BadRedirect {
+        /// The header, shortened to 200 characters.
+        location: String,
+    },
+    /// A redirect points to a page that was already visited in the same chain.
+    #[error("redirected in a circle")]
+    RedirectLoop {
+        /// The page that was met twice.
+        location: NormalizedUrl,
+    },
+    /// The chain of redirects is longer than the job allows.
+    #[error("more than {limit} redirects")]
+    TooManyRedirects {
+        /// The limit.
+        limit: u32,
+    },
+}
+
+impl FetchError {
+    /// Whether the same request may succeed later.
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        matches!(self, Self::Resolve(_) | Self::Connect(_) | Self::Timeout { .. } | Self::Reset(_))
+    }
+
+    /// The reason to record for the URL if it is not tried again.
+    #[must_use]
+    pub fn skip_reason(&self) -> SkipReason {
+        match self {
+            Self::AddressNotAllowed | Self::PortNotAllowed { .. } => SkipReason::PrivateAddress,
+            Self::TooLarge { .. } => SkipReason::TooLarge,
+            Self::MimeType { .. } => SkipReason::MimeType,
+            Self::RedirectElsewhere { .. } => SkipReason::DuplicateUrl,
+            Self::RedirectRefused { reason, .. } => *reason,
+            _ => SkipReason::FetchError,
+        }
+    }
+
+    /// Reads the cause out of the HTTP client's error; the URL is left out of it, since it may carry secrets.
+    pub(super) fn from_client(error: reqwest::Error) -> Self {
+        let error = error.without_url();
+        let facts = Facts::of(&error);
+        if facts.refused {
+            return Self::AddressNotAllowed;
+        }
+        if error.is_timeout() {
+            let phase = if error.is_connect() { Phase::Connect } else { Phase::Idle };
+            return Self::Timeout { phase };
+        }
+        if error.is_dns() {
+            Self::Resolve(error)
+        } else if facts.tls && error.is_connect() {
+            Self::Tls(error)
+        } else if error.is_connect() {
+            Self::Connect(error)
+        } else if facts.malformed {
+            Self::Protocol(error)
+        } else if error.is_decode() && !facts.transport {
+            Self::Decode(error)
+        } else {
+            Self::Reset(error)
+        }
+    }
+}
+
+/// What stands in the chain of causes of a client error.
+#[derive(Default)]
+struct Facts {
+    refused: bool,
+    tls: bool,
+    transport: bool,
+    malformed: bool,
+}
+
+/// No chain of causes we know is a quarter as long.
+const MAX_CAUSES: usize = 32;
+
+impl Facts {
+    fn of(error: &reqwest::Error) -> Self {
+        let mut facts = Self::default();
+        let mut next: Option<&(dyn Error + 'static)> = error.source();
+        for _ in 0..MAX_CAUSES {
+            let Some(cause) = next else { break };
+            facts.note(cause);
+            // `io::Error::source` skips the very error it wraps.
+            next = match cause.downcast_ref::<io::Error>() {
+                Some(io) => io.get_ref().map(|inner| inner as &(dyn Error + 'static)),
+                None => cause.source(),
+            };
+        }
+        facts
+    }
+
+    fn note(&mut self, cause: &(dyn Error + 'static)) {
+        self.refused |= cause.is::<AddressNotAllowed>();
+        self.tls |= cause.is::<rustls::Error>();
+        if let Some(hyper) = cause.downcast_ref::<hyper::Error>() {
+            self.transport = true;
+            self.malformed |= hyper.is_parse();
+        }
+        if let Some(io) = cause.downcast_ref::<io::Error>() {
+            let bad_data = matches!(io.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData);
+            self.malformed |= self.transport && bad_data;
+        }
+    }
+}

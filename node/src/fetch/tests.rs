@@ -1,0 +1,208 @@
+//! The fetcher against servers on loopback that behave as badly as servers do.
+
+mod bodies;
+mod guarded;
+mod redirects;
+mod robots;
+mod server;
+mod tls;
+
+use super::*;
+use scrapering_core::job::SkipReason;
+
+use server::{Reply, Server};
+
+/// Patience for everything that is expected to happen.
+const LONG: Duration = Duration::from_secs(20);
+/// Patience for what is expected not to happen.
+const SHORT: Duration = Duration::from_millis(200);
+
+fn config() -> FetcherConfig {
+    FetcherConfig {
+        allowed_private_cidrs: vec!["127.0.0.0/8".parse().unwrap()],
+        connect_timeout: LONG,
+        first_byte_timeout: LONG,
+        idle_timeout: LONG,
+        ..FetcherConfig::default()
+    }
+}
+
+fn fetcher() -> Fetcher {
+    Fetcher::new(&config()).unwrap()
+}
+
+fn options() -> RequestOptions {
+    RequestOptions {
+        user_agent: "testbot/1.0 (+https://bot.example)".to_owned(),
+        headers: vec![("x-api-key".to_owned(), "secret".to_owned())],
+        total_timeout: LONG,
+        max_redirects: 5,
+    }
+}
+
+fn url(text: &str) -> NormalizedUrl {
+    NormalizedUrl::parse(text).unwrap()
+}
+
+/// Lets every hop pass and remembers it.
+#[derive(Default)]
+struct Open(Vec<NormalizedUrl>);
+
+impl RedirectGate for Open {
+    async fn may_follow(&mut self, location: &NormalizedUrl) -> Result<(), SkipReason> {
+        self.0.push(location.clone());
+        Ok(())
+    }
+}
+
+async fn fetch_with(fetcher: &Fetcher, options: &RequestOptions, url: &NormalizedUrl) -> Result<Fetched, FetchError> {
+    let request = FetchRequest { url, options, max_body_bytes: 1024 * 1024, accept: AcceptedTypes::Pages };
+    fetcher.fetch(request, &mut Open::default()).await
+}
+
+async fn fetch(server: &Server, path: &str) -> Result<Fetched, FetchError> {
+    fetch_with(&fetcher(), &options(), &server.url(path)).await
+}
+
+#[tokio::test]
+async fn a_page_is_fetched_with_the_jobs_headers_and_user_agent() {
+    let server = Server::start(|_| {
+        Reply::page(200, "x-robots-tag: noindex\r\nX-Robots-Tag: bot: none\r\nretry-after: 7\r\n", "<p>hi")
+    })
+    .await;
+    let fetched = fetch(&server, "/a?b=c").await.unwrap();
+    assert_eq!(fetched.status, 200);
+    assert_eq!(fetched.class(), StatusClass::Success);
+    assert_eq!(&fetched.body[..], b"<p>hi");
+    assert_eq!(fetched.final_url, server.url("/a?b=c"));
+    assert!(fetched.redirects.is_empty());
+    assert!(fetched.latency > Duration::ZERO);
+    assert_eq!(fetched.headers.content_type.as_deref(), Some("text/html"));
+    assert_eq!(fetched.headers.x_robots_tag, ["noindex", "bot: none"]);
+    assert_eq!(fetched.headers.retry_after.as_deref(), Some("7"));
+    let head = server.requests().remove(0);
+    assert!(head.starts_with("get /a?b=c http/1.1\r\n"), "{head}");
+    for line in [
+        "user-agent: testbot/1.0 (+https://bot.example)\r\n",
+        "x-api-key: secret\r\n",
+        "accept: text/html,",
+        "accept-encoding: ",
+    ] {
+        assert!(head.contains(line), "{line} in {head}");
+    }
+    assert!(!head.contains("referer"), "{head}");
+}
+
+#[tokio::test]
+async fn a_status_is_an_answer_and_has_a_class() {
+    use StatusClass::{Permanent, Retryable};
+    for (status, class) in [
+        (404, Permanent),
+        (410, Permanent),
+        (401, Permanent),
+        (304, Permanent),
+        (501, Permanent),
+        (408, Retryable),
+        (425, Retryable),
+        (429, Retryable),
+        (500, Retryable),
+        (502, Retryable),
+        (503, Retryable),
+        (504, Retryable),
+    ] {
+        let body = if status == 304 { "" } else { "no" };
+        let server = Server::start(move |_| Reply::page(status, "", body)).await;
+        let fetched = fetch(&server, "/").await.unwrap();
+        assert_eq!((fetched.status, fetched.class(), fetched.body.len()), (status, class, 0));
+    }
+}
+
+#[tokio::test]
+async fn headers_that_frame_the_request_cannot_be_set_by_a_job() {
+    let server = Server::start(|_| Reply::page(200, "", "")).await;
+    for (name, value) in [
+        ("host", "other.example"),
+        ("content-length", "5"),
+        ("transfer-encoding", "chunked"),
+        ("connection", "close"),
+        ("x-bad", "a\r\nb: c"),
+        ("bad name", "x"),
+    ] {
+        let mut options = options();
+        options.headers = vec![(name.to_owned(), value.to_owned())];
+        let error = fetch_with(&fetcher(), &options, &server.url("/")).await.unwrap_err();
+        assert!(matches!(&error, FetchError::BadHeader { name: named, .. } if named == name), "{error}");
+        assert!(!error.is_retryable());
+    }
+    assert_eq!(server.requests().len(), 0);
+}
+
+#[tokio::test]
+async fn a_broken_connection_can_be_tried_again_and_a_broken_protocol_cannot() {
+    let many_headers: String = (0..500).map(|n| format!("x-{n}: y\r\n")).collect();
+    let huge_header = format!("x: {}\r\n", "y".repeat(2_000_000));
+    let many: &'static str = many_headers.leak();
+    let huge: &'static str = huge_header.leak();
+    for (name, reply, retryable) in [
+        ("reset", Reply::Reset, true),
+        ("closed", Reply::Close(b"".to_vec()), true),
+        ("half a header", Reply::Close(b"HTTP/1.1 200 O".to_vec()), true),
+        ("half a body", Reply::Close(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nab".to_vec()), true),
+        ("not http", Reply::Close(b"220 mail.example ESMTP\r\n\r\n".to_vec()), false),
+        ("many headers", Reply::page(200, many, "x"), false),
+        ("huge header", Reply::page(200, huge, "x"), false),
+        ("bad chunk", Reply::Close(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nzz\r\nabc".to_vec()), false),
+    ] {
+        let server = Server::start(move |_| reply.clone()).await;
+        let error = fetch(&server, "/").await.unwrap_err();
+        let expected =
+            if retryable { matches!(error, FetchError::Reset(_)) } else { matches!(error, FetchError::Protocol(_)) };
+        assert!(expected, "{name}: {error:?}");
+        assert_eq!(error.is_retryable(), retryable, "{name}");
+        assert_eq!(error.skip_reason(), SkipReason::FetchError, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_refused_connection_can_be_tried_again() {
+    let server = Server::start(|_| Reply::Reset).await;
+    let url = server.url("/");
+    server.stop().await;
+    let error = fetch_with(&fetcher(), &options(), &url).await.unwrap_err();
+    assert!(matches!(error, FetchError::Connect(_)), "{error:?}");
+    assert!(error.is_retryable());
+}
+
+#[tokio::test]
+async fn each_clock_ends_a_fetch_on_its_own() {
+    let first_byte = FetcherConfig { connect_timeout: SHORT, first_byte_timeout: SHORT, ..config() };
+    let idle = FetcherConfig { idle_timeout: SHORT, ..config() };
+    let short_total = RequestOptions { total_timeout: SHORT, ..options() };
+    let head = b"HTTP/1.1 200 OK\r\ncontent-length: 99\r\n\r\nx".to_vec();
+    let hundreds = b"HTTP/1.1 103 Early Hints\r\n\r\n".to_vec();
+    let drip = Reply::Drip {
+        head: b"HTTP/1.1 200 OK\r\ncontent-length: 9999\r\n\r\n".to_vec(),
+        piece: b"x".to_vec(),
+        pause: SHORT / 10,
+    };
+    for (name, config, options, reply, phase) in [
+        ("silent", first_byte.clone(), options(), Reply::Hang(vec![]), Phase::FirstByte),
+        ("half a header", first_byte.clone(), options(), Reply::Hang(b"HTTP/1.1 200".to_vec()), Phase::FirstByte),
+        (
+            "endless hints",
+            first_byte,
+            options(),
+            Reply::Drip { head: vec![], piece: hundreds, pause: SHORT / 10 },
+            Phase::FirstByte,
+        ),
+        ("silent body", idle, options(), Reply::Hang(head), Phase::Idle),
+        ("dripping body", config(), short_total.clone(), drip, Phase::Total),
+        ("silent, total first", config(), short_total, Reply::Hang(vec![]), Phase::Total),
+    ] {
+        let server = Server::start(move |_| reply.clone()).await;
+        let fetcher = Fetcher::new(&config).unwrap();
+        let error = fetch_with(&fetcher, &options, &server.url("/")).await.unwrap_err();
+        assert!(matches!(error, FetchError::Timeout { phase: found } if found == phase), "{name}: {error:?}");
+        assert!(error.is_retryable(), "{name}");
+    }
+}

@@ -1,0 +1,48 @@
+//! The gateway: ScrapeRing over HTTP, `/v1`, on every node, with TLS, tokens and problem bodies (RFC 9457).
+//!
+//! `routes` is the one list of what there is and which scope it needs; `access` checks the token before anything else of a request is read;
+//! `problem` is the one table of what can go wrong and how it is said. What the gateway needs of the ring stands in [`JobService`] and [`RingView`].
+
+mod access;
+mod body;
+mod jobs;
+pub mod object;
+mod page;
+mod probes;
+mod problem;
+mod results;
+mod ring;
+mod routes;
+mod server;
+mod service;
+
+use crate::auth::Verifier;
+use std::sync::Arc;
+
+pub use page::{COMPLETE_HEADER, CURSOR_HEADER, LARGEST_PAGE};
+pub use problem::ProblemBody;
+pub use ring::{Liveness, Lookup, NodeStatus, RingStatus, RingView};
+pub use server::{ServeError, serve};
+pub use service::{Answer, JobService};
+
+/// Where a retry of the same submission says that it is one.
+pub const IDEMPOTENCY_KEY_HEADER: &str = "idempotency-key";
+
+/// What every request can reach; a cheap clone.
+#[derive(Clone)]
+pub struct GatewayState {
+    jobs: Arc<dyn JobService>,
+    ring: Arc<dyn RingView>,
+    verifier: Arc<Verifier>,
+}
+
+impl GatewayState {
+    /// A gateway to `jobs` and `ring` for callers whose tokens `verifier` accepts.
+    #[must_use]
+    pub fn new(jobs: impl JobService, ring: impl RingView, verifier: Verifier) -> Self {
+        Self { jobs: Arc::new(jobs), ring: Arc::new(ring), verifier: Arc::new(verifier) }
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -1,0 +1,141 @@
+//! Reads request bodies: a job (YAML or JSON) and a merge patch (JSON), with a problem for each way they can be wrong.
+
+use super::problem::{BadField, Kind, Problem};
+use crate::job::{self, JobError};
+use axum::body::Bytes;
+use axum::extract::{FromRequest, Request};
+use axum::response::IntoResponse;
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, StatusCode};
+use scrapering_crds::file::FILE_BYTES_MAX;
+use scrapering_crds::{JobFileError, ScrapeJobFile};
+use serde_json::Value;
+
+/// Types of a job. The YAML ones besides `application/yaml` (RFC 9512) are older habits.
+const JOB_TYPES: [&str; 5] = ["application/yaml", "application/json", "application/x-yaml", "text/yaml", "text/x-yaml"];
+/// Types of a patch (RFC 7396).
+const PATCH_TYPES: [&str; 2] = ["application/merge-patch+json", "application/json"];
+
+/// A checked job.
+pub(super) struct JobBody(pub(super) ScrapeJobFile);
+
+impl<S: Send + Sync> FromRequest<S> for JobBody {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        check_type(request.headers(), &JOB_TYPES)?;
+        let bytes = read(request, state).await?;
+        let text =
+            std::str::from_utf8(&bytes).map_err(|_| Problem::new(Kind::MalformedBody, "the body is not UTF-8 text"))?;
+        job::load(text).map(|loaded| Self(loaded.file)).map_err(|error| match error {
+            JobError::File(unreadable) if !matches!(unreadable, JobFileError::Field { .. }) => {
+                Problem::new(Kind::MalformedBody, unreadable.to_string())
+            }
+            invalid => {
+                let fields = invalid.field_errors().into_iter();
+                let errors = fields.map(|field| BadField::at_path(&field.path, field.message)).collect();
+                Problem::of_fields(Kind::InvalidJob, errors)
+            }
+        })
+    }
+}
+
+/// The one change that a patch can make now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct JobPatch {
+    /// Pause (true), resume (false) or leave as it is.
+    pub(super) suspend: Option<bool>,
+}
+
+impl<S: Send + Sync> FromRequest<S> for JobPatch {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        check_type(request.headers(), &PATCH_TYPES)?;
+        let bytes = read(request, state).await?;
+        let patch = serde_json::from_slice(&bytes)
+            .map_err(|error| Problem::new(Kind::MalformedBody, format!("the body is not JSON: {error}")))?;
+        Self::of(&patch).map_err(|errors| Problem::of_fields(Kind::InvalidPatch, errors))
+    }
+}
+
+impl JobPatch {
+    fn of(patch: &Value) -> Result<Self, Vec<BadField>> {
+        const FIXED: &str = "cannot be changed after the job was submitted; only spec.suspend can";
+        let Some(fields) = patch.as_object() else {
+            return Err(vec![BadField::at_path(".", "must be an object, such as {\"spec\":{\"suspend\":true}}")]);
+        };
+        let mut errors = Vec::new();
+        let mut suspend = None;
+        for (name, value) in fields {
+            match (name.as_str(), value) {
+                ("spec", Value::Object(spec)) => {
+                    for (name, value) in spec {
+                        match (name.as_str(), value) {
+                            ("suspend", Value::Bool(wanted)) => suspend = Some(*wanted),
+                            ("suspend", _) => errors.push(BadField::at_path("spec.suspend", "must be true or false")),
+                            _ => errors.push(BadField::below(&["spec", name], FIXED)),
+                        }
+                    }
+                }
+                ("spec", _) => errors.push(BadField::at_path("spec", "must be an object")),
+                _ => errors.push(BadField::below(&[name], FIXED)),
+            }
+        }
+        if errors.is_empty() { Ok(Self { suspend }) } else { Err(errors) }
+    }
+}
+
+fn check_type(headers: &HeaderMap, accepted: &[&str]) -> Result<(), Problem> {
+    let given = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let essence = given.split(';').next().unwrap_or_default().trim();
+    if accepted.iter().any(|accepted| accepted.eq_ignore_ascii_case(essence)) {
+        return Ok(());
+    }
+    let detail = format!("send the body with the header \"Content-Type: {}\" or \"{}\"", accepted[0], accepted[1]);
+    Err(Problem::new(Kind::UnsupportedMediaType, detail))
+}
+
+async fn read<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Problem> {
+    Bytes::from_request(request, state).await.map_err(|rejection| {
+        if rejection.into_response().status() == StatusCode::PAYLOAD_TOO_LARGE {
+            Problem::new(Kind::BodyTooLarge, format!("the body may have {FILE_BYTES_MAX} bytes"))
+        } else {
+            Problem::new(Kind::MalformedBody, "the body ended too early")
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_patch_may_suspend_or_resume_or_say_nothing() {
+        for (patch, suspend) in [
+            (json!({"spec": {"suspend": true}}), Some(true)),
+            (json!({"spec": {"suspend": false}}), Some(false)),
+            (json!({"spec": {}}), None),
+            (json!({}), None),
+        ] {
+            assert_eq!(JobPatch::of(&patch).expect("good"), JobPatch { suspend });
+        }
+    }
+
+    #[test]
+    fn everything_else_in_a_patch_is_refused_by_its_pointer() {
+        for (patch, pointers) in [
+            (json!(7), vec![""]),
+            (json!([]), vec![""]),
+            (json!({"spec": null}), vec!["/spec"]),
+            (json!({"spec": {"suspend": null}}), vec!["/spec/suspend"]),
+            (json!({"spec": {"suspend": "yes", "limits": {"maxPages": 1}}}), vec!["/spec/suspend", "/spec/limits"]),
+            (json!({"metadata": {"name": "x"}, "spec": {"suspend": true}}), vec!["/metadata"]),
+            (json!({"a/b.c~d": 1}), vec!["/a~1b.c~0d"]),
+        ] {
+            let errors = JobPatch::of(&patch).expect_err("bad");
+            assert_eq!(errors.iter().map(|error| error.pointer.as_str()).collect::<Vec<_>>(), pointers);
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! Jobs: submit, list, read, pause, resume, patch, delete.
+
+use super::body::{JobBody, JobPatch};
+use super::object::{JobList, JobObject};
+use super::problem::{Kind, Problem};
+use super::{GatewayState, IDEMPOTENCY_KEY_HEADER};
+use crate::auth::{Caller, Tenant};
+use axum::extract::{FromRequestParts, Path, State};
+use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
+use http::header::LOCATION;
+use http::request::Parts;
+use http::{HeaderMap, StatusCode};
+use scrapering_core::frontier::record::JobId;
+use scrapering_crds::ScrapeJobFile;
+use serde_json::Value;
+use serde_json::value::RawValue;
+use sha2::{Digest, Sha256};
+
+/// Longest `Idempotency-Key`, characters.
+const LONGEST_KEY: usize = 255;
+
+/// The job named in the path. What is no id names no job.
+pub(super) struct JobPath(pub(super) JobId);
+
+impl<S: Send + Sync> FromRequestParts<S> for JobPath {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let id = Path::<String>::from_request_parts(parts, state).await.ok().and_then(|Path(text)| text.parse().ok());
+        id.map(Self).ok_or_else(|| {
+            let detail = "the path names no job: a job id is a UUID such as 0198c1d2-7f3e-7abc-9def-0123456789ab";
+            Problem::new(Kind::JobNotFound, detail)
+        })
+    }
+}
+
+/// `POST /v1/jobs`
+pub(super) async fn create(
+    State(state): State<GatewayState>,
+    Extension(caller): Extension<Caller>,
+    headers: HeaderMap,
+    JobBody(file): JobBody,
+) -> Result<Response, Problem> {
+    let key = idempotency_key(&headers)?;
+    let id = match key {
+        Some(key) => id_of_key(&caller.tenant, key),
+        None => JobId(uuid::Uuid::now_v7().into_bytes()),
+    };
+    let location = format!("/v1/jobs/{id}");
+    let see = |error| Problem::from(error).see(&location);
+    state.jobs.submit(id, &file).await.map_err(see)?;
+    tracing::info!(job = %id, name = file.metadata.name, subject = caller.subject, "job submitted");
+    let status = state.jobs.status(id).await.map_err(|error| {
+        let detail = format!("the job was accepted, but could not be read back ({error}); read {location}");
+        Problem::new(Kind::OutcomeUnknown, detail).see(&location)
+    })?;
+    if key.is_some() && !is_same_job(&status.file, &file) {
+        let detail =
+            format!("this Idempotency-Key already made {location} of another document; use a new key for a new job");
+        return Err(Problem::new(Kind::IdempotencyKeyReused, detail).see(&location));
+    }
+    Ok((StatusCode::CREATED, [(LOCATION, location)], Json(JobObject::from(status))).into_response())
+}
+
+/// `GET /v1/jobs`
+pub(super) async fn list(State(state): State<GatewayState>) -> Result<Json<JobList>, Problem> {
+    Ok(Json(state.jobs.list().await?.into_iter().collect()))
+}
+
+/// `GET /v1/jobs/{id}`
+pub(super) async fn read(State(state): State<GatewayState>, JobPath(id): JobPath) -> Result<Json<JobObject>, Problem> {
+    Ok(Json(state.jobs.status(id).await?.into()))
+}
+
+/// `PATCH /v1/jobs/{id}`
+pub(super) async fn patch(
+    State(state): State<GatewayState>,
+    JobPath(id): JobPath,
+    patch: JobPatch,
+) -> Result<Json<JobObject>, Problem> {
+    if let Some(suspended) = patch.suspend {
+        state.jobs.suspend(id, suspended).await?;
+    }
+    read(State(state), JobPath(id)).await
+}
+
+/// `POST /v1/jobs/{id}/pause`
+pub(super) async fn pause(state: State<GatewayState>, path: JobPath) -> Result<Json<JobObject>, Problem> {
+    patch(state, path, JobPatch { suspend: Some(true) }).await
+}
+
+/// `POST /v1/jobs/{id}/resume`
+pub(super) async fn resume(state: State<GatewayState>, path: JobPath) -> Result<Json<JobObject>, Problem> {
+    patch(state, path, JobPatch { suspend: Some(false) }).await
+}
+
+/// `DELETE /v1/jobs/{id}`: accepted when the job is marked; its copies go afterwards.
+pub(super) async fn delete(
+    State(state): State<GatewayState>,
+    Extension(caller): Extension<Caller>,
+    JobPath(id): JobPath,
+) -> Result<StatusCode, Problem> {
+    state.jobs.delete(id).await?;
+    tracing::info!(job = %id, subject = caller.subject, "job deleted");
+    Ok(StatusCode::ACCEPTED)
+}
+
+fn idempotency_key(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
+    let mut values = headers.get_all(IDEMPOTENCY_KEY_HEADER).iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    let key = value.to_str().ok().map(|text| text.trim().trim_matches('"'));
+    key.filter(|key| values.next().is_none() && !key.is_empty() && key.len() <= LONGEST_KEY).map(Some).ok_or_else(
+        || {
+            let detail = format!(
+                "Idempotency-Key must be 1 to {LONGEST_KEY} visible ASCII characters, once; a random UUID is a good one"
+            );
+            Problem::new(Kind::InvalidHeader, detail)
+        },
+    )
+}
+
+/// The same key of the same tenant always makes the same id (a UUID of version 8, RFC 9562 section 5.8), so nothing needs to be remembered.
+fn id_of_key(tenant: &Tenant, key: &str) -> JobId {
+    let mut hash = Sha256::new();
+    for part in ["scrapering idempotency key", &tenant.to_string(), key] {
+        hash.update((part.len() as u64).to_be_bytes());
+        hash.update(part);
+    }
+    let mut bytes = [0; 16];
+    bytes.copy_from_slice(&hash.finalize()[..16]);
+    JobId(uuid::Builder::from_custom_bytes(bytes).into_uuid().into_bytes())
+}
+
+fn is_same_job(stored: &RawValue, sent: &ScrapeJobFile) -> bool {
+    let stored: Option<Value> = serde_json::from_str(stored.get()).ok();
+    stored.is_some() && stored == serde_json::to_value(sent).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_of_a_tenant_always_makes_the_same_id_and_of_another_tenant_another() {
+        let tenant = Tenant::default();
+        let other: Tenant = "other".parse().expect("tenant");
+        let id = id_of_key(&tenant, "a");
+        assert_eq!(id, id_of_key(&tenant, "a"));
+        assert_ne!(id, id_of_key(&tenant, "b"));
+        assert_ne!(id, id_of_key(&other, "a"));
+        let uuid = uuid::Uuid::from_bytes(id.0);
+        assert_eq!((uuid.get_version_num(), uuid.get_variant()), (8, uuid::Variant::RFC4122));
+    }
+}

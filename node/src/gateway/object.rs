@@ -1,0 +1,124 @@
+//! A job as a resource: the shape of a Kubernetes object, with the spec as it was submitted and the status as the ring knows it.
+
+use crate::crawl::jobs::{JobStatus, PageCounts, Phase};
+use scrapering_core::frontier::record::JobId;
+use scrapering_crds::API_VERSION;
+use scrapering_crds::file::JOB_KIND;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+/// `kind` of a list of jobs.
+const LIST_KIND: &str = "ScrapeJobList";
+
+/// A job.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct JobObject {
+    /// Always `scrapering.io/v1alpha1`.
+    pub api_version: String,
+    /// Always `ScrapeJob`.
+    pub kind: String,
+    /// Who it is.
+    pub metadata: ObjectMetadata,
+    /// What it does.
+    pub spec: Value,
+    /// How far it is.
+    pub status: StatusObject,
+}
+
+/// Who a job is.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ObjectMetadata {
+    /// Chosen by the user; several jobs may share it.
+    pub name: String,
+    /// The job's id.
+    pub uid: JobId,
+    /// RFC 3339.
+    pub creation_timestamp: String,
+    /// What else the user wrote.
+    #[serde(flatten)]
+    pub rest: Map<String, Value>,
+}
+
+/// How far a job is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StatusObject {
+    /// Where it stands.
+    pub phase: Phase,
+    /// A word for why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// A sentence for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    /// Pages by what became of them.
+    pub pages: PageCounts,
+    /// Items committed.
+    pub items: u64,
+    /// Items dropped because a required field was missing.
+    pub item_errors: u64,
+    /// RFC 3339; absent while pending.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start_time: Option<String>,
+    /// RFC 3339; absent until the job has ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub completion_time: Option<String>,
+}
+
+/// Several jobs.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct JobList {
+    /// Always `scrapering.io/v1alpha1`.
+    pub api_version: String,
+    /// Always `ScrapeJobList`.
+    pub kind: String,
+    /// The jobs.
+    pub items: Vec<JobObject>,
+}
+
+impl From<JobStatus> for JobObject {
+    fn from(job: JobStatus) -> Self {
+        let mut file: Map<String, Value> = serde_json::from_str(job.file.get()).unwrap_or_default();
+        let mut spec = file.remove("spec").unwrap_or_default();
+        if let Some(spec) = spec.as_object_mut() {
+            // The file says how the job began; whether it is paused now is known by its phase.
+            spec.insert("suspend".to_owned(), Value::Bool(job.phase == Phase::Paused));
+        }
+        let mut rest = match file.remove("metadata") {
+            Some(Value::Object(metadata)) => metadata,
+            _ => Map::new(),
+        };
+        for own in ["name", "uid", "creationTimestamp"] {
+            rest.remove(own);
+        }
+        Self {
+            api_version: API_VERSION.to_owned(),
+            kind: JOB_KIND.to_owned(),
+            metadata: ObjectMetadata { name: job.name, uid: job.id, creation_timestamp: job.submitted_at, rest },
+            spec,
+            status: StatusObject {
+                phase: job.phase,
+                reason: job.reason,
+                message: job.message,
+                pages: job.pages,
+                items: job.items,
+                item_errors: job.item_errors,
+                start_time: job.started_at,
+                completion_time: job.completed_at,
+            },
+        }
+    }
+}
+
+impl FromIterator<JobStatus> for JobList {
+    fn from_iter<I: IntoIterator<Item = JobStatus>>(jobs: I) -> Self {
+        Self {
+            api_version: API_VERSION.to_owned(),
+            kind: LIST_KIND.to_owned(),
+            items: jobs.into_iter().map(JobObject::from).collect(),
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! Lists that are read piece by piece: `?cursor=&limit=` in, NDJSON and the next cursor out.
+
+use super::problem::{Kind, Problem};
+use crate::crawl::cursor::Cursor;
+use crate::crawl::jobs::{JobsError, Page};
+use axum::extract::FromRequestParts;
+use axum::response::{IntoResponse, Response};
+use http::header::{CONTENT_TYPE, LINK};
+use http::request::Parts;
+use http::{HeaderName, HeaderValue};
+use serde::Serialize;
+use url::form_urlencoded;
+
+/// Where an answer says how to go on.
+pub const CURSOR_HEADER: &str = "scrapering-cursor";
+/// Where an answer says whether the job has ended and nothing follows.
+pub const COMPLETE_HEADER: &str = "scrapering-complete";
+/// Most entries in one answer.
+pub const LARGEST_PAGE: usize = 1000;
+/// Entries in one answer unless asked otherwise.
+const USUAL_PAGE: usize = 500;
+
+/// `?cursor=&limit=`, checked.
+#[derive(Debug)]
+pub(super) struct PageQuery {
+    /// Where to begin.
+    pub(super) cursor: Cursor,
+    /// Most entries.
+    pub(super) limit: usize,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for PageQuery {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        Self::of(parts.uri.query().unwrap_or_default())
+    }
+}
+
+impl PageQuery {
+    fn of(query: &str) -> Result<Self, Problem> {
+        let wrong = |detail: String| Problem::new(Kind::InvalidParameter, detail);
+        let (mut cursor, mut limit) = (None, None);
+        for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+            let slot = match name.as_ref() {
+                "cursor" => &mut cursor,
+                "limit" => &mut limit,
+                other => {
+                    let name: String = other.chars().take(64).collect();
+                    return Err(wrong(format!("there is no parameter \"{name}\" here; there are cursor and limit")));
+                }
+            };
+            if slot.replace(value).is_some() {
+                return Err(wrong(format!("the parameter \"{name}\" comes twice")));
+            }
+        }
+        let limit = match limit {
+            None => USUAL_PAGE,
+            Some(text) => text
+                .parse()
+                .ok()
+                .filter(|limit| (1..=LARGEST_PAGE).contains(limit))
+                .ok_or_else(|| wrong(format!("limit must be a number from 1 to {LARGEST_PAGE}")))?,
+        };
+        let cursor = match cursor {
+            None => Cursor::default(),
+            Some(text) if text.is_empty() => Cursor::default(),
+            Some(text) => text.parse().map_err(|_| Problem::from(JobsError::BadCursor))?,
+        };
+        Ok(Self { cursor, limit })
+    }
+}
+
+/// A page as NDJSON: one entry a line, each line ended.
+pub(super) fn response<T: Serialize>(path: &str, limit: usize, page: &Page<T>) -> Response {
+    let mut body = Vec::new();
+    for entry in &page.entries {
+        serde_json::to_writer(&mut body, entry).expect("entries have string keys, and writing to memory does not fail");
+        body.push(b'\n');
+    }
+    let cursor = page.cursor.to_string();
+    let mut response = ([(CONTENT_TYPE, "application/x-ndjson")], body).into_response();
+    let headers = response.headers_mut();
+    let mut set = |name: HeaderName, text: &str| {
+        headers.insert(name, HeaderValue::from_str(text).expect("cursors, paths and numbers are visible ASCII"));
+    };
+    set(HeaderName::from_static(CURSOR_HEADER), &cursor);
+    set(HeaderName::from_static(COMPLETE_HEADER), if page.complete { "true" } else { "false" });
+    if !page.complete {
+        let query = form_urlencoded::Serializer::new(String::new())
+            .append_pair("cursor", &cursor)
+            .append_pair("limit", &limit.to_string())
+            .finish();
+        set(LINK, &format!("<{path}?{query}>; rel=\"next\""));
+    }
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_parameters_a_list_is_read_from_its_beginning() {
+        for query in ["", "cursor=", "cursor=&limit=500"] {
+            let read = PageQuery::of(query).expect(query);
+            assert_eq!((read.cursor.to_string(), read.limit), (Cursor::default().to_string(), USUAL_PAGE));
+        }
+    }
+
+    #[test]
+    fn wrong_parameters_are_refused_by_name() {
+        for query in [
+            "limit=0",
+            "limit=1001",
+            "limit=-1",
+            "limit=ten",
+            "limit=",
+            "offset=3",
+            "limit=1&limit=2",
+            "cursor=&cursor=",
+        ] {
+            let answer = PageQuery::of(query).expect_err(query).into_response();
+            assert_eq!(answer.status(), http::StatusCode::BAD_REQUEST, "{query}");
+        }
+    }
+}

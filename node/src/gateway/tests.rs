@@ -1,0 +1,105 @@
+//! The gateway from outside, with jobs in memory behind it.
+
+mod access;
+mod jobs;
+pub(crate) mod memory;
+pub(crate) mod serving;
+
+use super::{GatewayState, ProblemBody, routes};
+use crate::auth::{Grant, Issuer, Scope, Tenant};
+use axum::Router;
+use axum::body::Body;
+use http::{HeaderMap, Request, StatusCode};
+use http_body_util::BodyExt;
+use memory::{MemoryJobs, OneNode};
+use scrapering_core::id::RingId;
+use std::time::Duration;
+use tower::ServiceExt;
+
+/// The ring of these tests.
+pub(crate) const RING: RingId = RingId([0xab; 16]);
+
+/// A job that both doors accept.
+pub(crate) const GOOD_JOB: &str = "apiVersion: scrapering.io/v1alpha1\nkind: ScrapeJob\nmetadata: {name: books}\nspec: {seeds: [{url: 'https://books.example/'}]}\n";
+
+/// A gateway whose tokens can be made.
+pub(crate) struct House {
+    pub(crate) jobs: MemoryJobs,
+    pub(crate) issuer: Issuer,
+    private_pem: String,
+    public_pem: String,
+    router: Router,
+    state: GatewayState,
+}
+
+/// An answer, read to its end.
+struct Answer {
+    status: StatusCode,
+    headers: HeaderMap,
+    body: Vec<u8>,
+}
+
+impl House {
+    pub(crate) fn new() -> Self {
+        let pair = rcgen::KeyPair::generate_for(&rcgen::PKCS_ED25519).expect("key");
+        let issuer = Issuer::new(pair.serialize_pem().as_bytes(), RING).expect("issuer");
+        let jobs = MemoryJobs::default();
+        let state = GatewayState::new(jobs.clone(), OneNode, issuer.verifier());
+        let router = routes::router(&state);
+        Self { jobs, issuer, private_pem: pair.serialize_pem(), public_pem: pair.public_key_pem(), router, state }
+    }
+
+    pub(crate) fn token(&self, scopes: &[Scope]) -> String {
+        let scopes = scopes.iter().copied().collect();
+        let ttl = Duration::from_secs(600);
+        let grant = Grant { subject: "test".to_owned(), tenant: Tenant::default(), scopes, ttl };
+        self.issuer.issue(&grant).expect("token")
+    }
+
+    async fn send(&self, request: Request<Body>) -> Answer {
+        let answer = self.router.clone().oneshot(request).await.expect("a router never fails");
+        let (parts, body) = answer.into_parts();
+        let body = body.collect().await.expect("body").to_bytes().to_vec();
+        Answer { status: parts.status, headers: parts.headers, body }
+    }
+
+    /// A request by somebody who may do everything.
+    async fn call(&self, method: &str, path: &str, headers: &[(&str, &str)], body: impl Into<Body>) -> Answer {
+        let token = self.token(&Scope::ALL);
+        let mut request =
+            Request::builder().method(method).uri(path).header("authorization", format!("Bearer {token}"));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        self.send(request.body(body.into()).expect("request")).await
+    }
+
+    async fn get(&self, path: &str) -> Answer {
+        self.call("GET", path, &[], Body::empty()).await
+    }
+
+    async fn submit(&self, headers: &[(&str, &str)]) -> Answer {
+        let mut all = vec![("content-type", "application/yaml")];
+        all.extend_from_slice(headers);
+        self.call("POST", "/v1/jobs", &all, GOOD_JOB).await
+    }
+}
+
+impl Answer {
+    fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map(|value| value.to_str().expect("ASCII")).unwrap_or_default()
+    }
+
+    fn json(&self) -> serde_json::Value {
+        serde_json::from_slice(&self.body).expect("JSON")
+    }
+
+    /// The problem in the body, which must be one in every respect.
+    fn problem(&self) -> ProblemBody {
+        assert_eq!(self.header("content-type"), "application/problem+json");
+        let problem: ProblemBody = serde_json::from_slice(&self.body).expect("problem");
+        assert_eq!(problem.status, self.status.as_u16());
+        assert!(!problem.slug().is_empty() && !problem.title.is_empty() && !problem.detail.is_empty());
+        problem
+    }
+}

@@ -1,0 +1,127 @@
+//! Jobs in memory, behind the same door as the ring's.
+
+use crate::crawl::cursor::Cursor;
+use crate::crawl::jobs::{JobStatus, JobsError, Page, PageCounts, Phase, Skipped};
+use crate::gateway::{Answer, JobService, Liveness, Lookup, NodeStatus, RingStatus, RingView};
+use futures::future::{BoxFuture, ready};
+use scrapering_core::frontier::record::JobId;
+use scrapering_crds::ScrapeJobFile;
+use serde_json::value::{RawValue, to_raw_value};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+/// How every call fails.
+pub(crate) type Fault = fn() -> JobsError;
+
+/// Jobs that are never crawled; each has the one item and the one skipped page given here.
+#[derive(Clone, Default)]
+pub(crate) struct MemoryJobs {
+    jobs: Arc<Mutex<BTreeMap<JobId, JobStatus>>>,
+    fault: Arc<Mutex<Option<Fault>>>,
+}
+
+pub(super) const ITEM: &str = r#"{"_type":"book","title":"a\nb"}"#;
+
+impl MemoryJobs {
+    /// From now on every call fails so.
+    pub(crate) fn fail_with(&self, fault: Fault) {
+        *self.fault.lock().expect("lock") = Some(fault);
+    }
+
+    pub(super) fn count(&self) -> usize {
+        self.jobs.lock().expect("lock").len()
+    }
+
+    fn answer<'a, T: Send + 'a>(
+        &self,
+        act: impl FnOnce(&mut BTreeMap<JobId, JobStatus>) -> Result<T, JobsError>,
+    ) -> Answer<'a, T> {
+        let result = match *self.fault.lock().expect("lock") {
+            Some(fault) => Err(fault()),
+            None => act(&mut self.jobs.lock().expect("lock")),
+        };
+        Box::pin(ready(result)) as BoxFuture<'a, _>
+    }
+
+    fn page<'a, T: Send + 'a>(&self, id: JobId, cursor: &Cursor, limit: usize, entry: T) -> Answer<'a, Page<T>> {
+        assert!(limit > 0);
+        let first = cursor.to_string() == Cursor::default().to_string();
+        self.answer(|jobs| {
+            let job = jobs.get(&id).ok_or(JobsError::NotFound(id))?;
+            let entries = if first { vec![entry] } else { vec![] };
+            Ok(Page { entries, cursor: Cursor::default(), complete: job.phase == Phase::Paused })
+        })
+    }
+}
+
+impl JobService for MemoryJobs {
+    fn submit<'a>(&'a self, id: JobId, file: &'a ScrapeJobFile) -> Answer<'a, ()> {
+        self.answer(|jobs| {
+            jobs.entry(id).or_insert_with(|| JobStatus {
+                id,
+                name: file.metadata.name.clone(),
+                phase: Phase::Running,
+                reason: None,
+                message: None,
+                pages: PageCounts { discovered: 3, ..PageCounts::default() },
+                items: 1,
+                item_errors: 0,
+                submitted_at: "2026-01-02T03:04:05Z".to_owned(),
+                started_at: None,
+                completed_at: None,
+                file: to_raw_value(file).expect("JSON"),
+            });
+            Ok(())
+        })
+    }
+
+    fn status(&self, id: JobId) -> Answer<'_, JobStatus> {
+        self.answer(|jobs| jobs.get(&id).cloned().ok_or(JobsError::NotFound(id)))
+    }
+
+    fn list(&self) -> Answer<'_, Vec<JobStatus>> {
+        self.answer(|jobs| Ok(jobs.values().cloned().collect()))
+    }
+
+    fn items<'a>(&'a self, id: JobId, cursor: &'a Cursor, limit: usize) -> Answer<'a, Page<Box<RawValue>>> {
+        self.page(id, cursor, limit, RawValue::from_string(ITEM.to_owned()).expect("JSON"))
+    }
+
+    fn skipped<'a>(&'a self, id: JobId, cursor: &'a Cursor, limit: usize) -> Answer<'a, Page<Skipped>> {
+        let url = "https://books.example/private".to_owned();
+        self.page(id, cursor, limit, Skipped { url, reason: "robotsTxt".to_owned(), detail: None })
+    }
+
+    fn suspend(&self, id: JobId, suspended: bool) -> Answer<'_, ()> {
+        self.answer(|jobs| {
+            let job = jobs.get_mut(&id).ok_or(JobsError::NotFound(id))?;
+            job.phase = if suspended { Phase::Paused } else { Phase::Running };
+            Ok(())
+        })
+    }
+
+    fn delete(&self, id: JobId) -> Answer<'_, ()> {
+        self.answer(|jobs| jobs.remove(&id).map(|_| ()).ok_or(JobsError::NotFound(id)))
+    }
+}
+
+/// A ring of one node that is fine.
+pub(super) struct OneNode;
+
+impl RingView for OneNode {
+    fn ready(&self) -> Result<(), String> {
+        Ok(())
+    }
+
+    fn status(&self) -> RingStatus {
+        let node =
+            NodeStatus { name: "ring-0".to_owned(), id: "00".repeat(20), liveness: Liveness::Alive, gateway: None };
+        RingStatus { ring_id: super::RING.to_string(), node: node.name.clone(), nodes: vec![node], tolerates: 0 }
+    }
+
+    fn lookup<'a>(&'a self, key: &'a str) -> Answer<'a, Lookup> {
+        let owners = vec!["ring-0".to_owned()];
+        let (key, point) = (key.to_owned(), "ab".repeat(20));
+        Box::pin(ready(Ok(Lookup { key, point, partition: 171, owners, path: vec![] })))
+    }
+}

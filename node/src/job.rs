@@ -1,0 +1,181 @@
+//! From what a user wrote to a job that can run: the one place where a `ScrapeJob` is judged.
+//!
+//! Every door (command line, REST, the operator through REST) comes through here, so their verdicts agree. All
+//! faults are collected, each with the path of its field, so that a file is mended in one go.
+
+mod extract;
+mod fetch;
+mod report;
+
+use std::collections::BTreeSet;
+
+use scrapering_core::job::scope::PatternError;
+use scrapering_core::job::{FollowRule, NormalizedUrl, Patterns, Scope, ScopeType, ValidatedJob};
+use scrapering_crds::job::{self as spec, ScrapeJobSpec};
+use scrapering_crds::{JobFileError, JobMetadata, ScrapeJobFile};
+
+pub use report::FieldError;
+use report::{Faults, Place};
+
+/// A job document that passed every check.
+#[derive(Clone, Debug)]
+pub struct LoadedJob {
+    /// As it was written, defaults filled in.
+    pub file: ScrapeJobFile,
+    /// What runs.
+    pub job: ValidatedJob,
+}
+
+/// Why a job was refused. The writer of the job is at fault; nothing has been changed.
+#[derive(Debug, thiserror::Error)]
+pub enum JobError {
+    /// Not a job document.
+    #[error(transparent)]
+    File(#[from] JobFileError),
+    /// A job document with fields that make no sense.
+    #[error("{}", report::sentence(.0))]
+    Invalid(Vec<FieldError>),
+}
+
+impl JobError {
+    /// The faults one by one; the path is empty where no field is to blame, as for a syntax error.
+    #[must_use]
+    pub fn field_errors(&self) -> Vec<FieldError> {
+        match self {
+            Self::File(JobFileError::Field { path, message }) => {
+                vec![FieldError { path: path.clone(), message: message.clone() }]
+            }
+            Self::File(error) => vec![FieldError { path: String::new(), message: error.to_string() }],
+            Self::Invalid(errors) => errors.clone(),
+        }
+    }
+}
+
+/// Reads and checks a job document, YAML or JSON.
+///
+/// # Errors
+/// See [`JobError`].
+pub fn load(text: &str) -> Result<LoadedJob, JobError> {
+    let file = ScrapeJobFile::parse(text)?;
+    let job = validate(&file.metadata, &file.spec).map_err(JobError::Invalid)?;
+    Ok(LoadedJob { file, job })
+}
+
+/// Turns a spec into a job that can run. Whether an address may be visited is judged when it is fetched, not here.
+///
+/// # Errors
+/// Every fault that was found, in the order of the fields; never an empty list.
+pub fn validate(metadata: &JobMetadata, spec: &ScrapeJobSpec) -> Result<ValidatedJob, Vec<FieldError>> {
+    let mut faults = Faults::default();
+    metadata_names(metadata, &mut faults);
+    let at = Place::root("spec");
+    let seeds = seeds(&spec.seeds, &at.field("seeds"), &mut faults);
+    let scope = scope(&spec.scope, &seeds, &at.field("scope"), &mut faults);
+    let follow = follow(&spec.follow, &at.field("follow"), &mut faults);
+    let extract = extract::rules(&spec.extract, &at.field("extract"), &mut faults);
+    let politeness = fetch::politeness(spec, &at, &mut faults);
+    let request = fetch::request(&spec.request, &at.field("request"), &mut faults);
+    let limits = fetch::limits(&spec.limits, &at.field("limits"), &mut faults);
+    let retry = fetch::retry(&spec.retry, &at.field("retry"), &mut faults);
+    faults.into_result()?;
+    Ok(ValidatedJob { name: metadata.name.clone(), seeds, scope, follow, extract, politeness, request, limits, retry })
+}
+
+fn metadata_names(metadata: &JobMetadata, faults: &mut Faults) {
+    let at = Place::root("metadata");
+    let mut check = |field: &str, name: &str| {
+        if !is_dns_label(name) {
+            let shown = report::excerpt(name);
+            faults.add(
+                &at.field(field),
+                format!(
+                    "`{shown}` is not a DNS label; use 1 to 63 of a-z, 0-9 and `-`, with a letter or digit at both ends"
+                ),
+            );
+        }
+    };
+    check("name", &metadata.name);
+    if let Some(namespace) = &metadata.namespace {
+        check("namespace", namespace);
+    }
+}
+
+/// RFC 1123 label, as Kubernetes reads it.
+fn is_dns_label(name: &str) -> bool {
+    let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    (1..=63).contains(&name.len()) && name.bytes().all(inner) && !name.starts_with('-') && !name.ends_with('-')
+}
+
+fn seeds(written: &[spec::SeedSpec], at: &Place, faults: &mut Faults) -> Vec<NormalizedUrl> {
+    if written.is_empty() {
+        faults.add(at, "is empty; name at least one URL to start from");
+    }
+    if written.len() > spec::SEEDS_MAX {
+        faults.add(at, format!("has {} entries; at most {} are allowed", written.len(), spec::SEEDS_MAX));
+        return Vec::new();
+    }
+    let mut known = BTreeSet::new();
+    let mut seeds = Vec::with_capacity(written.len());
+    for (index, seed) in written.iter().enumerate() {
+        match NormalizedUrl::parse(&seed.url) {
+            Ok(url) => {
+                if known.insert(url.clone()) {
+                    seeds.push(url);
+                }
+            }
+            Err(error) => {
+                faults.add(&at.index(index).field("url"), format!("`{}` {error}", report::excerpt(&seed.url)));
+            }
+        }
+    }
+    seeds
+}
+
+fn scope(written: &spec::ScopeSpec, seeds: &[NormalizedUrl], at: &Place, faults: &mut Faults) -> Scope {
+    let max_depth = written.max_depth.unwrap_or(u32::MAX);
+    if written.max_depth.is_some_and(|depth| depth > spec::DEPTH_MAX) {
+        faults.add(
+            &at.field("maxDepth"),
+            format!("is {max_depth}; at most {} is allowed, or leave it out", spec::DEPTH_MAX),
+        );
+    }
+    let scope_type = match written.scope_type {
+        spec::ScopeType::Host => ScopeType::Host,
+        spec::ScopeType::Prefix => ScopeType::Prefix,
+        spec::ScopeType::Domain => ScopeType::Domain,
+    };
+    let include = patterns(&written.include, &at.field("include"), faults);
+    let exclude = patterns(&written.exclude, &at.field("exclude"), faults);
+    Scope::new(scope_type, seeds, max_depth, include, exclude)
+}
+
+fn patterns(written: &[String], at: &Place, faults: &mut Faults) -> Patterns {
+    if let Some(index) = written.iter().position(String::is_empty) {
+        faults.add(&at.index(index), "is empty and would match everything; write a pattern or remove the entry");
+    }
+    match Patterns::compile(written) {
+        Ok(patterns) => return patterns,
+        Err(error @ (PatternError::TooMany(_) | PatternError::ListTooComplex)) => faults.add(at, error.to_string()),
+        Err(
+            error @ (PatternError::TooLong { index }
+            | PatternError::Syntax { index, .. }
+            | PatternError::TooComplex { index }),
+        ) => faults.add(&at.index(index), error.to_string()),
+    }
+    Patterns::default()
+}
+
+fn follow(written: &[spec::FollowSpec], at: &Place, faults: &mut Faults) -> Vec<FollowRule> {
+    if written.len() > spec::RULES_MAX {
+        faults.add(at, format!("has {} rules; at most {} are allowed", written.len(), spec::RULES_MAX));
+        return Vec::new();
+    }
+    let mut rules = Vec::with_capacity(written.len());
+    for (index, rule) in written.iter().enumerate() {
+        let at = at.index(index);
+        extract::check_selector(&rule.selector, &at.field("selector"), faults);
+        extract::check_attribute(&rule.attribute, &at.field("attribute"), faults);
+        rules.push(FollowRule { selector: rule.selector.clone(), attribute: rule.attribute.to_ascii_lowercase() });
+    }
+    rules
+}

@@ -1,0 +1,180 @@
+//! `spec.politeness`, `request`, `limits` and `retry`: bounds, and headers that are the node's own.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use http::{HeaderName, HeaderValue};
+use scrapering_core::job::{Limits, Politeness, RequestOptions, Retry};
+use scrapering_crds::Span;
+use scrapering_crds::job::{HeaderSpec, LimitsSpec, RequestSpec, RetrySpec, ScrapeJobSpec};
+
+use super::report::{Faults, Place, excerpt};
+
+const DAY: Duration = Duration::from_secs(86_400);
+const TEN_YEARS: Duration = Duration::from_secs(87_600 * 3_600);
+const CONCURRENCY_MAX: u32 = 64;
+const HEADERS_MAX: usize = 32;
+const HEADER_VALUE_BYTES_MAX: usize = 4_096;
+const USER_AGENT_BYTES_MAX: usize = 256;
+const TOKEN_BYTES_MAX: usize = 64;
+const REDIRECTS_MAX: u32 = 20;
+const RETRIES_MAX: u32 = 20;
+const PAGES_MAX: u64 = 1_000_000_000_000;
+const BODY_BYTES_MIN: u64 = 1 << 10;
+const BODY_BYTES_MAX: u64 = 1 << 30;
+
+/// Headers that the node writes itself; a job's own would break framing, negotiation or honesty.
+const OWN_HEADERS: [&str; 14] = [
+    "accept-encoding",
+    "connection",
+    "content-length",
+    "expect",
+    "host",
+    "http2-settings",
+    "keep-alive",
+    "proxy-authorization",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "user-agent",
+];
+
+pub(super) fn politeness(spec: &ScrapeJobSpec, at: &Place, faults: &mut Faults) -> Politeness {
+    let written = &spec.politeness;
+    let at_politeness = at.field("politeness");
+    let at_robots = at_politeness.field("robots");
+    check_span(written.robots.max_crawl_delay, Duration::ZERO, DAY, &at_robots.field("maxCrawlDelay"), faults);
+    check_span(written.delay, Duration::ZERO, DAY, &at_politeness.field("delay"), faults);
+    let concurrency = written.concurrent_requests_per_host;
+    if !(1..=CONCURRENCY_MAX).contains(&concurrency) {
+        faults.add(
+            &at_politeness.field("concurrentRequestsPerHost"),
+            format!("is {concurrency}; use 1 to {CONCURRENCY_MAX}"),
+        );
+    }
+    Politeness {
+        obey_robots: written.robots.obey,
+        user_agent_token: user_agent_token(spec, at, faults),
+        delay: written.delay.0,
+        concurrent_requests_per_host: concurrency,
+        max_crawl_delay: written.robots.max_crawl_delay.0,
+    }
+}
+
+/// The token of robots.txt is the product that the `User-Agent` names, so that sites can tell whom they address.
+fn user_agent_token(spec: &ScrapeJobSpec, at: &Place, faults: &mut Faults) -> String {
+    let is_token = |byte: u8| byte.is_ascii_alphabetic() || matches!(byte, b'-' | b'_');
+    let user_agent = &spec.request.user_agent;
+    let Some(token) = &spec.politeness.robots.user_agent_token else {
+        let end = user_agent.bytes().take_while(|byte| is_token(*byte)).count();
+        if end == 0 {
+            faults.add(
+                &at.field("request").field("userAgent"),
+                "begins with no product token for robots.txt; begin it like `examplebot/1.0`, or set politeness.robots.userAgentToken",
+            );
+        }
+        return user_agent[..end].to_owned();
+    };
+    let at_token = at.field("politeness").field("robots").field("userAgentToken");
+    if token.is_empty() || token.len() > TOKEN_BYTES_MAX || !token.bytes().all(is_token) {
+        faults.add(
+            &at_token,
+            format!("`{}` is not a product token; use letters, `-` and `_`, without a version", excerpt(token)),
+        );
+    } else if !user_agent.to_ascii_lowercase().contains(&token.to_ascii_lowercase()) {
+        faults.add(&at_token, format!("`{token}` does not occur in request.userAgent; sites must be able to recognise whom their rules address"));
+    }
+    token.clone()
+}
+
+pub(super) fn request(written: &RequestSpec, at: &Place, faults: &mut Faults) -> RequestOptions {
+    let user_agent = &written.user_agent;
+    let printable = |byte: u8| (b' '..=b'~').contains(&byte);
+    if user_agent.trim().is_empty() || user_agent.len() > USER_AGENT_BYTES_MAX || !user_agent.bytes().all(printable) {
+        faults.add(&at.field("userAgent"), format!("must be 1 to {USER_AGENT_BYTES_MAX} printable ASCII characters"));
+    }
+    let at_total = at.field("timeouts").field("total");
+    check_span(written.timeouts.total, Duration::from_millis(100), Duration::from_secs(600), &at_total, faults);
+    let max_redirects = written.redirects.max;
+    if max_redirects > REDIRECTS_MAX {
+        faults.add(&at.field("redirects").field("max"), format!("is {max_redirects}; use 0 to {REDIRECTS_MAX}"));
+    }
+    RequestOptions {
+        user_agent: user_agent.clone(),
+        headers: headers(&written.headers, &at.field("headers"), faults),
+        total_timeout: written.timeouts.total.0,
+        max_redirects,
+    }
+}
+
+fn headers(written: &[HeaderSpec], at: &Place, faults: &mut Faults) -> Vec<(String, String)> {
+    if written.len() > HEADERS_MAX {
+        faults.add(at, format!("has {} entries; at most {HEADERS_MAX} are allowed", written.len()));
+        return Vec::new();
+    }
+    let mut known = BTreeSet::new();
+    let mut headers = Vec::with_capacity(written.len());
+    for (index, header) in written.iter().enumerate() {
+        let at_name = at.index(index).field("name");
+        let name = header.name.to_ascii_lowercase();
+        if HeaderName::from_bytes(name.as_bytes()).is_err() {
+            faults.add(&at_name, format!("`{}` is not the name of a header", excerpt(&header.name)));
+        } else if name == "user-agent" {
+            faults.add(&at_name, "`User-Agent` is set by request.userAgent");
+        } else if OWN_HEADERS.contains(&name.as_str()) {
+            faults.add(&at_name, format!("`{name}` is written by the node itself"));
+        } else if !known.insert(name.clone()) {
+            faults.add(&at_name, format!("`{name}` is set twice; write one entry"));
+        }
+        let visible = HeaderValue::from_str(&header.value).is_ok() && header.value.is_ascii();
+        if !visible || header.value.len() > HEADER_VALUE_BYTES_MAX {
+            let message =
+                format!("must be at most {HEADER_VALUE_BYTES_MAX} printable ASCII characters, without line breaks");
+            faults.add(&at.index(index).field("value"), message);
+        }
+        headers.push((name, header.value.clone()));
+    }
+    headers
+}
+
+pub(super) fn limits(written: &LimitsSpec, at: &Place, faults: &mut Faults) -> Limits {
+    if let Some(pages) = written.max_pages.filter(|pages| !(1..=PAGES_MAX).contains(pages)) {
+        faults.add(&at.field("maxPages"), format!("is {pages}; use 1 to {PAGES_MAX}, or leave it out for no limit"));
+    }
+    let body = written.max_body_bytes;
+    if !(BODY_BYTES_MIN..=BODY_BYTES_MAX).contains(&body.0) {
+        faults.add(&at.field("maxBodyBytes"), format!("is {body}; use 1Ki to 1Gi"));
+    }
+    if let Some(span) = written.max_duration {
+        check_span(span, Duration::from_secs(1), TEN_YEARS, &at.field("maxDuration"), faults);
+    }
+    Limits {
+        max_pages: written.max_pages,
+        max_body_bytes: body.0,
+        max_duration: written.max_duration.map(|span| span.0),
+    }
+}
+
+pub(super) fn retry(written: &RetrySpec, at: &Place, faults: &mut Faults) -> Retry {
+    let max_retries = written.max_retries;
+    if max_retries > RETRIES_MAX {
+        faults.add(&at.field("maxRetries"), format!("is {max_retries}; use 0 to {RETRIES_MAX}"));
+    }
+    let at_backoff = at.field("backoff");
+    let backoff = &written.backoff;
+    check_span(backoff.max, Duration::from_millis(1), DAY, &at_backoff.field("max"), faults);
+    if backoff.initial > backoff.max {
+        let message =
+            format!("is {}, longer than backoff.max ({}); shorten it or raise max", backoff.initial, backoff.max);
+        faults.add(&at_backoff.field("initial"), message);
+    }
+    Retry { max_retries, backoff: backoff.initial.0, max_backoff: backoff.max.0 }
+}
+
+fn check_span(span: Span, shortest: Duration, longest: Duration, at: &Place, faults: &mut Faults) {
+    if !(shortest..=longest).contains(&span.0) {
+        faults.add(at, format!("is {span}; use {} to {}", Span(shortest), Span(longest)));
+    }
+}

@@ -1,0 +1,16 @@
+//! The ring's node as a library: the binary in `main.rs` is a thin door to it.
+//!
+//! `main -> cli -> app -> {gateway, rpc, crawl} -> driver -> core`; `storage -> core`.
+
+pub mod app;
+pub mod auth;
+pub mod cli;
+pub mod crawl;
+pub mod driver;
+pub mod extract;
+pub mod fetch;
+pub mod gateway;
+pub mod identity;
+pub mod job;
+pub mod rpc;
+pub mod storage;

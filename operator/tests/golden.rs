@@ -1,0 +1,79 @@
+//! The manifests that `build` makes are in git, so that a reader sees what a ring becomes and a change of it is reviewed.
+//!
+//! `UPDATE_GOLDEN=1 cargo nextest run -p scrapering-operator` writes them anew.
+
+use std::path::PathBuf;
+
+use k8s_openapi::api::apps::v1::StatefulSet;
+use scrapering_crds::{RingStorage, ScrapeRing, ScrapeRingSpec};
+use scrapering_operator::ring::build::{RingObjects, build};
+use scrapering_operator::ring::dereference::Found;
+use scrapering_operator::ring::validate::validate;
+use serde::Serialize;
+use serde_json::{Value, json};
+
+fn objects(name: &str, spec: ScrapeRingSpec) -> RingObjects {
+    let mut ring = ScrapeRing::new(name, spec);
+    ring.metadata.namespace = Some("default".to_owned());
+    ring.metadata.uid = Some("6d1f0c6e-0000-4000-8000-000000000001".to_owned());
+    let found = Found { ring, stateful_set: None, secret_keys: None };
+    build(&validate(&found, "ghcr.io/scrapering/scrapering:0.1.0").expect("a valid ring"))
+}
+
+fn full() -> ScrapeRingSpec {
+    ScrapeRingSpec {
+        replicas: 5,
+        image: Some("registry.example/scrapering:1.2.3".to_owned()),
+        storage: RingStorage { size: "200Gi".to_owned(), storage_class_name: Some("fast".to_owned()) },
+    }
+}
+
+fn yaml(objects: &RingObjects) -> String {
+    fn one(object: &impl Serialize) -> String {
+        serde_saphyr::to_string(&serde_json::to_value(object).expect("JSON")).expect("YAML")
+    }
+    let RingObjects { service_account, peers, gateway, disruption_budget, stateful_set } = objects;
+    [one(service_account), one(peers), one(gateway), one(disruption_budget), one(stateful_set)].join("---\n")
+}
+
+fn compare(file: &str, objects: &RingObjects) {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(file);
+    let built = yaml(objects);
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        std::fs::write(&path, &built).expect("the golden file can be written");
+    }
+    let golden = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(golden == built, "{} differs from what build makes; see the head of this file:\n{built}", path.display());
+}
+
+#[test]
+fn a_ring_of_defaults_becomes_its_golden_manifests() {
+    compare("defaults.yaml", &objects("main", ScrapeRingSpec::default()));
+}
+
+#[test]
+fn a_ring_with_every_field_becomes_its_golden_manifests() {
+    compare("every-field.yaml", &objects("news", full()));
+}
+
+#[test]
+fn pods_meet_the_restricted_standard_and_hold_no_token() {
+    let StatefulSet { spec, .. } = objects("main", full()).stateful_set;
+    let pod = serde_json::to_value(spec.expect("a spec").template.spec).expect("JSON");
+    assert_eq!(pod["automountServiceAccountToken"], json!(false));
+    assert_eq!(pod["securityContext"]["runAsNonRoot"], json!(true));
+    assert_eq!(pod["securityContext"]["seccompProfile"]["type"], json!("RuntimeDefault"));
+    let absent = ["hostNetwork", "hostPID", "hostIPC", "initContainers"];
+    assert!(absent.iter().all(|field| pod[field] == Value::Null), "{pod}");
+    let allowed = ["emptyDir", "secret", "persistentVolumeClaim", "configMap", "projected", "downwardAPI"];
+    for volume in pod["volumes"].as_array().expect("volumes") {
+        assert!(allowed.iter().any(|kind| volume[kind] != Value::Null), "{volume}");
+    }
+    for container in pod["containers"].as_array().expect("containers") {
+        let context = &container["securityContext"];
+        assert_eq!(context["allowPrivilegeEscalation"], json!(false));
+        assert_eq!(context["readOnlyRootFilesystem"], json!(true));
+        assert_eq!(context["capabilities"], json!({ "drop": ["ALL"] }));
+        assert_eq!(context["privileged"], Value::Null);
+    }
+}
