@@ -21,7 +21,7 @@ BENCH_BIN := $(CARGO_TARGET_DIR)/release
 # Number of seeds the simulator runs, and the first of them (empty: drawn afresh and printed).
 SEEDS ?= 1000
 BASE ?=
-TEST_SEEDS ?= 100
+TEST_SEEDS ?= 1000
 BENCH_ROUNDS ?= 3
 BENCH_PRODUCTS ?= 5000
 

@@ -1,6 +1,9 @@
 //! A node put together: identity, disk, ring, crawl, gateway; and all nodes of a local ring in one process.
 
+pub mod config;
 mod ring_view;
+
+pub use config::{NodeConfig, NodeOptions};
 
 use crate::auth::Verifier;
 use crate::crawl::Crawl;
@@ -8,18 +11,17 @@ use crate::driver::clock::Clock;
 use crate::driver::disk::Disk;
 use crate::driver::members::Members;
 use crate::driver::{Driver, Parts};
-use crate::fetch::Cidr;
 use crate::fetch::{Fetcher, FetcherConfig};
 use crate::gateway::{self, GatewayState};
-use crate::identity::layout::{RingDir, RingNode};
-use crate::identity::{NodeIdentity, tls};
+use crate::identity::layout::RingDir;
+use crate::identity::{self, NodeIdentity, tls};
 use crate::rpc::server::Services;
 use crate::rpc::{PeerAddress, Peers};
-use crate::storage::{Keyring, RocksStore};
+use crate::storage::{Keyring, RocksStore, files};
 use anyhow::Context;
+use config::Member;
 use jiff::Timestamp;
 use ring_view::NodeView;
-use scrapering_core::id::NodeId;
 use scrapering_core::register::Acceptor;
 use scrapering_core::store::{Batch, ScanLimit, Store, Table};
 use scrapering_core::view::{Placement, View};
@@ -33,13 +35,6 @@ use tokio_util::task::TaskTracker;
 /// How long a node's tasks may take to end before the process ends without them.
 const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What a node may be told beside its ring folder.
-#[derive(Clone, Debug, Default)]
-pub struct NodeOptions {
-    /// Networks that may be visited although they are not globally routable.
-    pub allow_private_cidrs: Vec<Cidr>,
-}
-
 /// A node at work.
 pub struct RunningNode {
     name: String,
@@ -50,25 +45,25 @@ pub struct RunningNode {
 }
 
 impl RunningNode {
-    /// Starts the node `name` of the ring in `dir`.
+    /// Starts a node.
     ///
     /// # Errors
     /// One sentence with its causes: the data folder, a certificate or a port cannot be used.
-    pub async fn start(dir: &RingDir, name: &str, options: &NodeOptions) -> anyhow::Result<Self> {
-        let node = dir.node(name)?;
+    pub async fn start(config: NodeConfig) -> anyhow::Result<Self> {
         let (stop, tasks, clock) = (CancellationToken::new(), TaskTracker::new(), Clock::start());
-        let ring_listener = bind(node.ring_address).await?;
-        let gateway_listener = bind(node.gateway_address).await?.into_std()?;
-        let Opened { identity, store, views } = open(dir, node)?;
-        let members = addresses(dir);
+        let ring_listener = bind(config.listen).await?;
+        let gateway_listener = bind(config.gateway).await?.into_std()?;
+        let members: Vec<PeerAddress> = config.members.iter().map(Member::peer_address).collect();
         let placement = Placement::new(members.iter().map(|member| member.node));
-        let (disk, thread) = Disk::start(Arc::new(store), Acceptor::new(identity.node_id, views.clone()))?;
-        let (pair, now) = (dir.tls(node), Timestamp::now());
-        let peers = Peers::new(dir.ring_id(), identity.node_id, &members, &tls::ring_client(&pair, &dir.ca(), now)?);
-        let liveness = Members::new(identity.node_id, members.iter().map(|member| member.node), clock);
+        let Opened { identity, store, views } = open(&config, &placement)?;
+        let me = identity.node_id;
+        let (disk, thread) = Disk::start(Arc::new(store), Acceptor::new(me, views.clone()))?;
+        let now = Timestamp::now();
+        let peers = Peers::new(config.ring_id, me, &members, &tls::ring_client(&config.tls, &config.ca, now)?);
+        let liveness = Members::new(me, members.iter().map(|member| member.node), clock);
         let driver = Driver::new(Parts {
-            ring_id: dir.ring_id(),
-            me: identity.node_id,
+            ring_id: config.ring_id,
+            me,
             boot: identity.boot,
             clock,
             disk,
@@ -77,19 +72,22 @@ impl RunningNode {
             placement,
             views,
         });
-        let fetcher = Fetcher::new(&FetcherConfig { allowed_private_cidrs: options.allow_private_cidrs.clone(), ..FetcherConfig::default() })?;
+        let allowed_private_cidrs = config.options.allow_private_cidrs.clone();
+        let fetcher = Fetcher::new(&FetcherConfig { allowed_private_cidrs, ..FetcherConfig::default() })?;
         let crawl = Crawl::start(driver.clone(), fetcher, tasks.clone(), stop.clone());
-        let services = Services::new(driver.clone(), crawl.clone(), &members).serve(ring_listener, tls::ring_server(&pair, &dir.ca(), now)?, stop.clone());
-        let public_key = std::fs::read(dir.token_public_key()).context("the public key that checks tokens cannot be read")?;
-        let verifier = Verifier::new(&public_key, dir.ring_id())?;
-        let state = GatewayState::new(crawl.jobs(), NodeView::new(driver, dir), verifier);
-        let gateway = gateway::serve(gateway_listener, state, (*tls::gateway(&pair, now)?).clone(), stop.clone());
+        let ring_tls = tls::ring_server(&config.tls, &config.ca, now)?;
+        let services = Services::new(driver.clone(), crawl.clone(), &members).serve(ring_listener, ring_tls, stop.clone());
+        let public_key = std::fs::read(&config.token_public_key)
+            .with_context(|| format!("the public key that checks tokens cannot be read from {}", config.token_public_key.display()))?;
+        let verifier = Verifier::new(&public_key, config.ring_id)?;
+        let state = GatewayState::new(crawl.jobs(), NodeView::new(driver, &config.members), verifier);
+        let gateway = gateway::serve(gateway_listener, state, (*tls::gateway(&config.tls, now)?).clone(), stop.clone());
         tasks.spawn(liveness.run(peers, stop.clone()));
         tasks.spawn(logged("the ring's server", services));
         tasks.spawn(logged("the gateway", gateway));
         tasks.close();
-        tracing::info!(name, ring = %node.ring_address, gateway = %node.gateway_address, "the node has started");
-        Ok(Self { name: name.to_owned(), gateway: node.gateway_address, stop, tasks, disk: thread })
+        tracing::info!(name = config.name, ring = %config.listen, gateway = %config.gateway, "the node has started");
+        Ok(Self { name: config.name, gateway: config.gateway, stop, tasks, disk: thread })
     }
 
     /// Where its gateway listens.
@@ -126,7 +124,8 @@ impl LocalRing {
     pub async fn start(dir: &RingDir, options: &NodeOptions) -> anyhow::Result<Self> {
         let mut ring = Self { nodes: Vec::new() };
         for node in dir.nodes() {
-            match RunningNode::start(dir, &node.name, options).await {
+            let started = async { RunningNode::start(NodeConfig::of_ring_dir(dir, &node.name, options.clone())?).await };
+            match started.await {
                 Ok(node) => ring.nodes.push(node),
                 Err(error) => {
                     ring.stop().await;
@@ -156,12 +155,25 @@ struct Opened {
 }
 
 /// Opens the node's data folder, which must hold the views of this very ring or nothing yet.
-fn open(dir: &RingDir, node: &RingNode) -> anyhow::Result<Opened> {
-    let folder = dir.data(node);
-    let identity = NodeIdentity::open_or_create(&folder, dir.ring_id(), &node.name)?;
-    let keyring = Keyring::open_or_create(&folder, &dir.ring_key()?, dir.ring_id(), &node.name)?;
-    let store = RocksStore::open(&folder, &keyring)?;
-    let genesis = Placement::new(addresses(dir).iter().map(|member| member.node)).genesis_views();
+fn open(config: &NodeConfig, placement: &Placement) -> anyhow::Result<Opened> {
+    let NodeConfig { ring_id, name, data: folder, .. } = config;
+    if !config.members.iter().any(|member| member.name == *name) {
+        anyhow::bail!("{name} is not in the list of peers; the list names every member, this node too");
+    }
+    // A node that lost its disk has forgotten what it promised: under the same identity it could break promises.
+    if config.started.as_ref().is_some_and(|started| started.exists()) && !folder.join(identity::FILE).exists() {
+        anyhow::bail!(
+            "the data folder {} of {name} is gone: without it the node must not come back under its name; restore the folder, or leave the node down",
+            folder.display()
+        );
+    }
+    let identity = NodeIdentity::open_or_create(folder, *ring_id, name)?;
+    let keyring = Keyring::open_or_create(folder, &config.ring_key, *ring_id, name)?;
+    let store = RocksStore::open(folder, &keyring)?;
+    if let Some(started) = &config.started {
+        files::write(started, b"", files::Readers::Everybody)?;
+    }
+    let genesis = placement.genesis_views();
     let limit = ScanLimit { entries: genesis.len() + 1, bytes: usize::MAX };
     let stored = store.scan(Table::Views, &[], None, limit)?;
     if stored.is_empty() {
@@ -178,18 +190,9 @@ fn open(dir: &RingDir, node: &RingNode) -> anyhow::Result<Opened> {
     };
     let views: Option<BTreeMap<_, View>> = stored.iter().map(read).collect();
     let views = views.filter(|views| *views == genesis).with_context(|| {
-        format!("the data folder {} was made for a ring of other nodes; restore ring.json, or give the node an empty folder", folder.display())
+        format!("the data folder {} was made for a ring of other nodes; name the same peers as before, or give the node an empty folder", folder.display())
     })?;
     Ok(Opened { identity, store, views })
-}
-
-fn addresses(dir: &RingDir) -> Vec<PeerAddress> {
-    let address = |node: &RingNode| PeerAddress {
-        node: NodeId::new(&node.name, node.generation),
-        name: node.name.clone(),
-        address: node.ring_address.to_string(),
-    };
-    dir.nodes().iter().map(address).collect()
 }
 
 async fn bind(address: SocketAddr) -> anyhow::Result<tokio::net::TcpListener> {

@@ -3,6 +3,7 @@
 //! `shards` is one task that holds every owned [`Shard`](scrapering_core::frontier::Shard) and does what they
 //! ask for; everything else is a task of its own that reports back to it.
 
+mod budget;
 mod claim;
 mod coordinator;
 pub mod cursor;

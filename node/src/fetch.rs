@@ -223,6 +223,7 @@ impl Fetcher {
         loop {
             let url = redirects.last().unwrap_or(request.url);
             let answer = self.send(url, headers.clone(), deadline).await?;
+            gate.answered().await;
             let Some(location) = redirect::target(answer.response.status(), answer.response.headers(), url)? else {
                 let url = url.clone();
                 return self.take(request, url, redirects, answer, deadline).await;

@@ -53,10 +53,12 @@ pub struct BodyPut {
 }
 
 impl BodyPut {
-    /// Puts to the first of `candidates` (distinct, best first), one more for each that fails.
+    /// Puts to the first of `candidates` (best first), one more for each that fails. A node that is named again
+    /// is still one node.
     #[must_use]
     pub fn new(candidates: impl IntoIterator<Item = NodeId>) -> Self {
-        let waiting: VecDeque<NodeId> = candidates.into_iter().collect();
+        let mut named = BTreeSet::new();
+        let waiting: VecDeque<NodeId> = candidates.into_iter().filter(|node| named.insert(*node)).collect();
         let needed = waiting.len().clamp(1, COPIES);
         Self { waiting, asked: BTreeSet::new(), stored: BTreeSet::new(), needed }
     }
@@ -131,17 +133,22 @@ pub fn keep(hash: BodyHash, content: Bytes, transaction: &mut Transaction<'_>) -
     sound
 }
 
-/// The body `hash` if this node keeps it.
+/// The body `hash` if this node keeps it. A copy that the store finds damaged is no copy: the other holders have
+/// theirs, and whatever shares the transaction goes on.
 ///
 /// # Errors
 /// [`StoreError`] if the store cannot be read.
 pub fn kept(hash: BodyHash, transaction: &Transaction<'_>) -> Result<Option<Bytes>, StoreError> {
-    transaction.read(Table::Bodies, &hash.0)
+    match transaction.read(Table::Bodies, &hash.0) {
+        Err(StoreError::Damaged { .. }) => Ok(None),
+        read => read,
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::{Batch, Entry, ScanLimit, Store};
 
     fn node(number: u8) -> NodeId {
         NodeId([number; 20])
@@ -179,5 +186,34 @@ mod tests {
         assert_eq!(fetch.poll_transmit(), Some(node(1)));
         fetch.handle_reply(Some(good.clone()));
         assert_eq!((fetch.poll_transmit(), fetch.into_found()), (None, Some(good)));
+    }
+
+    #[test]
+    fn a_node_that_is_named_twice_is_asked_once_and_counts_once() {
+        let mut put = BodyPut::new([0, 0, 1, 0, 2].map(node));
+        let asked: Vec<_> = std::iter::from_fn(|| put.poll_transmit()).collect();
+        assert_eq!(asked, [node(0), node(1), node(2)]);
+        asked.iter().for_each(|node| put.handle_reply(*node, true));
+        assert_eq!(put.poll_outcome(), Some(PutOutcome::Stored));
+    }
+
+    /// A disk that notices that it has rotted.
+    struct Rotten;
+
+    impl Store for Rotten {
+        fn read(&self, table: Table, _: &[u8]) -> Result<Option<Bytes>, StoreError> {
+            Err(StoreError::Damaged { table: table.name() })
+        }
+        fn scan(&self, table: Table, _: &[u8], _: Option<&[u8]>, _: ScanLimit) -> Result<Vec<Entry>, StoreError> {
+            Err(StoreError::Damaged { table: table.name() })
+        }
+        fn commit(&self, _: &Batch) -> Result<(), StoreError> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_copy_that_the_store_finds_damaged_is_no_copy() {
+        assert!(matches!(kept(BodyHash::of(b"body"), &Transaction::new(&Rotten)), Ok(None)));
     }
 }

@@ -3,7 +3,7 @@
 use crate::crawl::jobs::JobsError;
 use crate::driver::Driver;
 use crate::gateway::{Liveness, Lookup, NodeStatus, RingStatus, RingView};
-use crate::identity::layout::RingDir;
+use super::config::Member;
 use futures::future::BoxFuture;
 use scrapering_core::frontier::keys::host_partition;
 use scrapering_core::id::{NodeId, Partition};
@@ -15,15 +15,13 @@ use std::collections::BTreeMap;
 /// A node's picture of its ring.
 pub(super) struct NodeView {
     driver: Driver,
-    names: BTreeMap<NodeId, (String, String)>,
+    names: BTreeMap<NodeId, (String, Option<String>)>,
 }
 
 impl NodeView {
-    pub(super) fn new(driver: Driver, dir: &RingDir) -> Self {
-        let name = |node: &crate::identity::layout::RingNode| {
-            (NodeId::new(&node.name, node.generation), (node.name.clone(), node.gateway_address.to_string()))
-        };
-        Self { driver, names: dir.nodes().iter().map(name).collect() }
+    pub(super) fn new(driver: Driver, members: &[Member]) -> Self {
+        let name = |member: &Member| (member.node_id(), (member.name.clone(), member.gateway.clone()));
+        Self { driver, names: members.iter().map(name).collect() }
     }
 
     fn name(&self, node: NodeId) -> String {
@@ -64,7 +62,7 @@ impl RingView for NodeView {
     }
 
     fn status(&self) -> RingStatus {
-        let node = |(id, (name, gateway)): (&NodeId, &(String, String))| NodeStatus {
+        let node = |(id, (name, gateway)): (&NodeId, &(String, Option<String>))| NodeStatus {
             name: name.clone(),
             id: id.to_string(),
             liveness: match self.driver.members().liveness(*id) {
@@ -72,7 +70,7 @@ impl RingView for NodeView {
                 membership::Liveness::Suspect => Liveness::Suspect,
                 membership::Liveness::Down => Liveness::Dead,
             },
-            gateway: Some(gateway.clone()),
+            gateway: gateway.clone(),
         };
         let mut nodes: Vec<NodeStatus> = self.names.iter().map(node).collect();
         nodes.sort_by(|a, b| a.name.cmp(&b.name));

@@ -89,16 +89,16 @@ impl Client {
         Self { patience, ..self }
     }
 
-    /// Whether a gateway of this ring answers now: an error only if something else does.
+    /// Whether a node of this ring answers now, be it with too few others: an error only if something else does.
     pub(super) async fn is_up(&self) -> Result<bool, ClientError> {
         for (index, gateway) in self.gateways.iter().enumerate() {
-            let sent = self.http.get(at(gateway, "/readyz")).timeout(CONNECT_TIMEOUT).send().await;
+            let sent = self.http.get(at(gateway, "/healthz")).timeout(CONNECT_TIMEOUT).send().await;
             match sent.map_err(|error| ClientError::of_transport(gateway, &error)) {
-                Ok(answer) if answer.status().is_success() => {
+                Ok(_) => {
                     self.current.store(index, Ordering::Relaxed);
                     return Ok(true);
                 }
-                Ok(_) | Err(ClientError::Unreachable { .. }) => {}
+                Err(ClientError::Unreachable { .. }) => {}
                 Err(other) => return Err(other),
             }
         }

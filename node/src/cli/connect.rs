@@ -17,7 +17,7 @@ pub(super) struct ConnectArgs {
     #[command(flatten)]
     pub(super) data: DataArgs,
     /// Gateway of a ring that is not in a local folder, such as https://ring.example:8443.
-    #[arg(long, value_name = "URL", env = "SCRAPERING_GATEWAY", value_parser = terms::gateway_url)]
+    #[arg(long, value_name = "URL", env = "SCRAPERING_GATEWAY", global = true, value_parser = terms::gateway_url)]
     gateway: Option<Url>,
     #[command(flatten)]
     pub(super) trust: TrustArgs,
@@ -27,10 +27,10 @@ pub(super) struct ConnectArgs {
 #[derive(Clone, Debug, Args)]
 pub(super) struct TrustArgs {
     /// File with the token to show [default: one is made with the key in the ring's folder].
-    #[arg(long, value_name = "FILE", env = "SCRAPERING_TOKEN_FILE")]
+    #[arg(long, value_name = "FILE", env = "SCRAPERING_TOKEN_FILE", global = true)]
     token_file: Option<PathBuf>,
     /// Certificate of the ring's authority, PEM [default: ca.pem in the ring's folder].
-    #[arg(long, value_name = "FILE", env = "SCRAPERING_CA_FILE")]
+    #[arg(long, value_name = "FILE", env = "SCRAPERING_CA_FILE", global = true)]
     ca: Option<PathBuf>,
 }
 

@@ -3,8 +3,7 @@
 use super::failure::BadInput;
 use super::ports;
 use crate::fetch::Cidr;
-use crate::identity::layout::{RingDir, Shape};
-use anyhow::Context;
+use crate::identity::layout::{LayoutError, RingDir, Shape};
 use clap::Args;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -13,7 +12,7 @@ use std::path::{Path, PathBuf};
 #[derive(Clone, Debug, Args)]
 pub(super) struct DataArgs {
     /// Folder of the ring [default: scrapering/ring in the user's data folder].
-    #[arg(long, value_name = "DIR", env = "SCRAPERING_DATA")]
+    #[arg(long, value_name = "DIR", env = "SCRAPERING_DATA", global = true)]
     pub(super) data: Option<PathBuf>,
 }
 
@@ -38,7 +37,7 @@ impl DataArgs {
                 root.display()
             );
         }
-        RingDir::open_or_init(&root, &Shape::default()).with_context(|| in_folder(&root))
+        open(&root, &Shape::default())
     }
 }
 
@@ -88,21 +87,26 @@ impl GuardArgs {
 /// Opens the folder `root` or makes it, once its ports are known to be free: nothing is written for a ring that could not start.
 pub(super) async fn open_to_start(root: &Path, shape: &Shape) -> anyhow::Result<RingDir> {
     if is_ring(root) {
-        let ring = RingDir::open_or_init(root, shape).with_context(|| in_folder(root))?;
+        let ring = open(root, shape)?;
         ports::check_free(ring.nodes()).map_err(|busy| busy.of_existing(root))?;
         return Ok(ring);
     }
-    ports::check_free(&shape.nodes()?).map_err(|busy| busy.of_new())?;
-    RingDir::open_or_init(root, shape).with_context(|| in_folder(root))
+    let nodes = shape.nodes().map_err(|error| BadInput::one(error.to_string()))?;
+    ports::check_free(&nodes).map_err(|busy| busy.of_new())?;
+    open(root, shape)
+}
+
+/// Opens the folder `root`, or makes it; asking for another shape than it has is bad input.
+pub(super) fn open(root: &Path, shape: &Shape) -> anyhow::Result<RingDir> {
+    RingDir::open_or_init(root, shape).map_err(|error| match error {
+        LayoutError::Shape(error) => BadInput::one(error.to_string()),
+        other => other.into(),
+    })
 }
 
 /// Whether a ring was made in `root`.
 pub(super) fn is_ring(root: &Path) -> bool {
     root.join("ring.json").exists()
-}
-
-fn in_folder(root: &Path) -> String {
-    format!("the ring in {} cannot be opened", root.display())
 }
 
 /// After the XDG Base Directory Specification.
@@ -134,6 +138,15 @@ mod tests {
         let error = args.existing().expect_err("no ring").to_string();
         assert!(error.contains("there is no ring in") && error.contains("scrapering up"), "{error}");
         assert!(!folder.path().join("none").exists());
+    }
+
+    #[test]
+    fn another_shape_than_the_folder_has_is_bad_input() {
+        let folder = tempfile::tempdir().expect("folder");
+        open(folder.path(), &Shape { nodes: Some(1), ..Shape::default() }).expect("made");
+        let error = open(folder.path(), &Shape { nodes: Some(3), ..Shape::default() }).expect_err("differs");
+        let error = error.downcast::<BadInput>().expect("bad input").to_string();
+        assert!(error.contains("has a node count of 1, and 3 was asked for"), "{error}");
     }
 
     #[tokio::test]

@@ -3,7 +3,6 @@
 use super::failure::Status;
 use super::folder::{self, DataArgs, ShapeArgs};
 use super::terms::{print, quoted};
-use crate::identity::layout::RingDir;
 use clap::Args;
 use std::net::SocketAddr;
 
@@ -24,7 +23,7 @@ pub(super) struct InitArgs {
 pub(super) fn init(args: &InitArgs) -> anyhow::Result<Status> {
     let root = args.data.root()?;
     let was_there = folder::is_ring(&root);
-    let dir = RingDir::open_or_init(&root, &args.shape.shape(args.gateway))?;
+    let dir = folder::open(&root, &args.shape.shape(args.gateway))?;
     let made = if was_there { "There already is" } else { "Made" };
     let folder = quoted(&root.display().to_string());
     let mut text = format!("{made} a ring of {} nodes in {}. Start each:\n", dir.nodes().len(), root.display());

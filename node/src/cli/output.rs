@@ -56,6 +56,17 @@ pub(super) struct ItemsFile {
     path: PathBuf,
     file: File,
     length_bytes: u64,
+    /// There was no such file before, and nothing has begun: it goes again.
+    is_unused: bool,
+}
+
+impl Drop for ItemsFile {
+    fn drop(&mut self) {
+        if self.is_unused {
+            // An empty file that stays is harmless.
+            let _ = fs::remove_file(&self.path);
+        }
+    }
 }
 
 impl Output {
@@ -84,7 +95,7 @@ impl Output {
             // Not every file system can lock; two writers there are the user's own doing.
             Err(TryLockError::Error(_)) | Ok(()) => {}
         }
-        let open = ItemsFile { path: path.to_owned(), file, length_bytes: 0 };
+        let open = ItemsFile { path: path.to_owned(), file, length_bytes: 0, is_unused: !was_there };
         open.check_mark(resumed, was_there)?;
         Ok(Self::File(open))
     }
@@ -111,7 +122,7 @@ impl Output {
     }
 
     /// Nothing follows any more: the mark has done its work.
-    pub(super) fn finish(self) -> anyhow::Result<()> {
+    pub(super) fn finish(&mut self) -> anyhow::Result<()> {
         match self {
             Self::Stream { .. } => Ok(()),
             Self::File(file) => match fs::remove_file(mark_path(&file.path)) {
@@ -168,6 +179,7 @@ impl ItemsFile {
     fn begin(&mut self, job: JobId) -> anyhow::Result<String> {
         let mark = self.read_mark()?.filter(|mark| mark.job == job);
         let mark = mark.unwrap_or(Mark { format: FORMAT, job, cursor: String::new(), length_bytes: 0 });
+        self.is_unused = false;
         self.length_bytes = mark.length_bytes;
         let cut =
             self.file.set_len(mark.length_bytes).and_then(|()| self.file.seek(SeekFrom::Start(mark.length_bytes)));

@@ -47,7 +47,7 @@ pub(super) async fn ring(args: RingArgs) -> anyhow::Result<Status> {
             let lookup = client.lookup(&key).await?;
             let place = format!("{} is at point {} in partition {}\n", lookup.key, lookup.point, lookup.partition);
             let owners = format!("owners: {}\n", lookup.owners.join(" "));
-            print(format!("{place}{owners}asked: {} ({} hops)\n", lookup.path.join(" "), lookup.path.len()))?;
+            print(format!("{place}{owners}{} hops: {}\n", lookup.path.len(), lookup.path.join(" ")))?;
         }
     }
     Ok(Status::Done)

@@ -71,11 +71,7 @@ pub(super) async fn run(args: RunArgs) -> anyhow::Result<Status> {
     };
     let done = scrape(&args, document.as_ref(), &ring.client, &mut output, &mut signals).await;
     ring.leave().await;
-    let status = done?;
-    if status == Status::Done {
-        output.finish()?;
-    }
-    Ok(status)
+    done
 }
 
 async fn scrape(
@@ -87,13 +83,16 @@ async fn scrape(
 ) -> anyhow::Result<Status> {
     let job = tokio::select! {
         job = begin(args.resume, document, client) => job?,
-        status = signals.next() => return Ok(status),
+        status = signals.next() => {
+            eprintln!("The job may have been accepted already; see: scrapering job list");
+            return Ok(status);
+        }
     };
     let id = job.metadata.uid;
     let go_on = terms::resume_line(std::env::args(), &id.to_string());
     let mut watch = Watch::begin(client, &job, output)?;
     let ending = watch.until_the_end(signals).await;
-    watch.stop();
+    let watched = watch.stop();
     match ending {
         Err(error) => {
             let status = failure::report(&error);
@@ -103,8 +102,9 @@ async fn scrape(
             Ok(status)
         }
         Ok(Ending::Ended(job)) => {
+            output.finish()?;
             let skipped = summary::skipped(client, &job).await;
-            eprint!("{}", summary::text(&job, watch.elapsed(), &skipped));
+            eprint!("{}", summary::text(&job, watched, &skipped));
             Ok(if job.status.phase == Phase::Completed { Status::Done } else { Status::Failed })
         }
         Ok(Ending::Paused(status)) => {

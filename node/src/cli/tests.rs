@@ -25,11 +25,13 @@ fn the_documented_lines_parse() {
         "scrapering node --ring-dir d --name ring-0",
         "scrapering init --nodes 5 --data d",
         "scrapering job list",
+        "scrapering job list --data d --gateway https://ring.example:8443",
+        "scrapering job --data d list",
         "scrapering job get 0198c1d2-7f3e-7abc-9def-0123456789ab",
         "scrapering job skipped 0198c1d2-7f3e-7abc-9def-0123456789ab",
         "scrapering items 0198c1d2-7f3e-7abc-9def-0123456789ab --follow --output f",
         "scrapering token create --scope jobs:read,jobs:write --scope ring:admin --ttl 1h",
-        "scrapering ring status",
+        "scrapering ring status --data d",
         "scrapering ring lookup books.example",
     ] {
         if let Err(error) = parse(line) {

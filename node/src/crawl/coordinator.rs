@@ -4,12 +4,11 @@ use super::claim::confirm;
 use super::router::Router;
 use super::shards::{Command, Report};
 use super::Crawl;
-use crate::driver::Driver;
 use crate::driver::registers::Unavailable;
 use crate::rpc::convert;
 use scrapering_core::frontier::completion::{Wave, has_ended};
 use scrapering_core::frontier::keys::{Name, job_partition};
-use scrapering_core::frontier::record::{BudgetRecord, Counters, JobId, JobPhase, JobRecord, Token, decode, encode};
+use scrapering_core::frontier::record::{BudgetRecord, Counters, JobId, JobPhase, JobRecord, Token, encode};
 use scrapering_core::frontier::shard::{Control, Link};
 use scrapering_core::id::{NodeId, PARTITIONS, Partition};
 use scrapering_core::job::{SkipReason, ValidatedJob};
@@ -237,45 +236,6 @@ async fn purge_at(crawl: &Crawl, node: NodeId, job: JobId) -> Vec<Partition> {
     let Some(mut frontier) = crawl.driver.peers().frontier(node) else { return Vec::new() };
     let Ok(reply) = frontier.purge(request).await else { return Vec::new() };
     reply.into_inner().partitions.into_iter().filter_map(|partition| convert::partition(partition).ok()).collect()
-}
-
-/// Hands up to `wanted` pages of the job's limit to `partition`; returns how many. Stays until it is known.
-pub(super) async fn take_budget(driver: &Driver, job: JobId, partition: Partition, wanted: u64) -> u64 {
-    let mut granted = 0;
-    change_budget(driver, job, partition, |budget| granted = budget.take(partition, wanted)).await;
-    granted
-}
-
-/// Takes `pages` back that `partition` does not need.
-pub(super) async fn give_back(driver: &Driver, job: JobId, partition: Partition, pages: u64) {
-    change_budget(driver, job, partition, |budget| budget.give_back(partition, pages)).await;
-}
-
-/// Changes the budget by compare-and-set until it is known to be done. Only this partition's owner changes its
-/// part, so an unknown outcome shows in that part.
-async fn change_budget(driver: &Driver, job: JobId, partition: Partition, mut change: impl FnMut(&mut BudgetRecord)) {
-    let key = Name::Budget(job).key(job_partition(job));
-    let mut expected: Option<u64> = None;
-    loop {
-        let Ok(value) = driver.read_one(key.clone()).await else {
-            tokio::time::sleep(TICK).await;
-            continue;
-        };
-        let Some((mut budget, version)) = value.and_then(|value| Some((decode::<BudgetRecord>(value.content.as_deref()?).ok()?, value.version))) else {
-            return;
-        };
-        if expected == Some(budget.granted_to(partition)) {
-            return;
-        }
-        change(&mut budget);
-        let content = encode(&budget);
-        match driver.change_one(key.clone(), Change::CompareAndSet { version, content }).await {
-            Outcome::Done { .. } => return,
-            Outcome::Conflict { .. } => expected = None,
-            Outcome::Indeterminate => expected = Some(budget.granted_to(partition)),
-            Outcome::Unavailable => {}
-        }
-    }
 }
 
 /// Stores a new job with this node, the owner of its partition; `false` if it is not.

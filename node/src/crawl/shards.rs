@@ -43,8 +43,10 @@ pub(super) enum Command {
     Links(JobId, Vec<(Partition, Link)>, oneshot::Sender<BTreeSet<Partition>>),
     Committed { partition: Partition, token: Token, outcomes: Vec<Outcome>, owner: bool, began: Instant },
     Confirmed { partition: Partition, token: Token, owner: Option<bool>, began: Instant },
-    /// A request ended: its place at the host is free again.
-    Fetched { partition: Partition, job: JobId, origin: Arc<str> },
+    /// The host began to answer a request.
+    Answered { partition: Partition, job: JobId, origin: Arc<str> },
+    /// A request ended, answered before or not: its place at the host is free again.
+    Fetched { partition: Partition, job: JobId, origin: Arc<str>, answered: bool },
     /// What came of the page.
     Ended(Box<Ended>),
     Robots { partition: Partition, job: JobId, origin: String, result: Result<RobotsFile, Unreached> },

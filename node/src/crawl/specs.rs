@@ -4,8 +4,7 @@ use crate::driver::Driver;
 use crate::driver::registers::Unavailable;
 use crate::extract::CompiledExtract;
 use scrapering_core::frontier::keys::{Name, job_partition};
-use scrapering_core::frontier::record::{BudgetRecord, JobId, JobRecord, decode};
-use scrapering_core::id::Partition;
+use scrapering_core::frontier::record::{JobId, JobRecord, decode};
 use scrapering_core::job::ValidatedJob;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -39,28 +38,20 @@ impl Specs {
         Ok(record)
     }
 
-    /// The job, compiled; `None` if there is no such job.
+    /// The job, compiled; `None` if there is no such job. A job that this release cannot run is no reason to forget
+    /// it: that counts as unavailable.
     pub(super) async fn spec(&self, id: JobId) -> Result<Option<Arc<Spec>>, Unavailable> {
         if let Some(spec) = self.known().get(&id) {
             return Ok(Some(Arc::clone(spec)));
         }
         let Some((record, _)) = self.record(id).await? else { return Ok(None) };
-        let spec = compile(&record.file).map(Arc::new);
-        if let Some(spec) = &spec {
-            let mut known = self.known();
-            if known.len() >= MOST {
-                known.clear();
-            }
-            known.insert(id, Arc::clone(spec));
+        let spec = compile(&record.file).map(Arc::new).ok_or(Unavailable)?;
+        let mut known = self.known();
+        if known.len() >= MOST {
+            known.clear();
         }
-        Ok(spec)
-    }
-
-    /// Pages of the job's limit that were handed out to `partition`; 0 for a job without a limit.
-    pub(super) async fn granted(&self, id: JobId, partition: Partition) -> Result<u64, Unavailable> {
-        let value = self.driver.read_one(Name::Budget(id).key(job_partition(id))).await?;
-        let budget: Option<BudgetRecord> = value.and_then(|value| decode(value.content.as_deref()?).ok());
-        Ok(budget.map_or(0, |budget| budget.granted_to(partition)))
+        known.insert(id, Arc::clone(&spec));
+        Ok(Some(spec))
     }
 
     fn known(&self) -> std::sync::MutexGuard<'_, BTreeMap<JobId, Arc<Spec>>> {

@@ -13,6 +13,7 @@ use serde_json::{Map, Value};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio_util::sync::CancellationToken;
 
 /// Items of a page up to this size live in its record, bytes; more go into a body.
 const INLINE_ITEMS_BYTES: usize = 32 * 1024;
@@ -48,6 +49,10 @@ impl Conclusion {
         Self { attempt: Attempt::Closed(result), follow: Vec::new(), unfollowed: Vec::new() }
     }
 
+    fn abandoned() -> Self {
+        Self { attempt: Attempt::Abandoned, follow: Vec::new(), unfollowed: Vec::new() }
+    }
+
     fn skipped(reason: SkipReason, detail: impl Into<String>) -> Self {
         Self::closed(PageResult::Skipped { reason, detail: Some(detail.into()) })
     }
@@ -62,18 +67,20 @@ impl Conclusion {
     }
 }
 
-/// Fetches a page and tells its shard what came of it.
-pub(super) async fn visit(crawl: Crawl, visit: Visit) {
+/// Fetches a page and tells its shard what came of it. When `lease` is cancelled the request is broken off.
+pub(super) async fn visit(crawl: Crawl, visit: Visit, lease: CancellationToken) {
     let origin: Arc<str> = visit.url.origin().into();
     let conclusion = match crawl.specs.spec(visit.job).await {
         Ok(Some(spec)) => {
-            let answer = request(&crawl, &spec.job, &visit).await;
-            crawl.shards.tell(Command::Fetched { partition: visit.partition, job: visit.job, origin: origin.clone() }).await;
-            conclude(&crawl, &spec, &visit, answer).await
+            match request(&crawl, &spec.job, &visit, &origin, &lease).await {
+                Some(answer) => conclude(&crawl, &spec, &visit, answer).await,
+                None => Conclusion::abandoned(),
+            }
         }
         Ok(None) | Err(_) => {
-            crawl.shards.tell(Command::Fetched { partition: visit.partition, job: visit.job, origin: origin.clone() }).await;
-            Conclusion { attempt: Attempt::Abandoned, follow: Vec::new(), unfollowed: Vec::new() }
+            let Visit { partition, job, .. } = visit;
+            crawl.shards.tell(Command::Fetched { partition, job, origin: origin.clone(), answered: false }).await;
+            Conclusion::abandoned()
         }
     };
     let Conclusion { attempt, follow, unfollowed } = conclusion;
@@ -82,23 +89,46 @@ pub(super) async fn visit(crawl: Crawl, visit: Visit) {
     crawl.shards.tell(Command::Ended(Box::new(Ended { partition, job, url, origin, attempt, unfollowed }))).await;
 }
 
-/// A redirect is not followed on the spot: its target is a link like any other, fetched once and in its turn.
-struct AsLink;
+/// Tells the shard when the host begins to answer. A redirect is not followed on the spot: its target is a link
+/// like any other, fetched once and in its turn.
+struct Watch<'a> {
+    crawl: &'a Crawl,
+    visit: &'a Visit,
+    origin: &'a Arc<str>,
+    answered: bool,
+}
 
-impl RedirectGate for AsLink {
+impl RedirectGate for Watch<'_> {
+    async fn answered(&mut self) {
+        self.answered = true;
+        let Visit { partition, job, .. } = self.visit;
+        self.crawl.shards.tell(Command::Answered { partition: *partition, job: *job, origin: self.origin.clone() }).await;
+    }
+
     async fn may_follow(&mut self, _: &NormalizedUrl) -> Result<(), SkipReason> {
         Err(SkipReason::DuplicateUrl)
     }
 }
 
-async fn request(crawl: &Crawl, job: &ValidatedJob, visit: &Visit) -> Result<Fetched, FetchError> {
+/// The host's answer; `None` if the request was broken off.
+async fn request(
+    crawl: &Crawl,
+    job: &ValidatedJob,
+    visit: &Visit,
+    origin: &Arc<str>,
+    lease: &CancellationToken,
+) -> Option<Result<Fetched, FetchError>> {
     let request = FetchRequest {
         url: &visit.url,
         options: &job.request,
         max_body_bytes: job.limits.max_body_bytes,
         accept: AcceptedTypes::Pages,
     };
-    crawl.fetcher.fetch(request, &mut AsLink).await
+    let mut watch = Watch { crawl, visit, origin, answered: false };
+    let fetched = lease.run_until_cancelled(crawl.fetcher.fetch(request, &mut watch)).await;
+    let (answered, Visit { partition, job, .. }) = (watch.answered, visit);
+    crawl.shards.tell(Command::Fetched { partition: *partition, job: *job, origin: origin.clone(), answered }).await;
+    fetched
 }
 
 async fn conclude(crawl: &Crawl, spec: &Arc<Spec>, visit: &Visit, answer: Result<Fetched, FetchError>) -> Conclusion {
@@ -225,12 +255,16 @@ fn sort_links(job: &ValidatedJob, visit: &Visit, links: Vec<String>) -> (Vec<Lin
 }
 
 /// Fetches a host's robots.txt and tells the shard.
-pub(super) async fn robots(crawl: Crawl, partition: Partition, job: JobId, spec: Arc<ValidatedJob>, origin: String) {
+pub(super) async fn robots(crawl: Crawl, partition: Partition, job: JobId, spec: Arc<ValidatedJob>, origin: String, lease: CancellationToken) {
     let result = match NormalizedUrl::parse(&format!("{origin}/")) {
-        Ok(url) => robots_file(&crawl, &spec, &url).await,
+        Ok(url) => lease.run_until_cancelled(robots_file(&crawl, &spec, &url)).await.unwrap_or_else(broken_off),
         Err(error) => Err(Unreached { reason: SkipReason::HostBroken, detail: error.to_string() }),
     };
     crawl.shards.tell(Command::Robots { partition, job, origin, result }).await;
+}
+
+fn broken_off() -> Result<RobotsFile, Unreached> {
+    Err(Unreached { reason: SkipReason::HostBroken, detail: "the request was broken off".to_owned() })
 }
 
 async fn robots_file(crawl: &Crawl, job: &ValidatedJob, url: &NormalizedUrl) -> Result<RobotsFile, Unreached> {

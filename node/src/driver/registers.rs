@@ -30,6 +30,9 @@ pub struct Page {
 
 impl Driver {
     /// Makes changes in one partition, at most [`MAX_KEYS`], to distinct keys; one outcome each.
+    ///
+    /// Members refuse a batch that names a key twice: every outcome is then [`Outcome::Unavailable`]. New contents
+    /// must fit one message together; what is read may be larger and then takes more rounds.
     pub async fn change(&self, partition: Partition, changes: Vec<(Key, Change)>) -> Vec<Outcome> {
         debug_assert!(changes.len() <= MAX_KEYS);
         let items: Vec<Item> = changes.into_iter().map(|(key, change)| Item { key, change, operation: OperationId(rand::random()) }).collect();

@@ -7,8 +7,13 @@ use scrapering_core::job::{NormalizedUrl, SkipReason};
 
 use super::error::FetchError;
 
-/// Asked before each hop of a redirect inside the origin of the request.
+/// Asked before each hop of a redirect inside the origin of the request, and told of each answer.
 pub trait RedirectGate: Send {
+    /// The server has begun to answer a request: from here on the gap to the next one is counted.
+    fn answered(&mut self) -> impl Future<Output = ()> + Send {
+        async {}
+    }
+
     /// Waits for the host's next politeness slot and returns `Ok` if `location` may be requested now; the wait does not count towards the
     /// request's timeout.
     ///

@@ -13,7 +13,7 @@ use axum::routing::{MethodFilter, MethodRouter, on};
 use http::header::{CACHE_CONTROL, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderValue, Method, Uri};
 use std::time::Duration;
-use tower_http::trace::{DefaultOnResponse, TraceLayer};
+use tower_http::trace::{DefaultOnFailure, DefaultOnResponse, TraceLayer};
 use tracing::Level;
 
 /// Longest time a request may take, its body included; longer than the ring's own attempts at a change.
@@ -80,7 +80,8 @@ pub(super) fn router(state: &GatewayState) -> Router {
             // The query and the headers stay out of the log: they hold cursors and tokens.
             tracing::info_span!("request", method = %request.method(), path = request.uri().path())
         })
-        .on_response(DefaultOnResponse::new().level(Level::INFO));
+        .on_response(DefaultOnResponse::new().level(Level::INFO))
+        .on_failure(DefaultOnFailure::new().level(Level::WARN));
     router
         .fallback(no_such_route)
         .method_not_allowed_fallback(method_not_allowed)

@@ -187,6 +187,12 @@ impl RingDir {
         self.root.join(&node.name).join("data")
     }
 
+    /// Present once `node` has started: from then on its data folder holds promises that must not be forgotten.
+    #[must_use]
+    pub fn started(&self, node: &RingNode) -> PathBuf {
+        self.root.join(&node.name).join("started")
+    }
+
     fn renew_certificates(&self, now: Timestamp) -> Result<(), LayoutError> {
         for node in &self.nodes {
             let pair = self.tls(node);

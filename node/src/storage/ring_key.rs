@@ -4,6 +4,8 @@ use super::files::{self, FileError};
 use base64::Engine;
 use base64::engine::DecodePaddingMode;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
+use scrapering_core::id::RingId;
+use sha2::{Digest, Sha256};
 use std::path::Path;
 use zeroize::Zeroizing;
 
@@ -92,6 +94,15 @@ impl RingKey {
             return Err(RingKeyError::Guessable);
         }
         Ok(Self(Zeroizing::new(key)))
+    }
+
+    /// The id of a ring that has no other than its key: every ring has its own.
+    #[must_use]
+    pub fn ring_id(&self) -> RingId {
+        let digest = Sha256::new().chain_update(b"scrapering ring id\0").chain_update(self.0.as_slice()).finalize();
+        let mut id = [0; 16];
+        id.copy_from_slice(&digest[..16]);
+        RingId(id)
     }
 
     /// The key as base64 and a line end, the content of a ring's `ring.key`.

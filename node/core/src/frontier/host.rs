@@ -79,8 +79,6 @@ pub(super) struct Host {
     resumed_at: Option<Instant>,
     pub(super) queues: BTreeMap<JobId, Queue>,
     pub(super) last_served: Option<JobId>,
-    /// Redirects that wait for their turn at this host.
-    pub(super) hops: VecDeque<u64>,
 }
 
 impl Host {
@@ -97,7 +95,6 @@ impl Host {
             resumed_at,
             queues: BTreeMap::new(),
             last_served: None,
-            hops: VecDeque::new(),
         }
     }
 
@@ -118,20 +115,10 @@ impl Host {
         Some(self.next_at.max(self.blocked_until).max(gap_over))
     }
 
-    /// As [`Self::gap_over_at`] while no job is at work here: the gap that was due when the host last answered.
-    pub(super) fn idle_gap_over_at(&self) -> Option<Instant> {
-        let opens = self.next_at.max(self.blocked_until).max(self.resumed_at.unwrap_or_default());
-        (self.unanswered == 0).then_some(opens)
-    }
 
     /// A request leaves.
     pub(super) fn handle_request(&mut self) {
         self.in_flight += 1;
-        self.unanswered += 1;
-    }
-
-    /// A further hop of a redirect leaves; it takes no second place among the requests in flight.
-    pub(super) fn handle_hop(&mut self) {
         self.unanswered += 1;
     }
 

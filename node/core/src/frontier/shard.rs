@@ -48,9 +48,9 @@ pub struct Link {
 pub enum Event {
     /// What this waiter asked for is durable and known to every later owner.
     Acknowledged(Waiter),
-    /// A redirect may be followed now. [`Shard::handle_answered`] has to follow, also if whoever asked has gone:
-    /// until then the host counts as busy.
-    HopGranted(Waiter),
+    /// No quorum has confirmed the ownership for a [`LEASE`](super::LEASE): another owner may be about to fetch, and
+    /// what is being requested must be broken off.
+    Lapsed,
     /// The partition has another owner: this shard is void, and whoever waits must turn to that one.
     Lost,
 }
@@ -64,8 +64,6 @@ pub struct Visit<'a> {
     pub url: UrlHash,
     /// Its host, `scheme://host:port`.
     pub origin: &'a str,
-    /// Whether [`Shard::handle_answered`] was called for its last request.
-    pub answered: bool,
 }
 
 /// What came of one attempt at a page.
@@ -100,6 +98,7 @@ pub struct Shard {
     resumed_at: Option<Instant>,
     confirmed_at: Instant,
     confirming: bool,
+    lapsed: bool,
     lost: bool,
     wake_at: Option<Instant>,
     last_host: Option<Arc<str>>,
@@ -136,6 +135,10 @@ impl Shard {
     }
 
     /// Committed results of `job` with a sequence above `after`, ascending, at most `limit`.
+    ///
+    /// A reader that always goes on after the last sequence it saw sees each result exactly once, also across a
+    /// takeover. Only if the new owner is deposed too before it has settled what its predecessor had in flight,
+    /// results of that one batch may be seen twice or passed over; from the beginning, each is seen once.
     pub fn results(&self, job: JobId, after: u64, limit: usize) -> Vec<(u64, ResultKind, UrlHash)> {
         self.jobs.get(&job).map(|shard| shard.visible_results(after, limit)).unwrap_or_default()
     }
@@ -207,33 +210,18 @@ impl Shard {
     }
 
     /// A request of `job` ended, whatever came of it: its place at the host is free. The page is still open.
-    pub fn handle_fetched(&mut self, id: JobId, origin: &str, now: Instant) {
-        let job = self.spec(id);
-        if let Some(host) = self.hosts.get_mut(origin) {
-            host.handle_end(job.as_deref(), false, now);
-        }
-    }
-
-    /// An attempt at a page has ended. `unfollowed` are links of the page that the job does not follow.
-    pub fn handle_attempt(&mut self, visit: &Visit<'_>, attempt: Attempt, unfollowed: Vec<(NormalizedUrl, SkipReason)>, now: Instant) {
-        let Visit { job: id, url, origin, answered } = *visit;
+    /// `answered`: [`Shard::handle_answered`] was called for it.
+    pub fn handle_fetched(&mut self, id: JobId, origin: &str, answered: bool, now: Instant) {
         let job = self.spec(id);
         if let Some(host) = self.hosts.get_mut(origin) {
             host.handle_end(job.as_deref(), answered, now);
         }
-        self.handle_outcome(id, url, origin, attempt, unfollowed, now);
     }
 
-    /// What came of a page after [`Shard::handle_fetched`]. `unfollowed` are links of the page that the job does not follow.
-    pub fn handle_outcome(
-        &mut self,
-        id: JobId,
-        url: UrlHash,
-        origin: &str,
-        attempt: Attempt,
-        unfollowed: Vec<(NormalizedUrl, SkipReason)>,
-        now: Instant,
-    ) {
+    /// What came of a page whose request ended ([`Shard::handle_fetched`]). `unfollowed` are links of the page that
+    /// the job does not follow.
+    pub fn handle_outcome(&mut self, visit: &Visit<'_>, attempt: Attempt, unfollowed: Vec<(NormalizedUrl, SkipReason)>, now: Instant) {
+        let Visit { job: id, url, origin } = *visit;
         let Some(job) = self.spec(id) else { return };
         let Some(shard) = self.jobs.get_mut(&id) else { return };
         shard.counters.in_flight = shard.counters.in_flight.saturating_sub(1);
@@ -263,11 +251,6 @@ impl Shard {
                 self.requeue(id, url, origin, |queue| queue.ready.push_front(url));
             }
         }
-    }
-
-    /// A redirect of `job` to another URL of the same host wants its turn; [`Event::HopGranted`] gives it.
-    pub fn handle_hop(&mut self, origin: &str, waiter: Waiter) {
-        self.host(origin).hops.push_back(waiter.0);
     }
 
     /// What came of [`Work::Robots`]. `wall_ms`: milliseconds since 1970.
@@ -315,7 +298,7 @@ impl Shard {
     pub fn handle_confirmed(&mut self, owner: Option<bool>, began: Instant) {
         self.confirming = false;
         match owner {
-            Some(true) => self.confirmed_at = self.confirmed_at.max(began),
+            Some(true) => self.confirm(began),
             Some(false) => self.lose(),
             None => {}
         }
@@ -341,6 +324,11 @@ impl Shard {
 
     fn spec(&self, id: JobId) -> Option<Arc<ValidatedJob>> {
         self.jobs.get(&id)?.job.clone()
+    }
+
+    fn confirm(&mut self, began: Instant) {
+        self.confirmed_at = self.confirmed_at.max(began);
+        self.lapsed = false;
     }
 
     fn lose(&mut self) {

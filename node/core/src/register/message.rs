@@ -50,6 +50,9 @@ pub enum Request {
 
 /// Most keys in one request.
 pub const MAX_KEYS: usize = 1024;
+/// Most bytes of contents in one answer to a read or a prepare. Many times [`super::MAX_CONTENT_BYTES`], so that
+/// every register can be asked for, and a fraction of what a message between nodes may hold.
+pub const MAX_REPLY_BYTES: usize = 8 * super::MAX_CONTENT_BYTES;
 
 /// What a replica last accepted for a key.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -65,7 +68,8 @@ pub struct Accepted {
 pub enum Reply {
     /// To [`Request::Read`].
     Read(Vec<Accepted>),
-    /// To [`Request::Prepare`]: a promise, or the higher ballot that forbids it.
+    /// To [`Request::Prepare`]: a promise, or the ballot that forbids it or stood when there was no more room for
+    /// what is accepted ([`MAX_REPLY_BYTES`]): nothing was promised.
     Prepare(Vec<Result<Accepted, Ballot>>),
     /// To [`Request::Accept`]: done, or the higher ballot that forbids it.
     Accept(Vec<Result<(), Ballot>>),
@@ -78,6 +82,7 @@ pub enum Reply {
     },
     /// The envelope's epoch is not the replica's; here is the replica's own view.
     Stale(View),
-    /// The replica is not a member of the partition, or its disk failed: nothing was done.
+    /// The replica is not a member of the partition, the request is malformed (a key twice, too many keys), what a
+    /// read asks for is more than [`MAX_REPLY_BYTES`], or the disk failed: nothing was done.
     Refused,
 }

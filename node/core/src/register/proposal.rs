@@ -6,6 +6,8 @@
 //! - a change always writes back in the second round, also when its precondition failed;
 //! - once an accept was sent, a mutation that got no majority is [`Outcome::Indeterminate`] and never repeated;
 //! - the same accept may be sent again: it is the same ballot and the same value.
+//!
+//! A batch whose values are too large for one answer is prepared, and so decided, in several pieces.
 
 mod change;
 mod round;
@@ -18,7 +20,7 @@ use crate::time::Instant;
 use crate::view::View;
 use change::decide;
 use round::{Round, Stage};
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -74,11 +76,23 @@ pub struct Proposal {
 impl Proposal {
     /// Starts a batch of 1 to [`MAX_KEYS`] items on the members of `view`.
     ///
+    /// The keys are distinct: members refuse a batch that names one twice.
     /// At `deadline` what is not settled becomes [`Outcome::Unavailable`] or [`Outcome::Indeterminate`].
     /// `seed` spreads the pauses of rivals; any number will do.
     #[must_use]
-    pub fn new(view: View, partition: Partition, items: Vec<Item>, clock: Arc<BallotClock>, now: Instant, deadline: Instant, seed: u64) -> Self {
-        debug_assert!((1..=MAX_KEYS).contains(&items.len()) && items.iter().all(|item| item.key.partition == partition));
+    pub fn new(
+        view: View,
+        partition: Partition,
+        items: Vec<Item>,
+        clock: Arc<BallotClock>,
+        now: Instant,
+        deadline: Instant,
+        seed: u64,
+    ) -> Self {
+        debug_assert!(
+            (1..=MAX_KEYS).contains(&items.len()) && items.iter().all(|item| item.key.partition == partition)
+        );
+        debug_assert!(are_distinct(&items), "a batch names a key twice");
         let outcomes = vec![None; items.len()];
         let reads_only = items.iter().all(|item| matches!(item.change, Change::Read));
         let mut proposal = Self {
@@ -95,7 +109,11 @@ impl Proposal {
             dice: seed | 1,
             outbox: VecDeque::new(),
         };
-        if reads_only { proposal.start_reading(now) } else { proposal.start_preparing(now) }
+        if reads_only {
+            proposal.start_reading(now)
+        } else {
+            proposal.start_preparing(now)
+        }
         proposal
     }
 
@@ -126,10 +144,14 @@ impl Proposal {
         if let Some(highest) = current.record(from, reply) {
             self.clock.witness(highest);
         }
-        if self.round.as_ref().is_some_and(|round| round.refused.len() > self.view.members.len() - self.view.quorum()) {
-            self.give_up();
-        } else {
+        let Some(current) = &self.round else { return };
+        if current.refused.len() <= self.view.members.len() - self.view.quorum() {
             self.advance(false, now);
+        } else if current.stage == Stage::Reading {
+            // More than one answer may carry; a prepare is answered in pieces.
+            self.start_preparing(now);
+        } else {
+            self.give_up();
         }
     }
 
@@ -181,7 +203,8 @@ impl Proposal {
         let Some(round) = &mut self.round else { return };
         round.sent_at = now;
         for member in self.view.members.iter().filter(|member| !round.replied.contains(member)) {
-            let envelope = Envelope { partition: self.partition, epoch: self.view.epoch, request: round.request.clone() };
+            let envelope =
+                Envelope { partition: self.partition, epoch: self.view.epoch, request: round.request.clone() };
             self.outbox.push_back(Transmit { to: *member, round: round.number, envelope });
         }
     }
@@ -288,18 +311,28 @@ impl Proposal {
     fn give_up(&mut self) {
         let round = self.round.take();
         for index in self.open_items() {
-            let sent = round.as_ref().and_then(|round| round.planned_for(index)).is_some_and(|decision| decision.mutates);
+            let sent =
+                round.as_ref().and_then(|round| round.planned_for(index)).is_some_and(|decision| decision.mutates);
             self.outcomes[index] = Some(if sent { Outcome::Indeterminate } else { Outcome::Unavailable });
         }
         self.outbox.clear();
     }
 }
 
+fn are_distinct(items: &[Item]) -> bool {
+    items.iter().map(|item| &item.key).collect::<BTreeSet<_>>().len() == items.len()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::register::{Ballot, ProposerId};
+    use crate::register::message::MAX_REPLY_BYTES;
+    use crate::register::{Acceptor, Ballot, MAX_CONTENT_BYTES, ProposerId, Versioned};
+    use crate::store::Transaction;
+    use crate::store::memory::MemoryStore;
     use crate::view::Epoch;
+    use bytes::Bytes;
+    use std::collections::BTreeMap;
 
     const START: Instant = Instant(Duration::ZERO);
 
@@ -308,7 +341,15 @@ mod tests {
         let clock = Arc::new(BallotClock::new(ProposerId { node: members[0], boot: 1 }));
         let key = Key::new(Partition(7), *b"key");
         let items = vec![Item { key, change: Change::Put(b"content".as_slice().into()), operation: OperationId(1) }];
-        Proposal::new(View { epoch: Epoch(1), members }, Partition(7), items, clock, START, START + Duration::from_secs(1), 1)
+        Proposal::new(
+            View { epoch: Epoch(1), members },
+            Partition(7),
+            items,
+            clock,
+            START,
+            START + Duration::from_secs(1),
+            1,
+        )
     }
 
     /// The members that are asked now, with the round.
@@ -341,5 +382,38 @@ mod tests {
             proposal.handle_reply(member, round, reply, START);
         }
         assert_eq!(proposal.poll_outcomes(), Some(vec![Outcome::Indeterminate]));
+    }
+
+    #[test]
+    fn a_batch_of_more_than_one_answer_may_carry_is_done_in_pieces() {
+        let mut proposal = put(1);
+        let (view, partition, clock) = (proposal.view.clone(), proposal.partition, proposal.clock.clone());
+        let acceptor = Acceptor::new(view.members[0], BTreeMap::from([(partition, view.clone())]));
+        let store = MemoryStore::default();
+        let mut transaction = Transaction::new(&store);
+        let mut now = START;
+        let content = Bytes::from(vec![7; MAX_CONTENT_BYTES]);
+        let count = 2 * (MAX_REPLY_BYTES / MAX_CONTENT_BYTES) + 1;
+        for change in [Change::Put(content.clone()), Change::Put(content.clone()), Change::Read] {
+            let item = |number: usize| {
+                let key = Key::new(partition, (number as u16).to_be_bytes());
+                Item { key, change: change.clone(), operation: OperationId(number as u128) }
+            };
+            let deadline = now + Duration::from_secs(5);
+            let items = (0..count).map(item).collect();
+            proposal = Proposal::new(view.clone(), partition, items, clock.clone(), now, deadline, 1);
+            while proposal.poll_outcomes().is_none() {
+                while let Some(transmit) = proposal.poll_transmit() {
+                    let reply = acceptor.handle(&transmit.envelope, &mut transaction).expect("memory does not fail");
+                    proposal.handle_reply(transmit.to, transmit.round, reply, now);
+                }
+                now = now.max(proposal.poll_timeout());
+                proposal.handle_timeout(now);
+            }
+            let outcomes = proposal.poll_outcomes().expect("the loop waits for them");
+            let has_content = |value: &Option<Versioned>| value.as_ref().is_some_and(|value| value.content.is_some());
+            let done = |outcome: &&Outcome| matches!(outcome, Outcome::Done { value } if has_content(value));
+            assert_eq!((outcomes.len(), outcomes.iter().filter(done).count()), (count, count));
+        }
     }
 }

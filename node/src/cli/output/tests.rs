@@ -104,6 +104,16 @@ fn a_finished_file_is_written_over_only_when_its_new_job_begins() {
 }
 
 #[test]
+fn a_file_in_which_nothing_began_is_not_left_behind() {
+    let (_folder, path) = folder();
+    drop(Output::open(Some(&path), None).expect("open"));
+    assert!(!path.exists());
+    fs::write(&path, "").expect("the user's own");
+    drop(Output::open(Some(&path), None).expect("open"));
+    assert!(path.exists());
+}
+
+#[test]
 fn two_writers_of_one_file_are_one_too_many() {
     let (_folder, path) = folder();
     let _first = Output::open(Some(&path), None).expect("open");

@@ -5,7 +5,6 @@ use super::super::folder::{self, GuardArgs};
 use super::super::terms::Gateway;
 use super::{PATIENCE, RunArgs};
 use crate::app::{LocalRing, NodeOptions};
-use crate::identity::layout::RingDir;
 use anyhow::Context;
 
 /// A ring that can be spoken to.
@@ -28,10 +27,15 @@ impl Ring {
         };
         let (root, shape) = (args.data.root()?, args.shape.shape(address));
         if folder::is_ring(&root) {
-            let dir = RingDir::open_or_init(&root, &shape)
-                .with_context(|| format!("the ring in {} cannot be opened", root.display()))?;
+            let dir = folder::open(&root, &shape)?;
             let client = args.trust.client_of_folder(&dir)?.patient(PATIENCE);
-            if client.is_up().await? {
+            let is_up = client.is_up().await.with_context(|| {
+                format!(
+                    "an address of the ring in {} is taken; free it, or use another ring with --data DIR",
+                    root.display()
+                )
+            })?;
+            if is_up {
                 args.guard.warn_elsewhere(&root.display().to_string());
                 return Ok(Self { client, started: None });
             }

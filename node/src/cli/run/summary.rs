@@ -60,6 +60,9 @@ pub(super) fn text(job: &JobObject, watched: Duration, skipped: &BTreeMap<String
         let reasons = if reasons.is_empty() { String::new() } else { format!(": {}", reasons.join(", ")) };
         line(format!("{} URLs skipped{reasons}", pages.skipped));
     }
+    if skipped.contains_key("privateAddress") {
+        line("to fetch from private addresses on purpose, start the ring with --allow-private-cidr CIDR".to_owned());
+    }
     if pages.failed + pages.skipped > 0 || status.phase == Phase::Failed {
         line(format!("each of them, and why: scrapering job skipped {}", job.metadata.uid));
     }

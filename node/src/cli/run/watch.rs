@@ -75,13 +75,9 @@ impl<'a> Watch<'a> {
         }
     }
 
-    /// Leaves the last state standing.
-    pub(super) fn stop(&self) {
+    /// Leaves the last state standing; says how long it was watched.
+    pub(super) fn stop(self) -> Duration {
         self.progress.stop();
-    }
-
-    /// Since the beginning of the watch.
-    pub(super) fn elapsed(&self) -> Duration {
         self.began.elapsed()
     }
 

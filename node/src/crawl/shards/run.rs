@@ -1,11 +1,12 @@
 //! The task behind [`super::Shards`].
 
+use super::super::budget::Share;
 use super::super::claim::{self, Respect};
 use super::super::{Crawl, coordinator, worker};
 use super::{Command, Ended, Found, FoundResults, Report};
 use scrapering_core::frontier::Shard;
 use scrapering_core::frontier::record::{JobId, Token};
-use scrapering_core::frontier::shard::{Control, Event, Link, Waiter, Work, Write};
+use scrapering_core::frontier::shard::{Control, Event, Link, Visit, Waiter, Work, Write};
 use scrapering_core::id::Partition;
 use scrapering_core::membership::Liveness;
 use scrapering_core::register::Outcome;
@@ -13,6 +14,7 @@ use scrapering_core::time::Instant;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
 
 /// Most pages being fetched or parsed on one node; more wait in their queues.
 const MOST_VISITS: usize = 256;
@@ -43,6 +45,8 @@ struct Task {
     purges: BTreeMap<u64, (BTreeSet<Partition>, BTreeSet<Partition>, oneshot::Sender<Vec<Partition>>)>,
     next_request: u64,
     wakes: BTreeMap<Partition, Instant>,
+    /// Cancelled when requests for the partition must be broken off.
+    leases: BTreeMap<Partition, CancellationToken>,
     visits: usize,
 }
 
@@ -60,8 +64,11 @@ pub(in super::super) async fn run(crawl: Crawl, mut inbox: mpsc::Receiver<Comman
         purges: BTreeMap::new(),
         next_request: 0,
         wakes: BTreeMap::new(),
+        leases: BTreeMap::new(),
         visits: 0,
     };
+    // A ring of one has no peers whose changes would tell it to begin.
+    task.claim_what_is_due();
     loop {
         let wake = task.wakes.values().min().copied();
         let clock = task.crawl.driver.clock();
@@ -94,8 +101,11 @@ impl Task {
             Command::Confirmed { partition, token, owner, began } => {
                 self.with(partition, Some(token), |shard, _| shard.handle_confirmed(owner, began));
             }
-            Command::Fetched { partition, job, origin } => {
-                self.with(partition, None, |shard, now| shard.handle_fetched(job, &origin, now));
+            Command::Answered { partition, job, origin } => {
+                self.with(partition, None, |shard, now| shard.handle_answered(job, &origin, now));
+            }
+            Command::Fetched { partition, job, origin, answered } => {
+                self.with(partition, None, |shard, now| shard.handle_fetched(job, &origin, answered, now));
             }
             Command::Ended(ended) => self.handle_ended(*ended),
             Command::Robots { partition, job, origin, result } => {
@@ -139,10 +149,11 @@ impl Task {
         self.wakes.remove(&partition);
         let Some(shard) = self.shards.get_mut(&partition) else { return };
         let token = shard.token();
+        let lease = self.leases.entry(partition).or_default();
         while self.visits < MOST_VISITS {
             let Some(work) = shard.poll_work(now) else { break };
             self.visits += usize::from(matches!(work, Work::Fetch { .. } | Work::Robots { .. }));
-            start(&self.crawl, partition, token, work);
+            start(&self.crawl, partition, token, lease, work);
         }
         if let Some(at) = shard.poll_timeout() {
             self.wakes.insert(partition, at);
@@ -154,13 +165,20 @@ impl Task {
         for event in events {
             match event {
                 Event::Acknowledged(waiter) => self.acknowledge(partition, waiter),
+                Event::Lapsed => self.break_off(partition),
                 Event::Lost => self.lose(partition),
-                Event::HopGranted(_) => {}
             }
         }
     }
 
+    fn break_off(&mut self, partition: Partition) {
+        if let Some(lease) = self.leases.remove(&partition) {
+            lease.cancel();
+        }
+    }
+
     fn lose(&mut self, partition: Partition) {
+        self.break_off(partition);
         tracing::info!(%partition, "another node owns the partition now");
         self.shards.remove(&partition);
         self.wakes.remove(&partition);
@@ -238,7 +256,7 @@ impl Task {
     fn handle_ended(&mut self, ended: Ended) {
         self.visits = self.visits.saturating_sub(1);
         let Ended { partition, job, url, origin, attempt, unfollowed } = ended;
-        self.with(partition, None, |shard, now| shard.handle_outcome(job, url, &origin, attempt, unfollowed, now));
+        self.with(partition, None, |shard, now| shard.handle_outcome(&Visit { job, url, origin: &origin }, attempt, unfollowed, now));
         // A place is free: whoever waited for one may go on.
         if self.visits + 1 == MOST_VISITS {
             let now = self.crawl.driver.clock().now();
@@ -332,19 +350,19 @@ impl Task {
 }
 
 /// Starts one piece of work in a task of its own.
-fn start(crawl: &Crawl, partition: Partition, token: Token, work: Work) {
+fn start(crawl: &Crawl, partition: Partition, token: Token, lease: &CancellationToken, work: Work) {
     let task = crawl.clone();
     match work {
         Work::Fetch { job, url, hash, depth, redirects, attempt, .. } => {
             let visit = worker::Visit { partition, job, url, hash, depth, redirects, attempt };
-            crawl.spawn(worker::visit(task, visit));
+            crawl.spawn(worker::visit(task, visit, lease.clone()));
         }
-        Work::Robots { job, spec, origin } => crawl.spawn(worker::robots(task, partition, job, spec, origin)),
+        Work::Robots { job, spec, origin } => crawl.spawn(worker::robots(task, partition, job, spec, origin, lease.clone())),
         Work::Budget { job, wanted } => crawl.spawn(async move {
-            let granted = coordinator::take_budget(&task.driver, job, partition, wanted).await;
+            let granted = share(&task, job, partition, token).take(wanted).await;
             task.shards.tell(Command::Budget { partition, job, granted }).await;
         }),
-        Work::GiveBack { job, pages } => crawl.spawn(async move { coordinator::give_back(&task.driver, job, partition, pages).await }),
+        Work::GiveBack { job, pages } => crawl.spawn(async move { share(&task, job, partition, token).give_back(pages).await }),
         Work::Confirm => crawl.spawn(async move {
             let began = task.driver.clock().now();
             let owner = claim::confirm(&task.driver, partition, token).await.ok();
@@ -355,13 +373,22 @@ fn start(crawl: &Crawl, partition: Partition, token: Token, work: Work) {
         }),
         Work::Job(job) => crawl.spawn(async move {
             let spec = loop {
-                let Ok(spec) = task.specs.spec(job).await else { continue };
-                let Ok(granted) = task.specs.granted(job, partition).await else { continue };
-                break spec.map(|spec| (spec.job.clone(), granted));
+                match task.specs.spec(job).await {
+                    Ok(spec) => break spec,
+                    Err(_) => tokio::time::sleep(PAUSE).await,
+                }
+            };
+            let spec = match spec {
+                Some(spec) => Some((spec.job.clone(), share(&task, job, partition, token).claim().await)),
+                None => None,
             };
             task.shards.tell(Command::Job { partition, job, spec }).await;
         }),
     }
+}
+
+fn share(crawl: &Crawl, job: JobId, partition: Partition, token: Token) -> Share {
+    Share { driver: crawl.driver.clone(), job, partition, token }
 }
 
 /// Makes a batch of changes and then asks whether this node is still the owner: only then they count.

@@ -88,7 +88,6 @@ fn container(ring: &ValidatedRing) -> Container {
     }
 }
 
-/// `NODE_NAME` comes first: the kubelet expands `$(NODE_NAME)` only in variables that follow it.
 fn environment(ring: &ValidatedRing) -> Vec<EnvVar> {
     let value = |name: &str, value: String| EnvVar { name: name.to_owned(), value: Some(value), value_from: None };
     let node_name = EnvVar {
@@ -99,12 +98,9 @@ fn environment(ring: &ValidatedRing) -> Vec<EnvVar> {
             ..EnvVarSource::default()
         }),
     };
-    let host = format!("$(NODE_NAME).{}-peers.{}.svc", ring.name, ring.namespace);
     let mut all = vec![
         node_name,
-        value("RING_NAME", ring.name.clone()),
         value("PEERS", ring.peers.join(",")),
-        value("ADVERTISE", format!("{host}:{}", contract::RING_PORT)),
         value("LISTEN", format!("[::]:{}", contract::RING_PORT)),
         value("GATEWAY", format!("[::]:{}", contract::GATEWAY_PORT)),
         value("DATA_DIR", contract::DATA_DIR.to_owned()),

@@ -261,7 +261,7 @@ impl Shard {
             self.lose();
             return;
         }
-        self.confirmed_at = self.confirmed_at.max(began);
+        self.confirm(began);
         let mut unsettled = Vec::new();
         for (pending, outcome) in batch.into_iter().zip(outcomes) {
             if let Some(again) = self.settle(pending, outcome, began) {

@@ -40,6 +40,7 @@ impl Shard {
             resumed_at: (previous != Previous::Nobody).then_some(fetch_from),
             confirmed_at: claimed_at,
             confirming: false,
+            lapsed: false,
             lost: false,
             wake_at: None,
             last_host: None,

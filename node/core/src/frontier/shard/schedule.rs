@@ -2,10 +2,10 @@
 
 use super::commit::Pending;
 use super::job::{Control, Stage};
-use super::{Event, Shard, Waiter};
+use super::{Event, Shard};
 use crate::frontier::host::{Host, Queue, RobotsState};
 use crate::frontier::record::{JobId, PageResult, UrlHash};
-use crate::frontier::LEASE_HOLD;
+use crate::frontier::{LEASE, LEASE_HOLD};
 use crate::job::{NormalizedUrl, SkipReason, ValidatedJob};
 use crate::time::Instant;
 use std::sync::Arc;
@@ -86,7 +86,7 @@ impl Shard {
         if let Some(spare) = self.spare_budget() {
             return Some(spare);
         }
-        let busy = self.hosts.values().any(|host| !host.hops.is_empty() || host.in_flight > 0 || self.host_has_work(host));
+        let busy = self.hosts.values().any(|host| host.in_flight > 0 || self.host_has_work(host));
         if !busy {
             return None;
         }
@@ -147,7 +147,12 @@ impl Shard {
             self.confirming = true;
             return Some(Work::Confirm);
         }
-        self.wake_at = (!self.confirming).then_some(due);
+        let lapses = self.confirmed_at + LEASE;
+        if now >= lapses && !self.lapsed {
+            self.lapsed = true;
+            self.events.push_back(Event::Lapsed);
+        }
+        self.wake_at = if self.confirming { Some(lapses).filter(|_| !self.lapsed) } else { Some(due) };
         None
     }
 
@@ -160,9 +165,6 @@ impl Shard {
             .collect();
         for (id, job) in &running {
             host.rules(*id, job);
-        }
-        if !host.hops.is_empty() {
-            return self.hop_turn(origin, &running, now);
         }
         // The gentlest wish of all jobs at work here counts for each of them.
         match latest(running.iter().map(|(_, job)| host.open_at(job))) {
@@ -177,26 +179,6 @@ impl Shard {
             }
         }
         Turn::Wait(wait)
-    }
-
-    /// Lets a redirect go on: it holds its place among the requests in flight, so only the gap counts.
-    fn hop_turn(&mut self, origin: &str, running: &[(JobId, Arc<ValidatedJob>)], now: Instant) -> Turn {
-        let Some(host) = self.hosts.get_mut(origin) else { return Turn::Wait(None) };
-        let gap_over = if running.is_empty() {
-            host.idle_gap_over_at()
-        } else {
-            latest(running.iter().map(|(_, job)| host.gap_over_at(job)))
-        };
-        match (host.hops.front(), gap_over) {
-            (Some(_), Some(at)) if at > now => Turn::Wait(Some(at)),
-            (Some(waiter), Some(_)) => {
-                self.events.push_back(Event::HopGranted(Waiter(*waiter)));
-                host.hops.pop_front();
-                host.handle_hop();
-                Turn::Again
-            }
-            _ => Turn::Wait(None),
-        }
     }
 
     fn job_turn(&mut self, origin: &str, id: JobId, job: &Arc<ValidatedJob>, now: Instant) -> Turn {

@@ -144,8 +144,9 @@ impl Bench {
     }
 
     fn end(&mut self, url: &NormalizedUrl, attempt: Attempt, now: Instant) {
-        let visit = Visit { job: JOB, url: UrlHash::of(url), origin: ORIGIN, answered: false };
-        self.shard.handle_attempt(&visit, attempt, Vec::new(), now);
+        let visit = Visit { job: JOB, url: UrlHash::of(url), origin: ORIGIN };
+        self.shard.handle_fetched(visit.job, ORIGIN, false, now);
+        self.shard.handle_outcome(&visit, attempt, Vec::new(), now);
         self.commit(now);
     }
 

@@ -126,10 +126,11 @@ mod tests {
         let new = Bytes::from_static(b"new");
         let [present, tombstone] = [value(4, Some(b"old")), value(5, None)];
         let cas = |version| Change::CompareAndSet { version, content: new.clone() };
-        let written = |change: &Change, current: Option<&Versioned>| match decide(change, OperationId(2), current).outcome() {
-            Outcome::Done { value } => Ok(value.map(|value| (value.version, value.content.is_some()))),
-            _ => Err("conflict"),
-        };
+        let written =
+            |change: &Change, current: Option<&Versioned>| match decide(change, OperationId(2), current).outcome() {
+                Outcome::Done { value } => Ok(value.map(|value| (value.version, value.content.is_some()))),
+                _ => Err("conflict"),
+            };
         for (change, current, expected) in [
             (Change::Read, None, Ok(None)),
             (Change::Read, Some(&present), Ok(Some((4, true)))),

@@ -2,8 +2,8 @@
 
 use super::change::Decision;
 use crate::id::NodeId;
-use crate::register::message::{Accepted, Reply, Request};
 use crate::register::Ballot;
+use crate::register::message::{Accepted, Reply, Request};
 use crate::time::Instant;
 use std::collections::BTreeSet;
 
@@ -62,7 +62,17 @@ pub(super) struct Round {
 impl Round {
     pub(super) fn new(number: u64, stage: Stage, items: Vec<usize>, request: Request, sent_at: Instant) -> Self {
         let tallies = vec![Tally::default(); items.len()];
-        Self { number, stage, items, request, planned: Vec::new(), tallies, replied: BTreeSet::new(), refused: BTreeSet::new(), sent_at }
+        Self {
+            number,
+            stage,
+            items,
+            request,
+            planned: Vec::new(),
+            tallies,
+            replied: BTreeSet::new(),
+            refused: BTreeSet::new(),
+            sent_at,
+        }
     }
 
     pub(super) fn planned_for(&self, item: usize) -> Option<&Decision> {

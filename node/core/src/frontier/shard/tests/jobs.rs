@@ -75,8 +75,9 @@ fn a_host_goes_on_for_other_jobs_when_a_job_is_removed_during_its_request() {
     bench.start(JOB, job(), &PAGES);
     let Some(Work::Fetch { job: first, url: page, .. }) = bench.work(at(1_000)) else { panic!("no page") };
     bench.shard.handle_purge(first, Waiter(10));
-    let visit = Visit { job: first, url: UrlHash::of(&page), origin: ORIGIN, answered: false };
-    bench.shard.handle_attempt(&visit, Attempt::Closed(fetched()), Vec::new(), at(2_000));
+    let visit = Visit { job: first, url: UrlHash::of(&page), origin: ORIGIN };
+    bench.shard.handle_fetched(visit.job, ORIGIN, false, at(2_000));
+    bench.shard.handle_outcome(&visit, Attempt::Closed(fetched()), Vec::new(), at(2_000));
     bench.commit(at(2_000));
     assert!(matches!(bench.work(at(3_000)), Some(Work::Fetch { .. })));
 }

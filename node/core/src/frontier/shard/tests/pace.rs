@@ -12,8 +12,9 @@ fn the_gap_is_counted_from_the_answer_to_the_next_request() {
     assert!(bench.work(at(999)).is_none(), "robots.txt is a request like any other");
     let page = bench.fetch(at(1_000)).expect("a page");
     bench.shard.handle_answered(JOB, ORIGIN, at(5_000));
-    let visit = Visit { job: JOB, url: UrlHash::of(&page), origin: ORIGIN, answered: true };
-    bench.shard.handle_attempt(&visit, Attempt::Closed(fetched()), Vec::new(), at(5_100));
+    let visit = Visit { job: JOB, url: UrlHash::of(&page), origin: ORIGIN };
+    bench.shard.handle_fetched(visit.job, ORIGIN, true, at(5_100));
+    bench.shard.handle_outcome(&visit, Attempt::Closed(fetched()), Vec::new(), at(5_100));
     assert!(bench.work(at(5_999)).is_none());
     assert!(bench.fetch(at(6_000)).is_some());
 }
@@ -37,8 +38,9 @@ fn the_gentlest_wish_of_two_jobs_counts_for_both_and_they_take_turns() {
     for now in [4_000, 8_000, 12_000, 16_000] {
         assert!(bench.work(at(now - 1)).is_none());
         let Some(Work::Fetch { job, hash, .. }) = bench.work(at(now)) else { panic!("nothing at {now}") };
-        let visit = Visit { job, url: hash, origin: ORIGIN, answered: false };
-        bench.shard.handle_attempt(&visit, Attempt::Closed(fetched()), Vec::new(), at(now));
+        let visit = Visit { job, url: hash, origin: ORIGIN };
+        bench.shard.handle_fetched(visit.job, ORIGIN, false, at(now));
+        bench.shard.handle_outcome(&visit, Attempt::Closed(fetched()), Vec::new(), at(now));
         served.push(job);
     }
     assert_eq!(served, [JOB, OTHER_JOB, JOB, OTHER_JOB]);

@@ -55,7 +55,6 @@ struct Attempting {
     url: NormalizedUrl,
     depth: u32,
     seen: usize,
-    hops: u64,
     unacknowledged: BTreeSet<u16>,
 }
 
@@ -285,7 +284,6 @@ impl World {
     fn event(&mut self, site: usize, event: &Event) {
         match event {
             Event::Acknowledged(waiter) => self.acknowledged(*waiter),
-            Event::HopGranted(waiter) => self.hop(waiter.0 as usize),
             Event::Lost => assert!(!self.owns(site), "only a deposed owner is lost"),
         }
     }

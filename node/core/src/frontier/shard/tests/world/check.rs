@@ -11,7 +11,7 @@ impl World {
         }
     }
 
-    pub(super) fn check_request(&self, site: usize, origin: &str, path: &str, is_hop: bool) {
+    pub(super) fn check_request(&self, site: usize, origin: &str, path: &str) {
         let Site { part, token, claimed_at, .. } = self.sites[site];
         let host = Name::Host(origin_hash(origin)).key(Partition(part));
         assert!(path == "/robots.txt" || self.registers.map.contains_key(&host), "{path} is requested before robots.txt is known");
@@ -23,7 +23,7 @@ impl World {
         assert!(self.now <= until, "a deposed owner fetches after its lease");
         let limit = self.spec.politeness.concurrent_requests_per_host as usize;
         let in_flight = self.seen.iter().filter(|seen| seen.origin == origin && seen.site == site && seen.ended > self.now).count();
-        assert!(in_flight < limit + usize::from(is_hop && limit > 1), "more than {limit} in flight");
+        assert!(in_flight < limit, "more than {limit} in flight");
         // The crawl delay is not known before robots.txt is.
         let delay = if path == "/robots.txt" { 1_000 } else { Web::crawl_delay_ms(origin) };
         for seen in self.seen.iter().filter(|seen| seen.origin == origin) {
@@ -61,27 +61,23 @@ impl World {
         let (mut counters, mut urls, mut links) = (Counters::default(), BTreeSet::new(), BTreeSet::new());
         for (key, value) in self.registers.map.iter().filter(|(key, _)| key.partition.0 == part) {
             let content = value.content.as_ref().expect("nothing is removed");
-            match Name::parse(key) {
-                Some(Name::Url(_, hash)) => {
-                    let record: UrlRecord = decode(content).expect("a record");
-                    let UrlState::Closed { result, .. } = record.state else { panic!("{} is open", record.url) };
-                    counters.discovered += 1;
-                    counters.admitted += u64::from(record.admitted);
-                    counters.admitted_closed += u64::from(record.admitted);
-                    match result {
-                        PageResult::Fetched(page) => {
-                            counters.succeeded += 1;
-                            counters.items += u64::from(page.items);
-                            counters.item_errors += u64::from(page.item_errors);
-                            let page = NormalizedUrl::parse(&record.url).expect("a URL");
-                            links.insert(UrlHash::of(&Web::unfollowed(&page.origin())));
-                        }
-                        PageResult::Failed { .. } => counters.failed += 1,
-                        PageResult::Skipped { .. } => counters.skipped += 1,
-                    }
-                    urls.insert(hash);
+            let Some(Name::Url(_, hash)) = Name::parse(key) else { continue };
+            let record: UrlRecord = decode(content).expect("a record");
+            let UrlState::Closed { result, .. } = record.state else { panic!("{} is open", record.url) };
+            urls.insert(hash);
+            counters.discovered += 1;
+            counters.admitted += u64::from(record.admitted);
+            counters.admitted_closed += u64::from(record.admitted);
+            match result {
+                PageResult::Fetched(page) => {
+                    counters.succeeded += 1;
+                    counters.items += u64::from(page.items);
+                    counters.item_errors += u64::from(page.item_errors);
+                    let page = NormalizedUrl::parse(&record.url).expect("a URL");
+                    links.insert(UrlHash::of(&Web::unfollowed(&page.origin())));
                 }
-                _ => {}
+                PageResult::Failed { .. } => counters.failed += 1,
+                PageResult::Skipped { .. } => counters.skipped += 1,
             }
         }
         (counters, urls, links)

@@ -12,8 +12,6 @@ pub(in super::super) struct Web {
 
 pub(in super::super) struct Page {
     links: Vec<NormalizedUrl>,
-    /// Redirects on the same host before it answers.
-    hops: u64,
     /// Attempts that fail before one succeeds.
     failures: u32,
 }
@@ -35,7 +33,7 @@ impl Web {
         for page in &urls {
             let links = (0..dice.below(5)).map(|_| urls[dice.below(count) as usize].clone()).collect();
             let failures = if dice.one_in(4) { dice.below(5) as u32 } else { 0 };
-            pages.insert(page.clone(), Page { links, hops: dice.below(8).saturating_sub(5), failures });
+            pages.insert(page.clone(), Page { links, failures });
         }
         Self { pages }
     }
@@ -78,8 +76,8 @@ impl Web {
 }
 
 impl World {
-    fn request(&mut self, site: usize, origin: &str, path: &str, is_hop: bool) -> usize {
-        self.check_request(site, origin, path, is_hop);
+    fn request(&mut self, site: usize, origin: &str, path: &str) -> usize {
+        self.check_request(site, origin, path);
         let answered = self.now + 1 + self.dice.below(300);
         let ended = answered + 1 + self.dice.below(300);
         self.seen.push(Seen { origin: origin.to_owned(), path: path.to_owned(), answered, ended, site });
@@ -88,51 +86,33 @@ impl World {
 
     pub(super) fn fetch_robots(&mut self, site: usize, origin: String) {
         assert!(!self.sites[site].robots_loaded.contains(&origin), "robots.txt is fetched though its record survived");
-        let seen = self.request(site, &origin, "/robots.txt", false);
+        let seen = self.request(site, &origin, "/robots.txt");
         self.seen[seen].ended = self.seen[seen].answered;
         self.later(self.seen[seen].answered - self.now, Happening::RobotsEnded(site, origin));
     }
 
     pub(super) fn fetch(&mut self, site: usize, url: NormalizedUrl, depth: u32, hash: UrlHash) {
         assert_eq!(hash, UrlHash::of(&url));
-        let seen = self.request(site, &url.origin(), url.path(), false);
+        let seen = self.request(site, &url.origin(), url.path());
         self.later(self.seen[seen].answered - self.now, Happening::Answered(seen));
-        let hops = self.web.pages[&url].hops;
-        self.attempts.insert(seen, Attempting { site, url, depth, seen, hops, unacknowledged: BTreeSet::new() });
+        self.attempts.insert(seen, Attempting { site, url, depth, seen, unacknowledged: BTreeSet::new() });
     }
 
     pub(super) fn answered(&mut self, id: usize) {
-        let Some(page) = self.attempts.get_mut(&id) else { return };
-        let (site, origin, more, seen) = (page.site, page.url.origin(), page.hops > 0, page.seen);
-        page.hops = page.hops.saturating_sub(1);
-        if more {
-            self.seen[seen].ended = self.now;
-        } else {
-            self.later(self.seen[seen].ended - self.now, Happening::Ended(id));
-        }
-        let now = self.instant();
-        self.with(site, |shard| {
-            shard.handle_answered(JOB, &origin, now);
-            if more {
-                shard.handle_hop(&origin, Waiter(id as u64));
-            }
-        });
+        let Some(page) = self.attempts.get(&id) else { return };
+        let (site, origin, seen, now) = (page.site, page.url.origin(), page.seen, self.instant());
+        self.later(self.seen[seen].ended - self.now, Happening::Ended(id));
+        self.with(site, |shard| shard.handle_answered(JOB, &origin, now));
         if self.sites[site].dead {
             self.attempts.remove(&id);
         }
     }
 
-    pub(super) fn hop(&mut self, id: usize) {
-        let page = &self.attempts[&id];
-        let (site, origin, path) = (page.site, page.url.origin(), page.url.path().to_owned());
-        let seen = self.request(site, &origin, &path, true);
-        self.later(self.seen[seen].answered - self.now, Happening::Answered(id));
-        self.attempts.entry(id).and_modify(|page| page.seen = seen);
-    }
-
     pub(super) fn ended(&mut self, id: usize) {
         let Some(page) = self.attempts.get(&id) else { return };
-        let (url, web) = (page.url.clone(), &self.web.pages[&page.url]);
+        let (site, url, now) = (page.site, page.url.clone(), self.instant());
+        self.with(site, |shard| shard.handle_fetched(JOB, &url.origin(), true, now));
+        let web = &self.web.pages[&url];
         let tried = self.seen.iter().filter(|seen| seen.origin == url.origin() && seen.path == url.path()).count();
         // A page that succeeds within the retries does so soon; the others never do.
         if web.failures > self.spec.retry.max_retries || tried <= web.failures as usize {
@@ -181,7 +161,7 @@ impl World {
         let Some(page) = self.attempts.remove(&id) else { return };
         let unfollowed = vec![(Web::unfollowed(&page.url.origin()), SkipReason::OutOfScope)];
         let (origin, now) = (page.url.origin(), self.instant());
-        let visit = Visit { job: JOB, url: UrlHash::of(&page.url), origin: &origin, answered: true };
-        self.with(page.site, |shard| shard.handle_attempt(&visit, attempt, unfollowed, now));
+        let visit = Visit { job: JOB, url: UrlHash::of(&page.url), origin: &origin };
+        self.with(page.site, |shard| shard.handle_outcome(&visit, attempt, unfollowed, now));
     }
 }

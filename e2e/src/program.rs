@@ -1,0 +1,158 @@
+//! The program `scrapering` as a user has it: started as a process, signalled, waited for, its words read.
+//!
+//! Nothing of it outlives the test: a process that is dropped is killed, and its output stands in files of the test's folder.
+
+use anyhow::{Context, bail};
+use std::ffi::OsStr;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+use tokio::process::{Child, Command};
+
+/// Variables that would lead a command to another ring than the test's.
+const VARIABLES: [&str; 6] = [
+    "SCRAPERING_DATA",
+    "SCRAPERING_GATEWAY",
+    "SCRAPERING_TOKEN_FILE",
+    "SCRAPERING_CA_FILE",
+    "XDG_DATA_HOME",
+    "RUST_LOG",
+];
+
+/// Bytes of a process's own words that are shown when it did not do as it should.
+const TAIL_BYTES: usize = 3_000;
+
+/// Where `scrapering` was built: beside the test's own executable.
+///
+/// # Errors
+/// It was not built.
+pub fn scrapering() -> anyhow::Result<PathBuf> {
+    let own = std::env::current_exe().context("this test does not know where it stands")?;
+    // Test executables stand in `deps`, one below the programs.
+    let folder = own.ancestors().skip(1).find(|folder| !folder.ends_with("deps"));
+    let program = folder.context("this test stands in no folder")?.join("scrapering");
+    if !program.is_file() {
+        bail!("there is no {}: build it first, with `make build`", program.display());
+    }
+    Ok(program)
+}
+
+/// A running `scrapering`; dropped, it is killed.
+#[derive(Debug)]
+pub struct Process {
+    child: Child,
+    name: String,
+    out: PathBuf,
+    err: PathBuf,
+}
+
+/// How a process ended and what it said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ended {
+    /// The exit status.
+    pub status: ExitStatus,
+    /// Standard output.
+    pub out: String,
+    /// Standard error.
+    pub err: String,
+}
+
+impl Ended {
+    /// The exit status as a number; `None` when a signal ended the process.
+    pub fn code(&self) -> Option<i32> {
+        self.status.code()
+    }
+}
+
+impl Process {
+    /// Starts `scrapering` with `arguments`; its output goes to `NAME.out` and `NAME.err` in `folder`, after what stands there already.
+    ///
+    /// # Errors
+    /// It was not built, or cannot be started.
+    pub fn start<A: AsRef<OsStr>>(
+        folder: &Path,
+        name: &str,
+        arguments: impl IntoIterator<Item = A>,
+    ) -> anyhow::Result<Self> {
+        let (out, err) = (folder.join(format!("{name}.out")), folder.join(format!("{name}.err")));
+        let mut command = Command::new(scrapering()?);
+        for variable in VARIABLES {
+            command.env_remove(variable);
+        }
+        command.args(arguments).current_dir(folder).env("HOME", folder).kill_on_drop(true);
+        command.stdin(Stdio::null()).stdout(append(&out)?).stderr(append(&err)?);
+        let child = command.spawn().with_context(|| format!("{name} cannot be started"))?;
+        Ok(Self { child, name: name.to_owned(), out, err })
+    }
+
+    /// Sends a signal, such as `INT` or `TERM`.
+    ///
+    /// # Errors
+    /// The process has ended already.
+    pub async fn signal(&self, signal: &str) -> anyhow::Result<()> {
+        let pid = self.child.id().with_context(|| format!("{} has ended already:\n{}", self.name, self.tail()))?;
+        // The shell's own `kill`: there need be no program of that name.
+        let sent = Command::new("sh").arg("-c").arg(format!("kill -s {signal} {pid}")).status().await?;
+        if !sent.success() {
+            bail!("{} could not be sent to {} ({pid})", signal, self.name);
+        }
+        Ok(())
+    }
+
+    /// Sends SIGKILL and does not wait for the end.
+    ///
+    /// # Errors
+    /// The process has ended already.
+    pub fn start_kill(&mut self) -> anyhow::Result<()> {
+        self.child.start_kill().with_context(|| format!("{} could not be killed:\n{}", self.name, self.tail()))
+    }
+
+    /// Waits for the end.
+    ///
+    /// # Errors
+    /// The process is still running after `limit`; it is killed.
+    pub async fn ended(&mut self, limit: Duration) -> anyhow::Result<Ended> {
+        let Ok(status) = tokio::time::timeout(limit, self.child.wait()).await else {
+            self.child.kill().await?;
+            bail!("{} was still running after {limit:?} and was killed:\n{}", self.name, self.tail());
+        };
+        let words = |path: &Path| std::fs::read(path).map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+        Ok(Ended { status: status?, out: words(&self.out)?, err: words(&self.err)? })
+    }
+
+    /// Whether it still runs.
+    ///
+    /// # Errors
+    /// From the operating system.
+    pub fn is_running(&mut self) -> anyhow::Result<bool> {
+        Ok(self.child.try_wait()?.is_none())
+    }
+
+    /// The end of what it has said so far, on both outputs.
+    pub fn tail(&self) -> String {
+        let end = |path: &Path| {
+            let bytes = std::fs::read(path).unwrap_or_default();
+            String::from_utf8_lossy(&bytes[bytes.len().saturating_sub(TAIL_BYTES)..]).into_owned()
+        };
+        format!("{}{}", end(&self.out), end(&self.err))
+    }
+}
+
+/// Runs a command to its end.
+///
+/// # Errors
+/// It cannot be started, or is still running after `limit`.
+pub async fn run<A: AsRef<OsStr>>(
+    folder: &Path,
+    name: &str,
+    limit: Duration,
+    arguments: impl IntoIterator<Item = A>,
+) -> anyhow::Result<Ended> {
+    Process::start(folder, name, arguments)?.ended(limit).await
+}
+
+fn append(path: &Path) -> anyhow::Result<File> {
+    let file = File::options().create(true).append(true).open(path);
+    file.with_context(|| format!("{} cannot be written", path.display()))
+}

@@ -1,0 +1,158 @@
+//! A ring of real processes, one a node, that can be killed, stopped and started again.
+
+use crate::door::{Door, until};
+use crate::ports::Ports;
+use crate::program::{self, Process};
+use anyhow::{Context, ensure};
+use reqwest::Method;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// How long commands that only touch files may take on a busy machine.
+const COMMAND_LIMIT: Duration = Duration::from_secs(30);
+/// How long a ring may take from its start until every node sees every other.
+const START_LIMIT: Duration = Duration::from_secs(60);
+/// How long a node may take from SIGTERM to its end; it gives itself ten seconds for its calls and ten for its disk.
+const STOP_LIMIT: Duration = Duration::from_secs(30);
+
+/// The ring of a folder. Dropped, every node is killed.
+#[derive(Debug)]
+pub struct Ring {
+    folder: PathBuf,
+    ports: Ports,
+    door: Door,
+    nodes: Vec<Option<Process>>,
+}
+
+impl Ring {
+    /// Makes a ring of `nodes` below `folder` and starts none of them.
+    ///
+    /// # Errors
+    /// A command fails.
+    pub async fn init(folder: &Path, nodes: usize) -> anyhow::Result<Self> {
+        let ports = Ports::take()?;
+        let count = nodes.to_string();
+        let mut arguments =
+            vec!["init".to_owned(), "--data".to_owned(), "ring".to_owned(), "--nodes".to_owned(), count];
+        arguments.extend(ports.options());
+        let made = program::run(folder, "init", COMMAND_LIMIT, &arguments).await?;
+        ensure!(made.code() == Some(0), "no ring was made: {made:?}");
+        let scopes = "jobs:read jobs:write results:read ring:admin";
+        let arguments = ["token", "create", "--data", "ring", "--ttl", "1h", "--scope", scopes];
+        let token = program::run(folder, "token", COMMAND_LIMIT, arguments).await?;
+        ensure!(token.code() == Some(0), "no token was made: {token:?}");
+        let gateways = (0..nodes).map(|node| format!("https://127.0.0.1:{}", usize::from(ports.gateway()) + node));
+        let door = Door::new(&folder.join("ring/ca.pem"), &token.out, gateways.collect())?;
+        Ok(Self { folder: folder.to_owned(), ports, door, nodes: (0..nodes).map(|_| None).collect() })
+    }
+
+    /// Makes a ring and starts every node.
+    ///
+    /// # Errors
+    /// A command fails, or the ring is not whole in time.
+    pub async fn start(folder: &Path, nodes: usize) -> anyhow::Result<Self> {
+        let mut ring = Self::init(folder, nodes).await?;
+        ring.start_all().await?;
+        Ok(ring)
+    }
+
+    /// Starts every node that does not run, and waits until each sees all the others.
+    ///
+    /// # Errors
+    /// A node ends at once, or the ring is not whole in time.
+    pub async fn start_all(&mut self) -> anyhow::Result<()> {
+        for node in 0..self.nodes.len() {
+            if self.nodes[node].is_none() {
+                self.nodes[node] = Some(self.start_node(node)?);
+            }
+        }
+        let whole = until("a whole ring", START_LIMIT, async || {
+            for node in self.nodes.iter_mut().flatten() {
+                ensure!(node.is_running()?, "a node has ended:\n{}", node.tail());
+            }
+            for place in 0..self.nodes.len() {
+                let Ok(answer) = self.door.only(place).ask(Method::GET, "/v1/ring", None).await else {
+                    return Ok(None);
+                };
+                let ring = answer.json()?;
+                let nodes = ring["nodes"].as_array().with_context(|| format!("no nodes in {ring}"))?;
+                if !nodes.iter().all(|node| node["liveness"] == "alive") {
+                    return Ok(None);
+                }
+            }
+            Ok(Some(()))
+        });
+        whole.await
+    }
+
+    /// Starts one node as `scrapering node`; may visit loopback.
+    ///
+    /// # Errors
+    /// It cannot be started.
+    pub fn start_node(&self, node: usize) -> anyhow::Result<Process> {
+        let name = name(node);
+        let arguments = ["node", "--ring-dir", "ring", "--name", &name, "--allow-private-cidr", "127.0.0.0/8"];
+        Process::start(&self.folder, &name, arguments)
+    }
+
+    /// Kills these nodes with SIGKILL, all at once.
+    ///
+    /// # Errors
+    /// One does not run.
+    pub async fn kill(&mut self, nodes: &[usize]) -> anyhow::Result<()> {
+        for &node in nodes {
+            self.nodes[node].as_mut().with_context(|| format!("{} does not run", name(node)))?.start_kill()?;
+        }
+        for &node in nodes {
+            if let Some(mut process) = self.nodes[node].take() {
+                process.ended(STOP_LIMIT).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Stops every node with SIGTERM.
+    ///
+    /// # Errors
+    /// One does not end in time with status 0.
+    pub async fn stop(&mut self) -> anyhow::Result<()> {
+        for process in self.nodes.iter().flatten() {
+            process.signal("TERM").await?;
+        }
+        for (node, slot) in self.nodes.iter_mut().enumerate() {
+            let Some(mut process) = slot.take() else { continue };
+            let ended = process.ended(STOP_LIMIT).await?;
+            ensure!(ended.code() == Some(0), "{} ended with {}:\n{}", name(node), ended.status, process.tail());
+        }
+        Ok(())
+    }
+
+    /// Every gateway of the ring.
+    pub fn door(&self) -> &Door {
+        &self.door
+    }
+
+    /// Its ports.
+    pub fn ports(&self) -> &Ports {
+        &self.ports
+    }
+
+    /// The ring's folder.
+    pub fn root(&self) -> PathBuf {
+        self.folder.join("ring")
+    }
+}
+
+/// What the node in this place is called.
+pub fn name(node: usize) -> String {
+    format!("ring-{node}")
+}
+
+/// The place of the node that is called so.
+///
+/// # Errors
+/// It is no name of a node.
+pub fn place(name: &str) -> anyhow::Result<usize> {
+    let number = name.strip_prefix("ring-").and_then(|number| number.parse().ok());
+    number.with_context(|| format!("{name} is no node's name"))
+}
