@@ -6,8 +6,6 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         ["scrapering/v1/store.proto", "scrapering/v1/ring.proto", "scrapering/v1/frontier.proto"],
         ["."],
     )?;
-    tonic_prost_build::configure()
-        .bytes(".")
-        .compile_fds(files)?;
+    tonic_prost_build::configure().bytes(".").compile_fds(files)?;
     Ok(())
 }

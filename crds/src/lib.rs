@@ -3,6 +3,11 @@
 //! The CRD, the REST body and the file of the command line are these same types, so that the three doors
 //! cannot disagree. The custom resources themselves stand behind the feature `kube`.
 
+#![allow(
+    clippy::duplicated_attributes,
+    reason = "each printer column repeats its keys; the lint takes the columns for one list"
+)]
+
 pub mod condition;
 pub mod file;
 pub mod job;

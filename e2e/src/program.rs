@@ -10,16 +10,6 @@ use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 use tokio::process::{Child, Command};
 
-/// Variables that would lead a command to another ring than the test's.
-const VARIABLES: [&str; 6] = [
-    "SCRAPERING_DATA",
-    "SCRAPERING_GATEWAY",
-    "SCRAPERING_TOKEN_FILE",
-    "SCRAPERING_CA_FILE",
-    "XDG_DATA_HOME",
-    "RUST_LOG",
-];
-
 /// Bytes of a process's own words that are shown when it did not do as it should.
 const TAIL_BYTES: usize = 3_000;
 
@@ -75,12 +65,11 @@ impl Process {
         name: &str,
         arguments: impl IntoIterator<Item = A>,
     ) -> anyhow::Result<Self> {
-        let (out, err) = (folder.join(format!("{name}.out")), folder.join(format!("{name}.err")));
+        let (out, err) = (output(folder, name, "out"), output(folder, name, "err"));
         let mut command = Command::new(scrapering()?);
-        for variable in VARIABLES {
-            command.env_remove(variable);
-        }
-        command.args(arguments).current_dir(folder).env("HOME", folder).kill_on_drop(true);
+        // A variable of the user's must not lead a command to another ring than the test's.
+        command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default()).env("HOME", folder);
+        command.args(arguments).current_dir(folder).kill_on_drop(true);
         command.stdin(Stdio::null()).stdout(append(&out)?).stderr(append(&err)?);
         let child = command.spawn().with_context(|| format!("{name} cannot be started"))?;
         Ok(Self { child, name: name.to_owned(), out, err })
@@ -139,7 +128,7 @@ impl Process {
     }
 }
 
-/// Runs a command to its end.
+/// Runs a command to its end; what stood in its output files before is gone.
 ///
 /// # Errors
 /// It cannot be started, or is still running after `limit`.
@@ -149,7 +138,14 @@ pub async fn run<A: AsRef<OsStr>>(
     limit: Duration,
     arguments: impl IntoIterator<Item = A>,
 ) -> anyhow::Result<Ended> {
+    for output in [output(folder, name, "out"), output(folder, name, "err")] {
+        File::create(&output).with_context(|| format!("{} cannot be written", output.display()))?;
+    }
     Process::start(folder, name, arguments)?.ended(limit).await
+}
+
+fn output(folder: &Path, name: &str, stream: &str) -> PathBuf {
+    folder.join(format!("{name}.{stream}"))
 }
 
 fn append(path: &Path) -> anyhow::Result<File> {

@@ -55,11 +55,18 @@ impl RunningNode {
         let gateway_listener = bind(config.gateway).await?.into_std()?;
         let members: Vec<PeerAddress> = config.members.iter().map(Member::peer_address).collect();
         let placement = Placement::new(members.iter().map(|member| member.node));
+        // Whatever may be refused comes before the data folder is touched.
+        let (pair, now) = (&config.tls, Timestamp::now());
+        let (to_ring, of_ring) = (tls::ring_client(pair, &config.ca, now)?, tls::ring_server(pair, &config.ca, now)?);
+        let of_gateway = tls::gateway(pair, now)?;
+        let public_key = std::fs::read(&config.token_public_key).with_context(|| {
+            format!("the public key that checks tokens cannot be read from {}", config.token_public_key.display())
+        })?;
+        let verifier = Verifier::new(&public_key, config.ring_id)?;
         let Opened { identity, store, views } = open(&config, &placement)?;
         let me = identity.node_id;
         let (disk, thread) = Disk::start(Arc::new(store), Acceptor::new(me, views.clone()))?;
-        let now = Timestamp::now();
-        let peers = Peers::new(config.ring_id, me, &members, &tls::ring_client(&config.tls, &config.ca, now)?);
+        let peers = Peers::new(config.ring_id, me, &members, &to_ring);
         let liveness = Members::new(me, members.iter().map(|member| member.node), clock);
         let driver = Driver::new(Parts {
             ring_id: config.ring_id,
@@ -75,13 +82,10 @@ impl RunningNode {
         let allowed_private_cidrs = config.options.allow_private_cidrs.clone();
         let fetcher = Fetcher::new(&FetcherConfig { allowed_private_cidrs, ..FetcherConfig::default() })?;
         let crawl = Crawl::start(driver.clone(), fetcher, tasks.clone(), stop.clone());
-        let ring_tls = tls::ring_server(&config.tls, &config.ca, now)?;
-        let services = Services::new(driver.clone(), crawl.clone(), &members).serve(ring_listener, ring_tls, stop.clone());
-        let public_key = std::fs::read(&config.token_public_key)
-            .with_context(|| format!("the public key that checks tokens cannot be read from {}", config.token_public_key.display()))?;
-        let verifier = Verifier::new(&public_key, config.ring_id)?;
+        let services =
+            Services::new(driver.clone(), crawl.clone(), &members).serve(ring_listener, of_ring, stop.clone());
         let state = GatewayState::new(crawl.jobs(), NodeView::new(driver, &config.members), verifier);
-        let gateway = gateway::serve(gateway_listener, state, (*tls::gateway(&config.tls, now)?).clone(), stop.clone());
+        let gateway = gateway::serve(gateway_listener, state, (*of_gateway).clone(), stop.clone());
         tasks.spawn(liveness.run(peers, stop.clone()));
         tasks.spawn(logged("the ring's server", services));
         tasks.spawn(logged("the gateway", gateway));
@@ -124,7 +128,8 @@ impl LocalRing {
     pub async fn start(dir: &RingDir, options: &NodeOptions) -> anyhow::Result<Self> {
         let mut ring = Self { nodes: Vec::new() };
         for node in dir.nodes() {
-            let started = async { RunningNode::start(NodeConfig::of_ring_dir(dir, &node.name, options.clone())?).await };
+            let started =
+                async { RunningNode::start(NodeConfig::of_ring_dir(dir, &node.name, options.clone())?).await };
             match started.await {
                 Ok(node) => ring.nodes.push(node),
                 Err(error) => {
@@ -179,7 +184,11 @@ fn open(config: &NodeConfig, placement: &Placement) -> anyhow::Result<Opened> {
     if stored.is_empty() {
         let mut batch = Batch::default();
         for (partition, view) in &genesis {
-            batch.put(Table::Views, partition.0.to_be_bytes().to_vec(), scrapering_core::frontier::record::encode(view));
+            batch.put(
+                Table::Views,
+                partition.0.to_be_bytes().to_vec(),
+                scrapering_core::frontier::record::encode(view),
+            );
         }
         store.commit(&batch)?;
         return Ok(Opened { identity, store, views: genesis });
@@ -197,7 +206,9 @@ fn open(config: &NodeConfig, placement: &Placement) -> anyhow::Result<Opened> {
 
 async fn bind(address: SocketAddr) -> anyhow::Result<tokio::net::TcpListener> {
     tokio::net::TcpListener::bind(address).await.map_err(|error| match error.kind() {
-        std::io::ErrorKind::AddrInUse => anyhow::anyhow!("{address} is in use by another program; stop it, or choose other ports with --gateway and another --data"),
+        std::io::ErrorKind::AddrInUse => anyhow::anyhow!(
+            "{address} is in use by another program; stop it, or choose other ports with --gateway and another --data"
+        ),
         _ => anyhow::Error::new(error).context(format!("cannot listen on {address}")),
     })
 }

@@ -68,7 +68,21 @@ impl Driver {
         let Parts { ring_id, me, boot, clock, disk, peers, members, placement, views } = parts;
         let routing = Ring::genesis(me, &placement);
         let ballots = Arc::new(BallotClock::new(scrapering_core::register::ProposerId { node: me, boot }));
-        Self { inner: Arc::new(Inner { ring_id, me, boot, clock, disk, peers, members, placement, routing, views, ballots }) }
+        Self {
+            inner: Arc::new(Inner {
+                ring_id,
+                me,
+                boot,
+                clock,
+                disk,
+                peers,
+                members,
+                placement,
+                routing,
+                views,
+                ballots,
+            }),
+        }
     }
 
     /// The ring's id.

@@ -20,6 +20,7 @@ use scrapering_core::job::{ExtractRule, FollowRule, NormalizedUrl};
 use serde_json::{Map, Value};
 
 pub use budget::CpuBudget;
+pub(crate) use compile::parse_selector;
 pub use directives::RobotsDirectives;
 
 use budget::Meter;

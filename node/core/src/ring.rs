@@ -74,7 +74,8 @@ impl Ring {
                 start = successor.point;
             }
         }
-        let mut closer: Vec<Finger> = self.tables.iter().filter_map(|(point, table)| table.closest_preceding(*point, target)).collect();
+        let mut closer: Vec<Finger> =
+            self.tables.iter().filter_map(|(point, table)| table.closest_preceding(*point, target)).collect();
         // The one with the shortest way left to the target comes first.
         closer.sort_by_key(|finger| finger.point.distance_to(target));
         closer.retain(|finger| finger.node != self.node);
@@ -88,7 +89,8 @@ impl Ring {
 impl Table {
     fn new(point: Point, node: NodeId, ring: &BTreeMap<Point, NodeId>) -> Self {
         let successor = |from: Point| {
-            let (point, node) = ring.range(from..).chain(ring.range(..from)).next().expect("a ring holds at least its own node");
+            let (point, node) =
+                ring.range(from..).chain(ring.range(..from)).next().expect("a ring holds at least its own node");
             Finger { point: *point, node: *node }
         };
         let fingers = (0..160).map(|exponent| successor(point.plus_power_of_two(exponent))).collect();
@@ -111,6 +113,11 @@ impl Table {
     /// Chord's `closest_preceding_finger`: the last finger strictly between the virtual node and `target`.
     fn closest_preceding(&self, point: Point, target: Point) -> Option<Finger> {
         let between = |finger: &&Finger| finger.point.in_open_arc(point, target);
-        self.fingers.iter().chain(&self.successors).filter(between).min_by_key(|finger| finger.point.distance_to(target)).copied()
+        self.fingers
+            .iter()
+            .chain(&self.successors)
+            .filter(between)
+            .min_by_key(|finger| finger.point.distance_to(target))
+            .copied()
     }
 }

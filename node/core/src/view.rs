@@ -88,7 +88,8 @@ impl Placement {
     #[must_use]
     pub fn genesis_views(&self) -> BTreeMap<Partition, View> {
         let count = replicas(self.nodes);
-        let view = |partition: Partition| View { epoch: Epoch(1), members: self.successors(partition.last_point(), count) };
+        let view =
+            |partition: Partition| View { epoch: Epoch(1), members: self.successors(partition.last_point(), count) };
         Partition::all().map(|partition| (partition, view(partition))).collect()
     }
 }

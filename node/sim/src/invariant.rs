@@ -4,6 +4,8 @@
 //! A value counts as *chosen* once a majority has had it on disk, be it only inside a group commit that ended
 //! with a newer one.
 
+pub mod body;
+
 use crate::history::State;
 use scrapering_core::register::{Accepted, Ballot, Register, Versioned};
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,13 +25,13 @@ fn ensure(holds: bool, rule: &'static str, details: impl FnOnce() -> String) -> 
     if holds { Ok(()) } else { Err(Violation { rule, details: details() }) }
 }
 
-/// The state in a register's value. A content that is not its operation's number becomes an operation that
-/// nobody ever started.
+/// The state in a register's value. A content that does not begin with its operation's number (behind it may
+/// stand the hash of a body) becomes an operation that nobody ever started.
 #[must_use]
 pub fn state_of(value: Option<&Versioned>) -> State {
     value.map_or(State::default(), |value| {
         let named = value.operation.0 as u64;
-        let genuine = value.content.as_ref().is_none_or(|content| content[..] == named.to_be_bytes());
+        let genuine = value.content.as_ref().is_none_or(|content| content.starts_with(&named.to_be_bytes()));
         State {
             version: value.version,
             operation: if genuine { named } else { u64::MAX },

@@ -10,4 +10,5 @@ pub mod history;
 pub mod invariant;
 pub mod mutant;
 pub mod rules;
+pub mod wire;
 pub mod world;

@@ -33,6 +33,21 @@ enum Command {
         #[arg(long)]
         threads: Option<usize>,
     },
+    /// Run registers that refer to bodies under many seeds, with two rotten disks; exit code 1 on any violation.
+    Bodies {
+        /// Seeds; each runs with every chosen number of copies.
+        #[arg(long, default_value_t = 1_000)]
+        seeds: u64,
+        /// The first seed [default: random].
+        #[arg(long)]
+        base: Option<u64>,
+        /// Copies of each register.
+        #[arg(long, value_enum, default_value_t = ReplicasChoice::All)]
+        replicas: ReplicasChoice,
+        /// Threads [default: all processors].
+        #[arg(long)]
+        threads: Option<usize>,
+    },
     /// Print every event of one run.
     Replay {
         /// The seed that was printed.
@@ -77,6 +92,8 @@ struct Worlds {
 enum ProfileChoice {
     Normal,
     Hot,
+    Bodies,
+    /// All in which the command means something.
     All,
 }
 
@@ -90,39 +107,49 @@ enum ReplicasChoice {
 }
 
 impl Worlds {
-    fn profiles(self) -> Vec<Profile> {
+    /// The chosen profiles; `all` if there was no choice.
+    fn profiles(self, all: &[Profile]) -> Vec<Profile> {
         match self.profile {
             ProfileChoice::Normal => vec![Profile::Normal],
             ProfileChoice::Hot => vec![Profile::Hot],
-            ProfileChoice::All => vec![Profile::Normal, Profile::Hot],
+            ProfileChoice::Bodies => vec![Profile::Bodies],
+            ProfileChoice::All => all.to_vec(),
         }
     }
 
-    fn replicas(self) -> Vec<usize> {
-        match self.replicas {
-            ReplicasChoice::Three => vec![3],
-            ReplicasChoice::Five => vec![5],
-            ReplicasChoice::All => vec![3, 5],
-        }
-    }
-
-    fn plan(self, seeds: u64, base: Option<u64>) -> Plan {
+    fn plan(self, seeds: u64, base: Option<u64>, all: &[Profile]) -> Plan {
         let base = base.unwrap_or_else(rand::random);
-        Plan { base, seeds, profiles: self.profiles(), replicas: self.replicas(), stop_at_first: false }
+        Plan { base, seeds, profiles: self.profiles(all), replicas: self.replicas.counts(), stop_at_first: false }
+    }
+}
+
+impl ReplicasChoice {
+    fn counts(self) -> Vec<usize> {
+        match self {
+            Self::Three => vec![3],
+            Self::Five => vec![5],
+            Self::All => vec![3, 5],
+        }
     }
 }
 
 fn main() -> anyhow::Result<ExitCode> {
     match Cli::parse().command {
-        Command::Register { seeds, base, worlds, threads } => Ok(register(&worlds.plan(seeds, base), threads)),
+        Command::Register { seeds, base, worlds, threads } => {
+            Ok(run(&worlds.plan(seeds, base, &Profile::OF_REGISTERS), threads))
+        }
+        Command::Bodies { seeds, base, replicas, threads } => {
+            let worlds = Worlds { profile: ProfileChoice::All, replicas };
+            Ok(run(&worlds.plan(seeds, base, &Profile::WITH_BODIES), threads))
+        }
         Command::Replay { seed, worlds, mutant } => replay(seed, worlds, mutant.as_deref()),
         Command::Mutants { only, seeds, base, worlds, threads } => {
-            mutants(only.as_deref(), &worlds.plan(seeds, base), threads)
+            mutants(only.as_deref(), worlds, &worlds.plan(seeds, base, &[]), threads)
         }
     }
 }
 
-fn register(plan: &Plan, threads: Option<usize>) -> ExitCode {
+fn run(plan: &Plan, threads: Option<usize>) -> ExitCode {
     println!(
         "base seed {}: {} seeds x {} profiles x {} replica counts",
         plan.base,
@@ -157,6 +184,11 @@ fn print_totals(totals: &Totals) {
     println!("crashes         {}", stats.crashes);
     println!("partitions      {}", stats.partitions);
     println!("frozen          {}", stats.pauses);
+    if stats.bodies_put > 0 {
+        println!("bodies          {} put, {} of them stored", stats.bodies_put, stats.bodies_stored);
+        println!("  looked for: {} found, {} not found while faults lasted", stats.bodies_found, stats.bodies_missed);
+        println!("  copies lost or damaged on disk: {}", stats.copies_damaged);
+    }
     println!("histories       {}", stats.histories);
     println!(
         "violations      {} runs with a history that is not linearizable, {} with a broken invariant",
@@ -166,8 +198,8 @@ fn print_totals(totals: &Totals) {
 }
 
 fn replay(seed: u64, worlds: Worlds, mutant: Option<&str>) -> anyhow::Result<ExitCode> {
-    let (&[profile], &[replicas]) = (&worlds.profiles()[..], &worlds.replicas()[..]) else {
-        bail!("a replay needs one world: give --profile normal|hot and --replicas 3|5");
+    let (&[profile], &[replicas]) = (&worlds.profiles(&[])[..], &worlds.replicas.counts()[..]) else {
+        bail!("a replay needs one world: give --profile normal|hot|bodies and --replicas 3|5");
     };
     let mutant = mutant.map(named).transpose()?;
     let rules: &dyn Rules = mutant.as_ref().map_or(&Honest, |mutant| mutant);
@@ -187,28 +219,48 @@ fn named(slug: &str) -> anyhow::Result<Mutant> {
     })
 }
 
-fn mutants(only: Option<&str>, plan: &Plan, threads: Option<usize>) -> anyhow::Result<ExitCode> {
+fn mutants(only: Option<&str>, worlds: Worlds, plan: &Plan, threads: Option<usize>) -> anyhow::Result<ExitCode> {
     let chosen = match only {
         Some(slug) => vec![named(slug)?],
         None => Mutant::ALL.to_vec(),
     };
     println!("base seed {}, {} seeds a world; runs caught by the history / by an invariant", plan.base, plan.seeds);
+    let (mut survivors, mut judged) = (Vec::new(), 0);
+    for all in [&Profile::OF_REGISTERS[..], &Profile::WITH_BODIES[..]] {
+        let profiles: Vec<Profile> = worlds.profiles(all).into_iter().filter(|profile| all.contains(profile)).collect();
+        let mutants: Vec<Mutant> = chosen.iter().copied().filter(|mutant| mutant.profiles() == all).collect();
+        if !profiles.is_empty() && !mutants.is_empty() {
+            judged += mutants.len();
+            survivors.extend(table(&mutants, &Plan { profiles, ..plan.clone() }, threads));
+        }
+    }
+    if judged == 0 {
+        bail!("the rule of this mutant does not matter in the chosen profile; choose another or leave --profile out");
+    }
+    println!("\n{} of {judged} mutants caught", judged - survivors.len());
+    if !survivors.is_empty() {
+        println!("NOT CAUGHT: {}", survivors.join(", "));
+    }
+    Ok(verdict(survivors.is_empty()))
+}
+
+/// Prints a line for each mutant, a column for each world; returns the mutants that nobody noticed.
+fn table(mutants: &[Mutant], plan: &Plan, threads: Option<usize>) -> Vec<&'static str> {
+    let one = |profile: &Profile, replicas: &usize| Plan {
+        profiles: vec![*profile],
+        replicas: vec![*replicas],
+        ..plan.clone()
+    };
     let worlds: Vec<Plan> = plan
         .replicas
         .iter()
-        .flat_map(|replicas| {
-            plan.profiles.iter().map(|profile| Plan {
-                profiles: vec![*profile],
-                replicas: vec![*replicas],
-                ..plan.clone()
-            })
-        })
+        .flat_map(|replicas| plan.profiles.iter().map(move |profile| one(profile, replicas)))
         .collect();
     let heads: Vec<String> =
         worlds.iter().map(|world| format!("{} R={}", world.profiles[0].name(), world.replicas[0])).collect();
-    println!("| {:26} | {} | rule taken out |\n|---|{}---|", "mutant", heads.join(" | "), "---|".repeat(heads.len()));
+    println!("\n| {:26} | {} | rule taken out |\n|---|{}---|", "mutant", heads.join(" | "), "---|".repeat(heads.len()));
     let mut survivors = Vec::new();
-    for mutant in &chosen {
+    for mutant in mutants {
         let totals: Vec<Totals> = worlds.iter().map(|world| world.run(mutant, threads)).collect();
         let cells: Vec<String> =
             totals.iter().map(|totals| format!("{} / {}", totals.bad_histories, totals.bad_states)).collect();
@@ -217,11 +269,7 @@ fn mutants(only: Option<&str>, plan: &Plan, threads: Option<usize>) -> anyhow::R
             survivors.push(mutant.slug());
         }
     }
-    println!("{} of {} mutants caught", chosen.len() - survivors.len(), chosen.len());
-    if !survivors.is_empty() {
-        println!("NOT CAUGHT: {}", survivors.join(", "));
-    }
-    Ok(verdict(survivors.is_empty()))
+    survivors
 }
 
 fn verdict(good: bool) -> ExitCode {

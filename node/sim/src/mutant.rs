@@ -4,13 +4,17 @@
 //! Nothing here reaches production code: mutants stand between the world and the machines ([`crate::rules`]).
 
 mod acceptor;
+mod body;
 mod proposer;
 
-use crate::rules::{Propose, Rules, Start};
+use crate::rules::{FetchBody, Propose, PutBody, Rules, Start};
+use crate::wire::Answer;
+use crate::world::Profile;
 use proposer::{Early, EarlyAnswer, Forgetful, Hasty, Impatient, Stubborn, Twice};
 use rand::Rng;
 use rand::rngs::SmallRng;
 use rand::seq::{IndexedRandom, SliceRandom};
+use scrapering_core::body::{BodyFetch, BodyHash, BodyPut};
 use scrapering_core::id::{NodeId, Partition};
 use scrapering_core::register::{Acceptor, Envelope, Reply};
 use scrapering_core::store::{StoreError, Transaction};
@@ -81,6 +85,16 @@ mutants! {
     LateAnswers = "late-answers", "an answer counts only in its own round";
     /// An unknown outcome is reported as not done.
     UnknownAsRefused = "unknown-as-refused", "an unknown outcome is reported as unknown";
+    /// Copies of bodies are reported before the fsync.
+    CopyBeforeFsync = "copy-before-fsync", "a copy of a body counts when it is on disk";
+    /// A node that reports its copy twice counts as two.
+    CopyTwice = "copy-twice", "a node is one copy, however often it answers";
+    /// A body counts as stored with two copies.
+    TwoCopies = "two-copies", "a body has three copies, so that two disks may be lost";
+    /// What a node returns for a hash is taken as it is.
+    UncheckedFetch = "unchecked-fetch", "a body is taken only with its own hash";
+    /// A record is written while its body is on the way.
+    RecordBeforeBody = "record-before-body", "a record is written when its body is stored";
 }
 
 impl Mutant {
@@ -88,6 +102,19 @@ impl Mutant {
     #[must_use]
     pub fn named(slug: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|mutant| mutant.slug() == slug)
+    }
+
+    /// The worlds in which the rule matters.
+    #[must_use]
+    pub const fn profiles(self) -> &'static [Profile] {
+        match self {
+            Self::CopyBeforeFsync
+            | Self::CopyTwice
+            | Self::TwoCopies
+            | Self::UncheckedFetch
+            | Self::RecordBeforeBody => &Profile::WITH_BODIES,
+            _ => &Profile::OF_REGISTERS,
+        }
     }
 }
 
@@ -156,12 +183,32 @@ impl Rules for Mutant {
         acceptor.handle(envelope, transaction)
     }
 
-    fn waits_for_disk(&self, reply: &Reply) -> bool {
+    fn waits_for_disk(&self, answer: &Answer) -> bool {
         match self {
             Self::ReplyBeforeFsync => false,
-            Self::PromiseBeforeFsync => !matches!(reply, Reply::Prepare(_)),
+            Self::PromiseBeforeFsync => !matches!(answer, Answer::Register(Reply::Prepare(_))),
+            Self::CopyBeforeFsync => !matches!(answer, Answer::Keep(_)),
             _ => true,
         }
+    }
+
+    fn put_body(&self, holders: &[NodeId]) -> Box<dyn PutBody> {
+        match self {
+            Self::CopyTwice => Box::new(body::Twice::new(holders)),
+            Self::TwoCopies => Box::new(body::Frugal::new(holders)),
+            _ => Box::new(BodyPut::new(holders.iter().copied())),
+        }
+    }
+
+    fn fetch_body(&self, hash: BodyHash, holders: &[NodeId]) -> Box<dyn FetchBody> {
+        match self {
+            Self::UncheckedFetch => Box::new(body::Trusting::new(holders)),
+            _ => Box::new(BodyFetch::new(hash, holders.iter().copied())),
+        }
+    }
+
+    fn record_waits_for_body(&self) -> bool {
+        *self != Self::RecordBeforeBody
     }
 
     fn disk_survives(&self, dice: &mut SmallRng) -> bool {
@@ -178,62 +225,4 @@ impl Rules for Mutant {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::Mutant;
-    use crate::campaign::Plan;
-    use crate::world::Profile;
-
-    /// Takes the rule out and demands that a run shows it.
-    fn must_be_caught(mutant: Mutant, seeds: u64) {
-        let plan = Plan {
-            base: 1,
-            seeds,
-            profiles: vec![Profile::Normal, Profile::Hot],
-            replicas: vec![3, 5],
-            stop_at_first: true,
-        };
-        let totals = plan.run(&mutant, Some(1));
-        assert!(
-            !totals.failures.is_empty(),
-            "nobody noticed in {} runs that this rule is gone: {}",
-            totals.runs,
-            mutant.rule()
-        );
-    }
-
-    macro_rules! caught {
-        ($($sentence:ident: $mutant:ident within $seeds:literal;)+) => {$(
-            #[test]
-            fn $sentence() {
-                must_be_caught(Mutant::$mutant, $seeds);
-            }
-        )+
-
-            #[test]
-            fn every_mutant_has_its_test() {
-                assert_eq!(Mutant::ALL, [$(Mutant::$mutant),+]);
-            }
-        };
-    }
-
-    caught! {
-        a_change_that_is_repeated_after_its_accept_was_sent_is_caught: RetryAfterAccept within 100;
-        a_node_that_speaks_for_a_disk_it_lost_is_caught: Amnesia within 100;
-        a_failed_compare_and_set_that_does_not_write_back_is_caught: FailedCasWithoutAccept within 100;
-        a_read_of_the_newest_of_a_majority_is_caught: ReadMax within 100;
-        an_answer_that_leaves_before_its_fsync_is_caught: ReplyBeforeFsync within 100;
-        a_promise_that_leaves_before_its_fsync_is_caught: PromiseBeforeFsync within 3000;
-        an_acceptor_that_accepts_below_its_promise_is_caught: AcceptBelowPromise within 100;
-        an_acceptor_that_promises_below_its_promise_is_caught: PromiseBelowPromise within 100;
-        a_process_that_uses_the_ballots_of_its_last_life_is_caught: BallotReuse within 6000;
-        a_process_that_goes_on_from_a_stale_counter_is_caught: StaleCounter within 3000;
-        coordinators_with_member_lists_of_their_own_are_caught: OwnMemberList within 100;
-        a_replica_that_answers_in_another_epoch_is_caught: EpochIgnored within 200;
-        a_read_that_does_not_write_back_what_members_differ_on_is_caught: ReadWithoutWriteBack within 100;
-        a_quorum_of_half_the_members_is_caught: HalfQuorum within 100;
-        a_scan_of_less_than_a_majority_is_caught: ScanOfOne within 100;
-        a_member_that_is_counted_twice_is_caught: CountTwice within 100;
-        an_answer_to_an_earlier_round_that_is_counted_is_caught: LateAnswers within 500;
-        an_unknown_outcome_reported_as_not_done_is_caught: UnknownAsRefused within 100;
-    }
-}
+mod tests;

@@ -1,7 +1,10 @@
 //! The seam between the world and the machines under test: the world asks [`Rules`] for every part, and
 //! [`Honest`] hands out what is in `scrapering-core`. A mutant replaces one part and nothing else.
 
+use crate::wire::Answer;
+use bytes::Bytes;
 use rand::rngs::SmallRng;
+use scrapering_core::body::{BodyFetch, BodyHash, BodyPut, PutOutcome};
 use scrapering_core::id::{NodeId, Partition};
 use scrapering_core::register::proposal::{Item, Transmit};
 use scrapering_core::register::{Acceptor, BallotClock, Envelope, Outcome, Proposal, Reply};
@@ -40,6 +43,50 @@ impl Propose for Proposal {
     }
     fn handle_timeout(&mut self, now: Instant) {
         Self::handle_timeout(self, now);
+    }
+}
+
+/// What a [`BodyPut`] does, so that something else can stand in its place.
+pub trait PutBody {
+    /// As [`BodyPut::poll_transmit`].
+    fn poll_transmit(&mut self) -> Option<NodeId>;
+    /// As [`BodyPut::handle_reply`].
+    fn handle_reply(&mut self, from: NodeId, stored: bool);
+    /// As [`BodyPut::poll_outcome`].
+    fn poll_outcome(&self) -> Option<PutOutcome>;
+}
+
+impl PutBody for BodyPut {
+    fn poll_transmit(&mut self) -> Option<NodeId> {
+        Self::poll_transmit(self)
+    }
+    fn handle_reply(&mut self, from: NodeId, stored: bool) {
+        Self::handle_reply(self, from, stored);
+    }
+    fn poll_outcome(&self) -> Option<PutOutcome> {
+        Self::poll_outcome(self)
+    }
+}
+
+/// What a [`BodyFetch`] does, so that something else can stand in its place.
+pub trait FetchBody {
+    /// As [`BodyFetch::poll_transmit`].
+    fn poll_transmit(&mut self) -> Option<NodeId>;
+    /// As [`BodyFetch::handle_reply`].
+    fn handle_reply(&mut self, content: Option<Bytes>);
+    /// As [`BodyFetch::into_found`].
+    fn into_found(self: Box<Self>) -> Option<Bytes>;
+}
+
+impl FetchBody for BodyFetch {
+    fn poll_transmit(&mut self) -> Option<NodeId> {
+        Self::poll_transmit(self)
+    }
+    fn handle_reply(&mut self, content: Option<Bytes>) {
+        Self::handle_reply(self, content);
+    }
+    fn into_found(self: Box<Self>) -> Option<Bytes> {
+        Self::into_found(*self)
     }
 }
 
@@ -105,8 +152,23 @@ pub trait Rules: Sync {
         acceptor.handle(envelope, transaction)
     }
 
-    /// Whether `reply` waits until the disk has what it rests on.
-    fn waits_for_disk(&self, _reply: &Reply) -> bool {
+    /// Whether `answer` waits until the disk has what it rests on.
+    fn waits_for_disk(&self, _answer: &Answer) -> bool {
+        true
+    }
+
+    /// A put to `holders`, best first.
+    fn put_body(&self, holders: &[NodeId]) -> Box<dyn PutBody> {
+        Box::new(BodyPut::new(holders.iter().copied()))
+    }
+
+    /// A search for `hash` among `holders`, best first.
+    fn fetch_body(&self, hash: BodyHash, holders: &[NodeId]) -> Box<dyn FetchBody> {
+        Box::new(BodyFetch::new(hash, holders.iter().copied()))
+    }
+
+    /// Whether a record that refers to a body is written only when the body is stored.
+    fn record_waits_for_body(&self) -> bool {
         true
     }
 

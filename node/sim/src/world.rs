@@ -4,6 +4,7 @@
 //! After the workload the faults stop, everybody restarts, and an epilogue demands that every node can read
 //! and write every key.
 
+mod bodies;
 mod client;
 mod coordinator;
 mod dials;
@@ -18,15 +19,18 @@ pub use dials::{Dials, Profile, Setup};
 pub use report::{Report, Stats, judge};
 
 use crate::history::History;
+use crate::invariant::body::BodyWatcher;
 use crate::invariant::{Violation, Watcher};
 use crate::rules::Rules;
+use crate::wire::Answer;
 use client::Client;
 use network::Network;
 use node::{Message, Node};
 use rand::rngs::SmallRng;
+use rand::seq::index::sample;
 use rand::{Rng, SeedableRng};
+use scrapering_core::body::BodyHash;
 use scrapering_core::id::{Key, NodeId, Partition};
-use scrapering_core::register::Reply;
 use scrapering_core::time::Instant;
 use scrapering_core::view::{Placement, View};
 use std::cmp::Reverse;
@@ -41,11 +45,12 @@ const MAX_EVENTS: u64 = 400_000;
 #[derive(Debug)]
 enum Event {
     Request { to: usize, message: Message },
-    Answer { to: usize, life: u32, task: u64, from: NodeId, round: u64, reply: Reply },
+    Answer { to: usize, life: u32, task: u64, from: NodeId, round: u64, answer: Answer },
     Disk { node: usize, life: u32 },
     Timer { node: usize, life: u32, task: u64 },
     Client { client: usize },
     Fault,
+    Rot,
     Restart { node: usize },
     Heal,
     Quiet,
@@ -106,7 +111,12 @@ pub struct World<'rules> {
     quiet: bool,
     over: bool,
     history: History,
+    /// By call: the body to which what it writes refers.
+    references: BTreeMap<usize, BodyHash>,
+    /// Nodes on whose disks bodies rot.
+    rotten: Vec<usize>,
     watcher: Watcher,
+    bodies: BodyWatcher,
     violations: Vec<Violation>,
     stats: Stats,
     trace: Trace,
@@ -132,6 +142,9 @@ impl<'rules> World<'rules> {
             network: Network::new(dials.nodes),
             rumours: vec![0; keys.len()],
             watcher: Watcher::new(setup.replicas / 2 + 1),
+            bodies: BodyWatcher::new(dials.nodes),
+            references: BTreeMap::new(),
+            rotten: sample(&mut dice, dials.nodes, dials.rotten_disks).into_vec(),
             trace: Trace::new(verbose),
             dials,
             dice,
@@ -155,6 +168,7 @@ impl<'rules> World<'rules> {
             world.schedule(pause_us, Event::Client { client });
         }
         world.schedule(50_000, Event::Fault);
+        world.schedule(50_000, Event::Rot);
         world.schedule(world.dials.workload_us, Event::Quiet);
         world
     }
@@ -186,13 +200,14 @@ impl<'rules> World<'rules> {
         self.trace.note(self.now_us, &event);
         match event {
             Event::Request { to, message } => self.handle_request(to, message),
-            Event::Answer { to, life, task, from, round, reply } => {
-                self.handle_answer(to, life, task, from, round, reply)
+            Event::Answer { to, life, task, from, round, answer } => {
+                self.handle_answer(to, life, task, from, round, answer)
             }
             Event::Disk { node, life } => self.handle_disk(node, life),
             Event::Timer { node, life, task } => self.handle_timer(node, life, task),
             Event::Client { client } => self.handle_client(client),
             Event::Fault => self.handle_fault(),
+            Event::Rot => self.handle_rot(),
             Event::Restart { node } => self.restart(node),
             Event::Heal => self.network.heal(),
             Event::Quiet => self.handle_quiet(),
@@ -240,7 +255,7 @@ mod tests {
 
     #[test]
     fn the_same_seed_gives_the_same_trace_and_another_seed_another() {
-        for profile in [Profile::Normal, Profile::Hot] {
+        for profile in [Profile::Normal, Profile::Hot, Profile::Bodies] {
             let [once, again, other] = [7, 7, 8].map(|seed| report(seed, profile, true));
             assert_eq!((once.trace_hash, &once.lines), (again.trace_hash, &again.lines));
             assert_ne!(once.trace_hash, other.trace_hash);
@@ -258,7 +273,15 @@ mod tests {
         for seed in 0..60 {
             stats.add(&report(seed, Profile::Normal, false).stats);
         }
+        for seed in 0..20 {
+            stats.add(&report(seed, Profile::Bodies, false).stats);
+        }
         let seen = [
+            stats.bodies_put - stats.bodies_stored,
+            stats.bodies_stored,
+            stats.bodies_found,
+            stats.bodies_missed,
+            stats.copies_damaged,
             stats.done,
             stats.conflicts,
             stats.indeterminate,

@@ -108,8 +108,10 @@ impl NodeConfig {
 pub fn parse_peers(list: &str) -> Result<Vec<Member>, String> {
     let mut members: Vec<Member> = Vec::new();
     for entry in list.split(',').map(str::trim).filter(|entry| !entry.is_empty()) {
-        let (name, address) = entry.split_once('=').unwrap_or((entry.rsplit_once(':').map_or("", |(host, _)| host), entry));
-        let has_port = address.rsplit_once(':').is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok());
+        let (name, address) =
+            entry.split_once('=').unwrap_or((entry.rsplit_once(':').map_or("", |(host, _)| host), entry));
+        let has_port =
+            address.rsplit_once(':').is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok());
         if name.is_empty() || !has_port {
             return Err(format!("{entry:?} is not a peer: write NAME=HOST:PORT or HOST:PORT"));
         }
@@ -118,7 +120,11 @@ pub fn parse_peers(list: &str) -> Result<Vec<Member>, String> {
         }
         members.push(Member { name: name.to_owned(), address: address.to_owned(), gateway: None });
     }
-    if members.is_empty() { Err("the list of peers is empty: name every member of the ring, this node too".to_owned()) } else { Ok(members) }
+    if members.is_empty() {
+        Err("the list of peers is empty: name every member of the ring, this node too".to_owned())
+    } else {
+        Ok(members)
+    }
 }
 
 #[cfg(test)]
@@ -134,7 +140,9 @@ mod tests {
 
     #[test]
     fn a_bad_list_of_peers_is_refused_with_the_entry() {
-        for (list, word) in [("", "empty"), ("ring-0", "ring-0"), ("a=h:1,a=h:2", "twice"), ("a=h:x", "a=h:x"), ("=h:1", "=h:1")] {
+        for (list, word) in
+            [("", "empty"), ("ring-0", "ring-0"), ("a=h:1,a=h:2", "twice"), ("a=h:x", "a=h:x"), ("=h:1", "=h:1")]
+        {
             let error = parse_peers(list).expect_err("the list is bad");
             assert!(error.contains(word), "{error}");
         }

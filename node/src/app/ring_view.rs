@@ -1,9 +1,9 @@
 //! What the gateway shows of the ring.
 
+use super::config::Member;
 use crate::crawl::jobs::JobsError;
 use crate::driver::Driver;
 use crate::gateway::{Liveness, Lookup, NodeStatus, RingStatus, RingView};
-use super::config::Member;
 use futures::future::BoxFuture;
 use scrapering_core::frontier::keys::host_partition;
 use scrapering_core::id::{NodeId, Partition};
@@ -58,6 +58,9 @@ impl RingView for NodeView {
     fn ready(&self) -> Result<(), String> {
         let quorum = replicas(self.names.len()) / 2 + 1;
         let living = self.living();
+        if self.driver.disk().is_full() {
+            return Err("the disk of this node is full; free space in its data folder".to_owned());
+        }
         if living >= quorum { Ok(()) } else { Err(format!("{living} nodes answer, and {quorum} are needed")) }
     }
 

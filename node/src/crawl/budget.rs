@@ -49,7 +49,8 @@ impl Share {
                 tokio::time::sleep(PAUSE).await;
                 continue;
             };
-            let stored = value.and_then(|value| Some((decode::<BudgetRecord>(value.content.as_deref()?).ok()?, value.version)));
+            let stored =
+                value.and_then(|value| Some((decode::<BudgetRecord>(value.content.as_deref()?).ok()?, value.version)));
             let Some((mut budget, version)) = stored else { return };
             let Ok(granted) = budget.claim(self.partition, self.token) else { return };
             if unsettled == Some(granted) {

@@ -24,7 +24,11 @@ pub(super) enum Respect {
 }
 
 /// Claims `partition`; `None` if another node is, or just became, its owner.
-pub(super) async fn claim(driver: &Driver, partition: Partition, respect: Respect) -> Result<Option<Claimed>, Unavailable> {
+pub(super) async fn claim(
+    driver: &Driver,
+    partition: Partition,
+    respect: Respect,
+) -> Result<Option<Claimed>, Unavailable> {
     let key = Name::Owner.key(partition);
     let before = driver.read_one(key.clone()).await?;
     let previous = owner(before.as_ref());
@@ -69,7 +73,11 @@ async fn load(driver: &Driver, partition: Partition, mut shard: Shard) -> Result
                 tracing::error!(%error, ?key, "a record of the frontier is passed over");
             }
             if let Some(Name::Job(id)) = Name::parse(key)
-                && value.content.as_deref().and_then(|content| decode::<JobRecord>(content).ok()).is_some_and(|record| !record.phase.has_ended())
+                && value
+                    .content
+                    .as_deref()
+                    .and_then(|content| decode::<JobRecord>(content).ok())
+                    .is_some_and(|record| !record.phase.has_ended())
             {
                 jobs.push(id);
             }

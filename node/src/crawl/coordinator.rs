@@ -1,9 +1,9 @@
 //! Coordinates a job: seeds, limits, the exact end. Runs on the node that owns the job's partition.
 
+use super::Crawl;
 use super::claim::confirm;
 use super::router::Router;
 use super::shards::{Command, Report};
-use super::Crawl;
 use crate::driver::registers::Unavailable;
 use crate::rpc::convert;
 use scrapering_core::frontier::completion::{Wave, has_ended};
@@ -165,7 +165,8 @@ impl LookedAt {
 
 /// Tells every node what the job is to do, and gathers the reports of all partitions.
 async fn wave(crawl: &Crawl, job: JobId, control: Control, confirmed: bool) -> Wave {
-    let nodes: BTreeSet<NodeId> = Partition::all().flat_map(|partition| crawl.driver.view(partition).members.clone()).collect();
+    let nodes: BTreeSet<NodeId> =
+        Partition::all().flat_map(|partition| crawl.driver.view(partition).members.clone()).collect();
     let living = nodes.into_iter().filter(|node| crawl.driver.members().is_alive(*node));
     let reports = futures::future::join_all(living.map(|node| report_of(crawl, node, job, control, confirmed))).await;
     let mut wave = Wave::default();
@@ -215,14 +216,16 @@ pub(super) async fn report(crawl: &Crawl, job: JobId, control: Control, confirme
 
 /// Removes everything of a job: the records of its pages first, its own last.
 async fn delete(crawl: &Crawl, job: JobId) -> Result<Next, Unavailable> {
-    let nodes: BTreeSet<NodeId> = Partition::all().flat_map(|partition| crawl.driver.view(partition).members.clone()).collect();
+    let nodes: BTreeSet<NodeId> =
+        Partition::all().flat_map(|partition| crawl.driver.view(partition).members.clone()).collect();
     let purged = futures::future::join_all(nodes.into_iter().map(|node| purge_at(crawl, node, job))).await;
     let purged: BTreeSet<Partition> = purged.into_iter().flatten().collect();
     if purged.len() < usize::from(PARTITIONS) {
         return Ok(Next::LookAgain);
     }
     let partition = job_partition(job);
-    let removals = [Name::Budget(job), Name::Job(job)].map(|name| (name.key(partition), Change::Delete { version: None }));
+    let removals =
+        [Name::Budget(job), Name::Job(job)].map(|name| (name.key(partition), Change::Delete { version: None }));
     let outcomes = crawl.driver.change(partition, removals.into()).await;
     let gone = outcomes.iter().all(|outcome| matches!(outcome, Outcome::Done { .. }));
     Ok(if gone { Next::Finished } else { Next::LookAgain })
@@ -279,7 +282,13 @@ fn is_there(outcome: &Outcome) -> bool {
 }
 
 /// Brings a job to its coordinator, wherever that is; stays until one has taken it or `attempts` were made.
-pub(super) async fn submit_anywhere(crawl: &Crawl, router: &Router, job: JobId, file: &str, attempts: usize) -> Result<(), Unavailable> {
+pub(super) async fn submit_anywhere(
+    crawl: &Crawl,
+    router: &Router,
+    job: JobId,
+    file: &str,
+    attempts: usize,
+) -> Result<(), Unavailable> {
     let partition = job_partition(job);
     for attempt in 0..attempts {
         let owner = router.owner(partition, attempt);
@@ -298,7 +307,8 @@ pub(super) async fn submit_anywhere(crawl: &Crawl, router: &Router, job: JobId, 
 }
 
 async fn submit_at(crawl: &Crawl, owner: NodeId, job: JobId, file: &str) -> bool {
-    let request = v1::SubmitRequest { header: crawl.driver.peers().header(), job: job.0.to_vec().into(), file: file.to_owned() };
+    let request =
+        v1::SubmitRequest { header: crawl.driver.peers().header(), job: job.0.to_vec().into(), file: file.to_owned() };
     let Some(mut frontier) = crawl.driver.peers().frontier(owner) else { return false };
     frontier.submit(request).await.is_ok_and(|reply| !reply.get_ref().not_owned)
 }

@@ -43,7 +43,7 @@ impl Jobs {
     /// [`JobsError::Unavailable`]: it may be stored, and may be submitted again under the same id.
     pub async fn submit(&self, id: JobId, file: &ScrapeJobFile) -> Result<(), JobsError> {
         let file = serde_json::to_string(file).map_err(|_| JobsError::Unavailable)?;
-        Ok(coordinator::submit_anywhere(&self.crawl, &self.crawl.router, id, &file, ATTEMPTS).await?)
+        self.bring(id, &file).await
     }
 
     /// How far a job is.
@@ -80,7 +80,8 @@ impl Jobs {
     /// # Errors
     /// [`JobsError::NotFound`], [`JobsError::Unavailable`].
     pub async fn items(&self, id: JobId, cursor: &Cursor, limit: usize) -> Result<Page<Box<RawValue>>, JobsError> {
-        let read = |content: &str| content.lines().filter_map(|line| RawValue::from_string(line.to_owned()).ok()).collect();
+        let read =
+            |content: &str| content.lines().filter_map(|line| RawValue::from_string(line.to_owned()).ok()).collect();
         self.read(id, cursor, limit, Kind::Items, read).await
     }
 
@@ -127,10 +128,25 @@ impl Jobs {
         .await?;
         // An ended job has no coordinator any more; this wakes one.
         let (record, _) = self.crawl.specs.record(id).await?.ok_or(JobsError::NotFound(id))?;
-        Ok(coordinator::submit_anywhere(&self.crawl, &self.crawl.router, id, &record.file, ATTEMPTS).await?)
+        self.bring(id, &record.file).await
     }
 
-    async fn change(&self, id: JobId, change: impl Fn(&mut JobRecord) -> Result<(), JobsError>) -> Result<(), JobsError> {
+    /// Brings a job to its coordinator.
+    async fn bring(&self, id: JobId, file: &str) -> Result<(), JobsError> {
+        let brought = coordinator::submit_anywhere(&self.crawl, &self.crawl.router, id, file, ATTEMPTS).await;
+        brought.map_err(|error| self.unavailable(error))
+    }
+
+    /// Why no majority took a change, as far as this node can tell.
+    fn unavailable(&self, error: Unavailable) -> JobsError {
+        if self.crawl.driver.disk().is_full() { JobsError::DiskFull } else { error.into() }
+    }
+
+    async fn change(
+        &self,
+        id: JobId,
+        change: impl Fn(&mut JobRecord) -> Result<(), JobsError>,
+    ) -> Result<(), JobsError> {
         for _ in 0..RACES {
             let (mut record, version) = self.crawl.specs.record(id).await?.ok_or(JobsError::NotFound(id))?;
             change(&mut record)?;
@@ -139,7 +155,7 @@ impl Jobs {
                 Outcome::Done { .. } => return Ok(()),
                 Outcome::Conflict { .. } => {}
                 Outcome::Indeterminate => return Err(JobsError::Indeterminate),
-                Outcome::Unavailable => return Err(JobsError::Unavailable),
+                Outcome::Unavailable => return Err(self.unavailable(Unavailable)),
             }
         }
         Err(JobsError::Unavailable)
@@ -179,15 +195,26 @@ impl Jobs {
         }
     }
 
-    async fn read<T>(&self, id: JobId, cursor: &Cursor, limit: usize, kind: Kind, read: impl Fn(&str) -> Vec<T>) -> Result<Page<T>, JobsError> {
+    async fn read<T>(
+        &self,
+        id: JobId,
+        cursor: &Cursor,
+        limit: usize,
+        kind: Kind,
+        read: impl Fn(&str) -> Vec<T>,
+    ) -> Result<Page<T>, JobsError> {
         let (record, _) = self.crawl.specs.record(id).await?.ok_or(JobsError::NotFound(id))?;
-        let nodes: BTreeSet<NodeId> = Partition::all().flat_map(|partition| self.crawl.driver.view(partition).members.clone()).collect();
+        let nodes: BTreeSet<NodeId> =
+            Partition::all().flat_map(|partition| self.crawl.driver.view(partition).members.clone()).collect();
         let living = nodes.into_iter().filter(|node| self.crawl.driver.members().is_alive(*node));
-        let replies = futures::future::join_all(living.map(|node| self.results_at(node, id, cursor, limit, kind))).await;
-        let (mut page, mut covered, mut more) = (Page { entries: Vec::new(), cursor: cursor.clone(), complete: false }, BTreeSet::new(), false);
+        let replies =
+            futures::future::join_all(living.map(|node| self.results_at(node, id, cursor, limit, kind))).await;
+        let (mut page, mut covered, mut more) =
+            (Page { entries: Vec::new(), cursor: cursor.clone(), complete: false }, BTreeSet::new(), false);
         for reply in replies.into_iter().flatten() {
             // Two nodes may believe to own a partition: the first one is read, the other holds nothing else.
-            let owned: BTreeSet<u32> = reply.owned.iter().copied().filter(|partition| !covered.contains(partition)).collect();
+            let owned: BTreeSet<u32> =
+                reply.owned.iter().copied().filter(|partition| !covered.contains(partition)).collect();
             more |= reply.more;
             for result in reply.results {
                 if !owned.contains(&result.partition) {
@@ -208,7 +235,14 @@ impl Jobs {
         Ok(page)
     }
 
-    async fn results_at(&self, node: NodeId, id: JobId, cursor: &Cursor, limit: usize, kind: Kind) -> Option<v1::ResultsReply> {
+    async fn results_at(
+        &self,
+        node: NodeId,
+        id: JobId,
+        cursor: &Cursor,
+        limit: usize,
+        kind: Kind,
+    ) -> Option<v1::ResultsReply> {
         if node == self.crawl.driver.me() {
             return self.crawl.results(id, cursor.partitions().collect(), limit, kind).await.ok();
         }

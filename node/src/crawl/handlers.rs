@@ -41,7 +41,9 @@ impl Crawl {
     /// `UNAVAILABLE`; the job may or may not be stored, and may be submitted again under the same id.
     pub async fn handle_submit(&self, message: v1::SubmitRequest) -> Result<v1::SubmitReply, Status> {
         let job = convert::job(&message.job)?;
-        let taken = coordinator::submit(self, job, &message.file).await.map_err(|error| Status::unavailable(error.to_string()))?;
+        let taken = coordinator::submit(self, job, &message.file)
+            .await
+            .map_err(|error| Status::unavailable(error.to_string()))?;
         Ok(v1::SubmitReply { not_owned: !taken })
     }
 
@@ -52,7 +54,10 @@ impl Crawl {
     pub async fn handle_status(&self, message: v1::StatusRequest) -> Result<v1::StatusReply, Status> {
         let job = convert::job(&message.job)?;
         let owned = self.shards.owned(job_partition(job)).await.is_some();
-        Ok(v1::StatusReply { not_owned: !owned, counters: self.coordinators.counters(job).map(convert::counters_to_wire) })
+        Ok(v1::StatusReply {
+            not_owned: !owned,
+            counters: self.coordinators.counters(job).map(convert::counters_to_wire),
+        })
     }
 
     /// What a job is to do here, and this node's counters of it.
@@ -64,7 +69,9 @@ impl Crawl {
         let control = match message.control() {
             v1::report_request::Control::Hold => Control::Hold,
             v1::report_request::Control::Run => Control::Run,
-            v1::report_request::Control::Close => Control::Close(message.reason.parse().map_err(|_| Malformed("reason"))?),
+            v1::report_request::Control::Close => {
+                Control::Close(message.reason.parse().map_err(|_| Malformed("reason"))?)
+            }
         };
         let reports = coordinator::report(self, job, control, message.confirm).await;
         let partitions = reports.into_iter().map(|(partition, token, counters)| v1::report_reply::Partition {
@@ -97,7 +104,13 @@ impl Crawl {
     }
 
     /// Committed results of this node's partitions, with what is in them.
-    pub(super) async fn results(&self, job: JobId, after: BTreeMap<Partition, u64>, limit: usize, kind: Kind) -> Result<v1::ResultsReply, Status> {
+    pub(super) async fn results(
+        &self,
+        job: JobId,
+        after: BTreeMap<Partition, u64>,
+        limit: usize,
+        kind: Kind,
+    ) -> Result<v1::ResultsReply, Status> {
         let found = self.shards.results(job, after, limit.clamp(1, MAX_RESULTS)).await;
         let mut contents = self.contents(job, &found.results, kind).await?;
         let (mut results, mut bytes, mut more) = (Vec::new(), 0, found.more);
@@ -108,23 +121,37 @@ impl Crawl {
             }
             let content = contents.remove(&(found.partition, found.sequence)).unwrap_or_default();
             bytes += content.len();
-            results.push(v1::results_reply::Result { partition: u32::from(found.partition.0), sequence: found.sequence, content });
+            results.push(v1::results_reply::Result {
+                partition: u32::from(found.partition.0),
+                sequence: found.sequence,
+                content,
+            });
         }
         let owned = found.owned.into_iter().map(|partition| u32::from(partition.0)).collect();
         Ok(v1::ResultsReply { results, owned, more })
     }
 
-    async fn contents(&self, job: JobId, found: &[Found], kind: Kind) -> Result<BTreeMap<(Partition, u64), String>, Status> {
+    async fn contents(
+        &self,
+        job: JobId,
+        found: &[Found],
+        kind: Kind,
+    ) -> Result<BTreeMap<(Partition, u64), String>, Status> {
         let wanted = |found: &&Found| (found.kind == ResultKind::Page) == (kind == Kind::Items);
         let mut by_partition: BTreeMap<Partition, Vec<(u64, Key)>> = BTreeMap::new();
         for found in found.iter().filter(wanted) {
-            let name = if found.kind == ResultKind::Link { Name::Link(job, found.url) } else { Name::Url(job, found.url) };
+            let name =
+                if found.kind == ResultKind::Link { Name::Link(job, found.url) } else { Name::Url(job, found.url) };
             by_partition.entry(found.partition).or_default().push((found.sequence, name.key(found.partition)));
         }
         let mut contents = BTreeMap::new();
         for (partition, places) in by_partition {
             let (sequences, keys): (Vec<u64>, Vec<Key>) = places.into_iter().unzip();
-            let values = self.driver.read(partition, keys.clone()).await.map_err(|error| Status::unavailable(error.to_string()))?;
+            let values = self
+                .driver
+                .read(partition, keys.clone())
+                .await
+                .map_err(|error| Status::unavailable(error.to_string()))?;
             for ((sequence, key), value) in sequences.into_iter().zip(keys).zip(values) {
                 contents.insert((partition, sequence), self.content(&key, value).await?);
             }
@@ -146,12 +173,18 @@ impl Crawl {
             PageResult::Fetched(page) => match page.content {
                 Items::Inline(items) => items,
                 Items::Body(hash) => {
-                    let body = self.driver.body(hash).await.ok_or_else(|| Status::unavailable("no node that answers holds the items"))?;
+                    let body = self
+                        .driver
+                        .body(hash)
+                        .await
+                        .ok_or_else(|| Status::unavailable("no node that answers holds the items"))?;
                     String::from_utf8_lossy(&body).into_owned()
                 }
             },
             PageResult::Failed { reason, detail } => format!("{}\n{reason}\n{}", record.url, one_line(&detail)),
-            PageResult::Skipped { reason, detail } => format!("{}\n{reason}\n{}", record.url, one_line(&detail.unwrap_or_default())),
+            PageResult::Skipped { reason, detail } => {
+                format!("{}\n{reason}\n{}", record.url, one_line(&detail.unwrap_or_default()))
+            }
         })
     }
 }

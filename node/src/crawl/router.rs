@@ -52,8 +52,13 @@ impl Router {
     /// The node that probably owns `partition`; another guess for each further `attempt`.
     pub(super) fn owner(&self, partition: Partition, attempt: usize) -> NodeId {
         let members = &self.driver.view(partition).members;
-        let known = self.owners().get(&partition).copied().filter(|owner| attempt == 0 && self.driver.members().is_alive(*owner));
-        let living: Vec<NodeId> = members.iter().copied().filter(|member| self.driver.members().is_alive(*member)).collect();
+        let known = self
+            .owners()
+            .get(&partition)
+            .copied()
+            .filter(|owner| attempt == 0 && self.driver.members().is_alive(*owner));
+        let living: Vec<NodeId> =
+            members.iter().copied().filter(|member| self.driver.members().is_alive(*member)).collect();
         known.or_else(|| living.get(attempt % living.len().max(1)).copied()).unwrap_or(members[0])
     }
 
@@ -85,7 +90,10 @@ impl Router {
                 by_owner.entry(self.owner(*partition, attempt)).or_default().push(*partition);
             }
             let calls = by_owner.into_iter().map(|(owner, partitions)| {
-                let links = partitions.iter().flat_map(|partition| open[partition].iter().map(|link| (*partition, link.clone()))).collect();
+                let links = partitions
+                    .iter()
+                    .flat_map(|partition| open[partition].iter().map(|link| (*partition, link.clone())))
+                    .collect();
                 async move { (owner, partitions, self.follow_at(crawl, owner, job, links).await) }
             });
             for (owner, partitions, refused) in futures::future::join_all(calls.collect::<Vec<_>>()).await {
@@ -103,7 +111,13 @@ impl Router {
     }
 
     /// Partitions that `owner` does not own; `None` if it did not answer.
-    async fn follow_at(&self, crawl: &super::Crawl, owner: NodeId, job: JobId, links: Vec<(Partition, Link)>) -> Option<BTreeSet<Partition>> {
+    async fn follow_at(
+        &self,
+        crawl: &super::Crawl,
+        owner: NodeId,
+        job: JobId,
+        links: Vec<(Partition, Link)>,
+    ) -> Option<BTreeSet<Partition>> {
         if owner == self.driver.me() {
             return Some(crawl.shards.links(job, links).await);
         }
@@ -118,7 +132,14 @@ impl Router {
             .collect();
         let request = v1::FollowRequest { header: self.driver.peers().header(), job: job.0.to_vec().into(), links };
         match self.driver.peers().frontier(owner)?.follow(request).await {
-            Ok(reply) => Some(reply.into_inner().not_owned.into_iter().filter_map(|partition| convert::partition(partition).ok()).collect()),
+            Ok(reply) => Some(
+                reply
+                    .into_inner()
+                    .not_owned
+                    .into_iter()
+                    .filter_map(|partition| convert::partition(partition).ok())
+                    .collect(),
+            ),
             Err(_) => {
                 self.driver.members().hint(owner);
                 None

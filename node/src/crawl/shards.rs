@@ -41,20 +41,58 @@ pub(super) struct FoundResults {
 pub(super) enum Command {
     Claimed(Partition, Option<Box<Claimed>>),
     Links(JobId, Vec<(Partition, Link)>, oneshot::Sender<BTreeSet<Partition>>),
-    Committed { partition: Partition, token: Token, outcomes: Vec<Outcome>, owner: bool, began: Instant },
-    Confirmed { partition: Partition, token: Token, owner: Option<bool>, began: Instant },
+    Committed {
+        partition: Partition,
+        token: Token,
+        outcomes: Vec<Outcome>,
+        owner: bool,
+        began: Instant,
+    },
+    Confirmed {
+        partition: Partition,
+        token: Token,
+        owner: Option<bool>,
+        began: Instant,
+    },
     /// The host began to answer a request.
-    Answered { partition: Partition, job: JobId, origin: Arc<str> },
+    Answered {
+        partition: Partition,
+        job: JobId,
+        origin: Arc<str>,
+    },
     /// A request ended, answered before or not: its place at the host is free again.
-    Fetched { partition: Partition, job: JobId, origin: Arc<str>, answered: bool },
+    Fetched {
+        partition: Partition,
+        job: JobId,
+        origin: Arc<str>,
+        answered: bool,
+    },
     /// What came of the page.
     Ended(Box<Ended>),
-    Robots { partition: Partition, job: JobId, origin: String, result: Result<RobotsFile, Unreached> },
-    Budget { partition: Partition, job: JobId, granted: u64 },
-    Job { partition: Partition, job: JobId, spec: Option<(Arc<ValidatedJob>, u64)> },
+    Robots {
+        partition: Partition,
+        job: JobId,
+        origin: String,
+        result: Result<RobotsFile, Unreached>,
+    },
+    Budget {
+        partition: Partition,
+        job: JobId,
+        granted: u64,
+    },
+    Job {
+        partition: Partition,
+        job: JobId,
+        spec: Option<(Arc<ValidatedJob>, u64)>,
+    },
     Control(JobId, Control),
     Report(JobId, oneshot::Sender<Vec<Report>>),
-    Results { job: JobId, after: BTreeMap<Partition, u64>, limit: usize, reply: oneshot::Sender<FoundResults> },
+    Results {
+        job: JobId,
+        after: BTreeMap<Partition, u64>,
+        limit: usize,
+        reply: oneshot::Sender<FoundResults>,
+    },
     Purge(JobId, oneshot::Sender<Vec<Partition>>),
     Owned(Partition, oneshot::Sender<Option<Token>>),
 }

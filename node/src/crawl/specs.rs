@@ -61,7 +61,9 @@ impl Specs {
 
 /// A stored job was checked when it was submitted; one that does not pass was stored by another release.
 fn compile(file: &str) -> Option<Spec> {
-    let loaded = crate::job::load(file).inspect_err(|error| tracing::error!(%error, "a stored job cannot be run by this release")).ok()?;
+    let loaded = crate::job::load(file)
+        .inspect_err(|error| tracing::error!(%error, "a stored job cannot be run by this release"))
+        .ok()?;
     let extract = CompiledExtract::compile(&loaded.job.extract, &loaded.job.follow)
         .inspect_err(|error| tracing::error!(%error, "a stored job cannot be run by this release"))
         .ok()?;

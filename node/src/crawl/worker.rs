@@ -4,7 +4,9 @@ use super::Crawl;
 use super::shards::{Command, Ended};
 use super::specs::Spec;
 use crate::extract::{CpuBudget, ExtractError, PageResult as Extracted, RobotsDirectives};
-use crate::fetch::{AcceptedTypes, FetchError, FetchRequest, Fetched, RedirectGate, RobotsOutcome, StatusClass, retry_after};
+use crate::fetch::{
+    AcceptedTypes, FetchError, FetchRequest, Fetched, RedirectGate, RobotsOutcome, StatusClass, retry_after,
+};
 use scrapering_core::frontier::record::{FetchedPage, Items, JobId, PageResult, RobotsFile, UrlHash};
 use scrapering_core::frontier::shard::{Attempt, Link, Unreached};
 use scrapering_core::id::Partition;
@@ -71,12 +73,10 @@ impl Conclusion {
 pub(super) async fn visit(crawl: Crawl, visit: Visit, lease: CancellationToken) {
     let origin: Arc<str> = visit.url.origin().into();
     let conclusion = match crawl.specs.spec(visit.job).await {
-        Ok(Some(spec)) => {
-            match request(&crawl, &spec.job, &visit, &origin, &lease).await {
-                Some(answer) => conclude(&crawl, &spec, &visit, answer).await,
-                None => Conclusion::abandoned(),
-            }
-        }
+        Ok(Some(spec)) => match request(&crawl, &spec.job, &visit, &origin, &lease).await {
+            Some(answer) => conclude(&crawl, &spec, &visit, answer).await,
+            None => Conclusion::abandoned(),
+        },
         Ok(None) | Err(_) => {
             let Visit { partition, job, .. } = visit;
             crawl.shards.tell(Command::Fetched { partition, job, origin: origin.clone(), answered: false }).await;
@@ -102,7 +102,10 @@ impl RedirectGate for Watch<'_> {
     async fn answered(&mut self) {
         self.answered = true;
         let Visit { partition, job, .. } = self.visit;
-        self.crawl.shards.tell(Command::Answered { partition: *partition, job: *job, origin: self.origin.clone() }).await;
+        self.crawl
+            .shards
+            .tell(Command::Answered { partition: *partition, job: *job, origin: self.origin.clone() })
+            .await;
     }
 
     async fn may_follow(&mut self, _: &NormalizedUrl) -> Result<(), SkipReason> {
@@ -143,7 +146,11 @@ async fn conclude(crawl: &Crawl, spec: &Arc<Spec>, visit: &Visit, answer: Result
     match fetched.class() {
         StatusClass::Success => {}
         StatusClass::Retryable => {
-            let pause = fetched.headers.retry_after.as_deref().and_then(|header| retry_after::parse(header, jiff::Timestamp::now()));
+            let pause = fetched
+                .headers
+                .retry_after
+                .as_deref()
+                .and_then(|header| retry_after::parse(header, jiff::Timestamp::now()));
             return Conclusion::again(SkipReason::HttpError, status, pause.map(|pause| pause.min(RETRY_AFTER_CAP)));
         }
         StatusClass::Permanent => return Conclusion::failed(SkipReason::HttpError, status),
@@ -157,7 +164,10 @@ async fn conclude(crawl: &Crawl, spec: &Arc<Spec>, visit: &Visit, answer: Result
 fn redirected(job: &ValidatedJob, visit: &Visit, location: NormalizedUrl) -> Conclusion {
     let detail = format!("redirects to {}", location.as_str());
     if visit.redirects >= job.request.max_redirects {
-        return Conclusion::failed(SkipReason::HttpError, format!("more than {} redirects in a row", job.request.max_redirects));
+        return Conclusion::failed(
+            SkipReason::HttpError,
+            format!("more than {} redirects in a row", job.request.max_redirects),
+        );
     }
     if job.scope.verdict(&location, visit.depth.max(1)).is_err() && !job.seeds.contains(&location) {
         return Conclusion::skipped(SkipReason::RedirectToExcluded, detail);
@@ -170,7 +180,9 @@ fn not_fetched(error: &FetchError) -> Conclusion {
     let detail = sentence(error);
     match error.skip_reason() {
         reason if error.is_retryable() => Conclusion::again(reason, detail, None),
-        reason @ (SkipReason::TooLarge | SkipReason::MimeType | SkipReason::PrivateAddress) => Conclusion::skipped(reason, detail),
+        reason @ (SkipReason::TooLarge | SkipReason::MimeType | SkipReason::PrivateAddress) => {
+            Conclusion::skipped(reason, detail)
+        }
         reason => Conclusion::failed(reason, detail),
     }
 }
@@ -184,7 +196,8 @@ fn sentence(error: &dyn std::error::Error) -> String {
 /// Parses the page off the async threads, as many pages at a time as there are cores.
 async fn extract(crawl: &Crawl, spec: &Arc<Spec>, visit: &Visit, fetched: &Fetched) -> Result<Extracted, ExtractError> {
     let _core = crawl.parsers.acquire().await;
-    let (spec, url, body, content_type) = (Arc::clone(spec), visit.url.clone(), fetched.body.clone(), fetched.headers.content_type.clone());
+    let (spec, url, body, content_type) =
+        (Arc::clone(spec), visit.url.clone(), fetched.body.clone(), fetched.headers.content_type.clone());
     let budget = CpuBudget::default();
     let parse = move || spec.extract.page(&body, content_type.as_deref(), &url, budget);
     // A panic in a parser is a page that cannot be parsed, not the end of the node.
@@ -192,11 +205,14 @@ async fn extract(crawl: &Crawl, spec: &Arc<Spec>, visit: &Visit, fetched: &Fetch
 }
 
 async fn page(crawl: &Crawl, spec: &Arc<Spec>, visit: &Visit, fetched: &Fetched, extracted: Extracted) -> Conclusion {
-    let directives = RobotsDirectives::from_headers(&fetched.headers.x_robots_tag, &spec.job.politeness.user_agent_token).or(extracted.meta_robots);
+    let directives =
+        RobotsDirectives::from_headers(&fetched.headers.x_robots_tag, &spec.job.politeness.user_agent_token)
+            .or(extracted.meta_robots);
     let links = if directives.nofollow && spec.job.politeness.obey_robots { Vec::new() } else { extracted.links };
     let (follow, unfollowed) = sort_links(&spec.job, visit, links);
     let fetched_ms = crawl.driver.clock().wall_ms();
-    let lines: Vec<String> = extracted.items.into_iter().map(|item| line(item, visit, fetched.status, fetched_ms)).collect();
+    let lines: Vec<String> =
+        extracted.items.into_iter().map(|item| line(item, visit, fetched.status, fetched_ms)).collect();
     let count = u32::try_from(lines.len()).unwrap_or(u32::MAX);
     let item_errors = u32::try_from(extracted.item_errors.len()).unwrap_or(u32::MAX);
     let page = FetchedPage {
@@ -255,7 +271,14 @@ fn sort_links(job: &ValidatedJob, visit: &Visit, links: Vec<String>) -> (Vec<Lin
 }
 
 /// Fetches a host's robots.txt and tells the shard.
-pub(super) async fn robots(crawl: Crawl, partition: Partition, job: JobId, spec: Arc<ValidatedJob>, origin: String, lease: CancellationToken) {
+pub(super) async fn robots(
+    crawl: Crawl,
+    partition: Partition,
+    job: JobId,
+    spec: Arc<ValidatedJob>,
+    origin: String,
+    lease: CancellationToken,
+) {
     let result = match NormalizedUrl::parse(&format!("{origin}/")) {
         Ok(url) => lease.run_until_cancelled(robots_file(&crawl, &spec, &url)).await.unwrap_or_else(broken_off),
         Err(error) => Err(Unreached { reason: SkipReason::HostBroken, detail: error.to_string() }),

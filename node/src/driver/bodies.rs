@@ -53,7 +53,8 @@ impl Driver {
             return self.disk().keep(hash, content).await;
         }
         let Some(mut store) = self.peers().store(node) else { return false };
-        let request = v1::PutBodyRequest { header: self.peers().header(), hash: Bytes::copy_from_slice(&hash.0), content };
+        let request =
+            v1::PutBodyRequest { header: self.peers().header(), hash: Bytes::copy_from_slice(&hash.0), content };
         store.put_body(request).await.is_ok_and(|reply| reply.get_ref().stored)
     }
 

@@ -2,11 +2,12 @@
 
 use bytes::Bytes;
 use scrapering_core::body::{self, BodyHash};
-use scrapering_core::register::message::{Envelope, Reply};
 use scrapering_core::register::Acceptor;
+use scrapering_core::register::message::{Envelope, Reply};
 use scrapering_core::store::{Store, StoreError, Transaction};
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::{mpsc, oneshot};
 
 /// Requests that wait for the disk; more wait with their senders.
@@ -31,6 +32,7 @@ enum Answer {
 #[derive(Clone)]
 pub struct Disk {
     requests: mpsc::Sender<Request>,
+    full: Arc<AtomicBool>,
 }
 
 impl Disk {
@@ -40,8 +42,18 @@ impl Disk {
     /// From the operating system, if it has no thread to give.
     pub fn start(store: Arc<dyn Store>, acceptor: Acceptor) -> io::Result<(Self, std::thread::JoinHandle<()>)> {
         let (requests, inbox) = mpsc::channel(QUEUE);
-        let thread = std::thread::Builder::new().name("disk".to_owned()).spawn(move || serve(inbox, store.as_ref(), &acceptor))?;
-        Ok((Self { requests }, thread))
+        let full = Arc::<AtomicBool>::default();
+        let told = Arc::clone(&full);
+        let thread = std::thread::Builder::new()
+            .name("disk".to_owned())
+            .spawn(move || serve(inbox, store.as_ref(), &acceptor, &told))?;
+        Ok((Self { requests, full }, thread))
+    }
+
+    /// Whether the last write found no room.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.full.load(Ordering::Relaxed)
     }
 
     /// This node's acceptors answer `envelope`; [`Reply::Refused`] if the disk failed or is closing.
@@ -66,18 +78,24 @@ impl Disk {
     }
 }
 
-fn serve(mut inbox: mpsc::Receiver<Request>, store: &dyn Store, acceptor: &Acceptor) {
+fn serve(mut inbox: mpsc::Receiver<Request>, store: &dyn Store, acceptor: &Acceptor, full: &AtomicBool) {
     let mut group = Vec::with_capacity(GROUP);
     while inbox.blocking_recv_many(&mut group, GROUP) > 0 {
-        if let Err(error) = serve_group(&mut group, store, acceptor) {
-            // Nobody is answered: what was not made durable was not promised.
-            tracing::error!(error = &error as &dyn std::error::Error, "the disk failed");
-            group.clear();
+        match serve_group(&mut group, store, acceptor) {
+            Ok(false) => {}
+            Ok(true) => full.store(false, Ordering::Relaxed),
+            Err(error) => {
+                // Nobody is answered: what was not made durable was not promised.
+                tracing::error!(error = &error as &dyn std::error::Error, "the disk failed");
+                full.store(matches!(error, StoreError::Full), Ordering::Relaxed);
+                group.clear();
+            }
         }
     }
 }
 
-fn serve_group(group: &mut Vec<Request>, store: &dyn Store, acceptor: &Acceptor) -> Result<(), StoreError> {
+/// Serves all of `group`; whether anything was written.
+fn serve_group(group: &mut Vec<Request>, store: &dyn Store, acceptor: &Acceptor) -> Result<bool, StoreError> {
     let mut transaction = Transaction::new(store);
     let mut answers = Vec::with_capacity(group.len());
     for request in group.drain(..) {
@@ -88,7 +106,8 @@ fn serve_group(group: &mut Vec<Request>, store: &dyn Store, acceptor: &Acceptor)
         });
     }
     let batch = transaction.into_batch();
-    if !batch.is_empty() {
+    let written = !batch.is_empty();
+    if written {
         store.commit(&batch)?;
     }
     for answer in answers {
@@ -99,5 +118,5 @@ fn serve_group(group: &mut Vec<Request>, store: &dyn Store, acceptor: &Acceptor)
             Answer::Kept(sender, content) => drop(sender.send(content)),
         }
     }
-    Ok(())
+    Ok(written)
 }

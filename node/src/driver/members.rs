@@ -23,7 +23,12 @@ impl Members {
     #[must_use]
     pub fn new(me: NodeId, peers: impl IntoIterator<Item = NodeId>, clock: Clock) -> Self {
         let membership = Membership::new(me, peers, clock.now());
-        Self { membership: Arc::new(Mutex::new(membership)), clock, changes: watch::Sender::new(0), hint: Arc::default() }
+        Self {
+            membership: Arc::new(Mutex::new(membership)),
+            clock,
+            changes: watch::Sender::new(0),
+            hint: Arc::default(),
+        }
     }
 
     /// What is known of `node`.

@@ -35,17 +35,22 @@ impl Driver {
     /// must fit one message together; what is read may be larger and then takes more rounds.
     pub async fn change(&self, partition: Partition, changes: Vec<(Key, Change)>) -> Vec<Outcome> {
         debug_assert!(changes.len() <= MAX_KEYS);
-        let items: Vec<Item> = changes.into_iter().map(|(key, change)| Item { key, change, operation: OperationId(rand::random()) }).collect();
+        let items: Vec<Item> = changes
+            .into_iter()
+            .map(|(key, change)| Item { key, change, operation: OperationId(rand::random()) })
+            .collect();
         if items.is_empty() {
             return Vec::new();
         }
         let now = self.clock().now();
         let view = self.view(partition).clone();
-        let mut proposal = Proposal::new(view, partition, items, self.inner.ballots.clone(), now, now + DEADLINE, rand::random());
+        let mut proposal =
+            Proposal::new(view, partition, items, self.inner.ballots.clone(), now, now + DEADLINE, rand::random());
         let mut calls = FuturesUnordered::new();
         loop {
             while let Some(transmit) = proposal.poll_transmit() {
-                calls.push(async move { (transmit.to, transmit.round, self.ask(transmit.to, transmit.envelope).await) });
+                calls
+                    .push(async move { (transmit.to, transmit.round, self.ask(transmit.to, transmit.envelope).await) });
             }
             if let Some(outcomes) = proposal.poll_outcomes() {
                 return outcomes;
@@ -96,7 +101,12 @@ impl Driver {
     ///
     /// # Errors
     /// [`Unavailable`].
-    pub async fn scan(&self, partition: Partition, prefix: Vec<u8>, after: Option<Vec<u8>>) -> Result<Page, Unavailable> {
+    pub async fn scan(
+        &self,
+        partition: Partition,
+        prefix: Vec<u8>,
+        after: Option<Vec<u8>>,
+    ) -> Result<Page, Unavailable> {
         let deadline = self.clock().now() + DEADLINE;
         let mut scan = Scan::new(self.view(partition).clone(), partition, prefix, after, SCAN_PAGE, self.clock().now());
         let mut calls = FuturesUnordered::new();

@@ -143,14 +143,16 @@ pub(super) fn selector(css: &str, path: &str) -> Result<Selector, ExtractSpecErr
     if css.len() > MAX_SELECTOR_BYTES {
         return Err(error(format!("the selector has {} bytes; {MAX_SELECTOR_BYTES} are allowed", css.len())));
     }
-    Selector::parse(css).map_err(|problem| {
+    parse_selector(css).map_err(|problem| error(format!("\"{css}\" is no CSS selector: {problem}")))
+}
+
+/// Parses one selector; the message says what is wrong with it.
+pub(crate) fn parse_selector(css: &str) -> Result<Selector, String> {
+    Selector::parse(css).map_err(|problem| match problem {
         // The library asks for a bug report over what is simply unknown to it.
-        let problem = match problem {
-            scraper::error::SelectorErrorKind::UnexpectedSelectorParseError(kind) => {
-                format!("unsupported or incomplete ({kind:?})")
-            }
-            known => known.to_string().to_lowercase(),
-        };
-        error(format!("\"{css}\" is no CSS selector: {problem}"))
+        scraper::error::SelectorErrorKind::UnexpectedSelectorParseError(kind) => {
+            format!("unsupported or incomplete ({kind:?})")
+        }
+        known => known.to_string().to_lowercase(),
     })
 }

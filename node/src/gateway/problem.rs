@@ -47,6 +47,8 @@ pub(super) enum Kind {
     IdempotencyKeyReused,
     /// Too few nodes answer; nothing was changed.
     Unavailable,
+    /// The disk is full; nothing was changed.
+    DiskFull,
     /// The change may or may not have been made.
     OutcomeUnknown,
     /// The request took too long.
@@ -56,7 +58,7 @@ pub(super) enum Kind {
 impl Kind {
     /// Every kind there is.
     #[cfg(test)]
-    pub(super) const ALL: [Self; 18] = [
+    pub(super) const ALL: [Self; 19] = [
         Self::Unauthorized,
         Self::Forbidden,
         Self::NoSuchRoute,
@@ -73,6 +75,7 @@ impl Kind {
         Self::InvalidPatch,
         Self::IdempotencyKeyReused,
         Self::Unavailable,
+        Self::DiskFull,
         Self::OutcomeUnknown,
         Self::Timeout,
     ];
@@ -106,6 +109,7 @@ impl Kind {
                 "The Idempotency-Key was used for another job",
             ),
             Self::Unavailable => ("unavailable", StatusCode::SERVICE_UNAVAILABLE, "Too few nodes answer"),
+            Self::DiskFull => ("disk-full", StatusCode::INSUFFICIENT_STORAGE, "The disk is full"),
             Self::OutcomeUnknown => {
                 ("outcome-unknown", StatusCode::GATEWAY_TIMEOUT, "It is not known whether the change was made")
             }
@@ -218,6 +222,7 @@ impl From<JobsError> for Problem {
             JobsError::Conflict(_) => Kind::Conflict,
             JobsError::BadCursor => Kind::BadCursor,
             JobsError::Unavailable => Kind::Unavailable,
+            JobsError::DiskFull => Kind::DiskFull,
             JobsError::Indeterminate => Kind::OutcomeUnknown,
         };
         let problem = Self::new(kind, error.to_string());

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use scraper::Selector;
 use scrapering_core::job::{ExtractRule, Field, FieldKind};
 use scrapering_crds::job::extract::{FIELD_LEVELS_MAX, FIELDS_MAX};
 use scrapering_crds::job::{ElementType, ExtractSpec, FieldSpec, FieldType, RULES_MAX, SELECTOR_LENGTH_MAX};
 use serde_json::Value;
 
 use super::report::{Faults, Place, excerpt};
+use crate::extract::parse_selector;
 
 /// Longest name of an item or a field, bytes.
 const NAME_LENGTH_MAX: usize = 63;
@@ -169,7 +169,7 @@ fn check_name<'a>(name: &'a str, known: &mut BTreeSet<&'a str>, at: &Place, faul
 pub(super) fn check_selector(selector: &str, at: &Place, faults: &mut Faults) {
     if selector.chars().count() > SELECTOR_LENGTH_MAX {
         faults.add(at, format!("is longer than {SELECTOR_LENGTH_MAX} characters"));
-    } else if let Err(error) = Selector::parse(selector) {
+    } else if let Err(error) = parse_selector(selector) {
         faults.add(at, format!("`{}` is not a CSS selector: {error}", excerpt(selector)));
     }
 }

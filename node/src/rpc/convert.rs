@@ -76,11 +76,17 @@ fn accepted(accepted: v1::Accepted) -> Checked<Accepted> {
 
 fn accepted_to_wire(accepted: Accepted) -> v1::Accepted {
     let touched = accepted.ballot != Ballot::default();
-    v1::Accepted { ballot: touched.then(|| ballot_to_wire(accepted.ballot)), value: accepted.value.map(versioned_to_wire) }
+    v1::Accepted {
+        ballot: touched.then(|| ballot_to_wire(accepted.ballot)),
+        value: accepted.value.map(versioned_to_wire),
+    }
 }
 
 fn view(view: v1::View) -> Checked<View> {
-    Ok(View { epoch: Epoch(view.epoch), members: view.members.iter().map(|member| node(member)).collect::<Checked<_>>()? })
+    Ok(View {
+        epoch: Epoch(view.epoch),
+        members: view.members.iter().map(|member| node(member)).collect::<Checked<_>>()?,
+    })
 }
 
 fn view_to_wire(view: View) -> v1::View {
@@ -98,7 +104,9 @@ pub fn envelope(envelope: v1::Envelope) -> Checked<Envelope> {
             Request::Prepare { ballot: ballot(prepare.ballot.ok_or(Malformed("ballot"))?)?, keys: keys(prepare.names) }
         }
         Wire::Accept(accept) => {
-            let write = |write: v1::envelope::Write| Ok((Key::new(partition, write.name), write.value.map(versioned).transpose()?));
+            let write = |write: v1::envelope::Write| {
+                Ok((Key::new(partition, write.name), write.value.map(versioned).transpose()?))
+            };
             let writes = accept.writes.into_iter().map(write).collect::<Checked<_>>()?;
             Request::Accept { ballot: ballot(accept.ballot.ok_or(Malformed("ballot"))?)?, writes }
         }
@@ -147,7 +155,10 @@ pub fn reply(reply: v1::Reply) -> Checked<Reply> {
             let entry = |entry: v1::reply::Entry| {
                 Ok((entry.name.to_vec(), accepted(entry.accepted.ok_or(Malformed("accepted"))?)?))
             };
-            Reply::Scan { entries: scan.entries.into_iter().map(entry).collect::<Checked<_>>()?, complete: scan.complete }
+            Reply::Scan {
+                entries: scan.entries.into_iter().map(entry).collect::<Checked<_>>()?,
+                complete: scan.complete,
+            }
         }
         Wire::Stale(stale) => Reply::Stale(view(stale)?),
         Wire::Refused(_) => Reply::Refused,
@@ -164,7 +175,8 @@ pub fn reply_to_wire(reply: Reply) -> v1::Reply {
             Wire::Prepare(v1::reply::Prepare { promises: promises.into_iter().map(promise_to_wire).collect() })
         }
         Reply::Accept(denied) => {
-            let denied = denied.into_iter().map(|answer| answer.err().map(ballot_to_wire).unwrap_or_default()).collect();
+            let denied =
+                denied.into_iter().map(|answer| answer.err().map(ballot_to_wire).unwrap_or_default()).collect();
             Wire::Accept(v1::reply::Accept { denied })
         }
         Reply::Scan { entries, complete } => {
@@ -215,7 +227,9 @@ pub fn step(reply: v1::StepReply) -> Checked<Step> {
 pub fn step_to_wire(step: Step) -> v1::StepReply {
     match step {
         Step::Successor(successor) => v1::StepReply { successor: Some(finger_to_wire(successor)), closer: Vec::new() },
-        Step::Closer(closer) => v1::StepReply { successor: None, closer: closer.into_iter().map(finger_to_wire).collect() },
+        Step::Closer(closer) => {
+            v1::StepReply { successor: None, closer: closer.into_iter().map(finger_to_wire).collect() }
+        }
     }
 }
 
@@ -235,13 +249,57 @@ fn finger_to_wire(finger: Finger) -> v1::Finger {
 /// Counters of a job.
 #[must_use]
 pub fn counters(wire: v1::Counters) -> Counters {
-    let v1::Counters { discovered, succeeded, failed, skipped, unfollowed, admitted, admitted_closed, items, item_errors, in_flight } = wire;
-    Counters { discovered, succeeded, failed, skipped, unfollowed, admitted, admitted_closed, items, item_errors, in_flight }
+    let v1::Counters {
+        discovered,
+        succeeded,
+        failed,
+        skipped,
+        unfollowed,
+        admitted,
+        admitted_closed,
+        items,
+        item_errors,
+        in_flight,
+    } = wire;
+    Counters {
+        discovered,
+        succeeded,
+        failed,
+        skipped,
+        unfollowed,
+        admitted,
+        admitted_closed,
+        items,
+        item_errors,
+        in_flight,
+    }
 }
 
 /// The inverse of [`counters`].
 #[must_use]
 pub fn counters_to_wire(counters: Counters) -> v1::Counters {
-    let Counters { discovered, succeeded, failed, skipped, unfollowed, admitted, admitted_closed, items, item_errors, in_flight } = counters;
-    v1::Counters { discovered, succeeded, failed, skipped, unfollowed, admitted, admitted_closed, items, item_errors, in_flight }
+    let Counters {
+        discovered,
+        succeeded,
+        failed,
+        skipped,
+        unfollowed,
+        admitted,
+        admitted_closed,
+        items,
+        item_errors,
+        in_flight,
+    } = counters;
+    v1::Counters {
+        discovered,
+        succeeded,
+        failed,
+        skipped,
+        unfollowed,
+        admitted,
+        admitted_closed,
+        items,
+        item_errors,
+        in_flight,
+    }
 }

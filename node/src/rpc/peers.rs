@@ -123,7 +123,9 @@ impl Peer {
             .initial_stream_window_size(1024 * 1024)
             .initial_connection_window_size(8 * 1024 * 1024)
             .connect_with_connector_lazy(connector);
-        let client = StoreClient::new(channel.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES).max_encoding_message_size(MAX_MESSAGE_BYTES);
+        let client = StoreClient::new(channel.clone())
+            .max_decoding_message_size(MAX_MESSAGE_BYTES)
+            .max_encoding_message_size(MAX_MESSAGE_BYTES);
         let (outbox, inbox) = mpsc::channel(QUEUE);
         tokio::spawn(deliver(inbox, client, header));
         Self { channel, outbox }

@@ -46,7 +46,12 @@ impl Services {
     ///
     /// # Errors
     /// From the transport.
-    pub async fn serve(self, listener: TcpListener, tls: Arc<ServerConfig>, stop: CancellationToken) -> Result<(), tonic::transport::Error> {
+    pub async fn serve(
+        self,
+        listener: TcpListener,
+        tls: Arc<ServerConfig>,
+        stop: CancellationToken,
+    ) -> Result<(), tonic::transport::Error> {
         let (reporter, health) = tonic_health::server::health_reporter();
         reporter.set_service_status(HEALTH_SERVICE, tonic_health::ServingStatus::Serving).await;
         let leaving = stop.clone();
@@ -58,9 +63,17 @@ impl Services {
             .initial_stream_window_size(1024 * 1024)
             .initial_connection_window_size(8 * 1024 * 1024)
             .add_service(health)
-            .add_service(StoreServer::new(self.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES).max_encoding_message_size(MAX_MESSAGE_BYTES))
+            .add_service(
+                StoreServer::new(self.clone())
+                    .max_decoding_message_size(MAX_MESSAGE_BYTES)
+                    .max_encoding_message_size(MAX_MESSAGE_BYTES),
+            )
             .add_service(RingServer::new(self.clone()))
-            .add_service(FrontierServer::new(self).max_decoding_message_size(MAX_MESSAGE_BYTES).max_encoding_message_size(MAX_MESSAGE_BYTES))
+            .add_service(
+                FrontierServer::new(self)
+                    .max_decoding_message_size(MAX_MESSAGE_BYTES)
+                    .max_encoding_message_size(MAX_MESSAGE_BYTES),
+            )
             .serve_with_incoming_shutdown(wire::accept(listener, tls), shutdown)
             .await
     }
@@ -73,7 +86,10 @@ impl Services {
         if ring != self.driver.ring_id() {
             return Err(Status::permission_denied("this node belongs to another ring"));
         }
-        let name = self.names.get(&from).ok_or_else(|| Status::permission_denied("the sender is not a member of this ring"))?;
+        let name = self
+            .names
+            .get(&from)
+            .ok_or_else(|| Status::permission_denied("the sender is not a member of this ring"))?;
         if !peer_names(&certificates).contains(name) {
             return Err(Status::permission_denied("the certificate does not prove the sender's name"));
         }
@@ -96,7 +112,9 @@ impl Store for Services {
         }
         let envelopes = message.envelopes.into_iter().map(convert::envelope).collect::<Result<Vec<_>, _>>()?;
         let replies = join_all(envelopes.into_iter().map(|envelope| self.driver.disk().handle(envelope))).await;
-        Ok(Response::new(v1::ExchangeReply { replies: replies.into_iter().map(|reply: Reply| convert::reply_to_wire(reply)).collect() }))
+        Ok(Response::new(v1::ExchangeReply {
+            replies: replies.into_iter().map(|reply: Reply| convert::reply_to_wire(reply)).collect(),
+        }))
     }
 
     async fn put_body(&self, request: Request<v1::PutBodyRequest>) -> Result<Response<v1::PutBodyReply>, Status> {

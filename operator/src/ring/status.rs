@@ -144,7 +144,9 @@ impl Nodes {
     fn progressing(&self) -> Verdict {
         match (self.exists, self.rolled_out, self.all_ready()) {
             (false, _, _) => Verdict::no("Progressing", "NotCreated", "there are no nodes yet".to_owned()),
-            (true, false, _) => Verdict::yes("Progressing", "RollingOut", "nodes are being made or replaced".to_owned()),
+            (true, false, _) => {
+                Verdict::yes("Progressing", "RollingOut", "nodes are being made or replaced".to_owned())
+            }
             (true, true, false) => Verdict::yes("Progressing", "WaitingForNodes", "nodes are starting".to_owned()),
             (true, true, true) => Verdict::no("Progressing", "Settled", "every node is as asked for".to_owned()),
         }

@@ -4,8 +4,8 @@
 //! network does to either, the host never sees them closer together than the delay.
 
 use super::record::{JobId, RobotsFile, UrlHash};
-use crate::job::{SkipReason, ValidatedJob};
 use crate::job::robots::Robots;
+use crate::job::{SkipReason, ValidatedJob};
 use crate::time::Instant;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
@@ -111,10 +111,10 @@ impl Host {
         if self.unanswered > 0 && !delay.is_zero() {
             return None;
         }
-        let gap_over = [self.resumed_at, self.answered_at].into_iter().flatten().max().map_or(Instant::default(), |at| at + delay);
+        let gap_over =
+            [self.resumed_at, self.answered_at].into_iter().flatten().max().map_or(Instant::default(), |at| at + delay);
         Some(self.next_at.max(self.blocked_until).max(gap_over))
     }
-
 
     /// A request leaves.
     pub(super) fn handle_request(&mut self) {
@@ -181,7 +181,8 @@ impl Host {
 
     /// The job's own delay or the host's `Crawl-delay`, whichever is longer.
     fn delay(&self, job: &ValidatedJob) -> Duration {
-        let asked = self.queues.values().filter_map(|queue| queue.rules.as_ref()?.crawl_delay()).max().unwrap_or_default();
+        let asked =
+            self.queues.values().filter_map(|queue| queue.rules.as_ref()?.crawl_delay()).max().unwrap_or_default();
         job.politeness.delay.max(asked.min(job.politeness.max_crawl_delay))
     }
 }

@@ -107,7 +107,14 @@ mod tests {
     #[test]
     fn a_name_is_read_back_from_its_key() {
         let (job, url) = (JobId([7; 16]), UrlHash([9; 20]));
-        for name in [Name::Owner, Name::Job(job), Name::Budget(job), Name::Host([3; 20]), Name::Url(job, url), Name::Link(job, url)] {
+        for name in [
+            Name::Owner,
+            Name::Job(job),
+            Name::Budget(job),
+            Name::Host([3; 20]),
+            Name::Url(job, url),
+            Name::Link(job, url),
+        ] {
             assert_eq!(Name::parse(&name.key(Partition(5))), Some(name));
         }
         assert_eq!(Name::parse(&Key::new(Partition(5), [b'U', 1, 2])), None);

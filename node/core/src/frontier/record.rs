@@ -159,7 +159,18 @@ impl Counters {
 
     /// Adds another part of the same job.
     pub fn add(&mut self, other: &Self) {
-        let Self { discovered, succeeded, failed, skipped, unfollowed, admitted, admitted_closed, items, item_errors, in_flight } = other;
+        let Self {
+            discovered,
+            succeeded,
+            failed,
+            skipped,
+            unfollowed,
+            admitted,
+            admitted_closed,
+            items,
+            item_errors,
+            in_flight,
+        } = other;
         self.discovered += discovered;
         self.succeeded += succeeded;
         self.failed += failed;

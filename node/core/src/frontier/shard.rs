@@ -173,7 +173,12 @@ impl Shard {
         }
         shard.control = control;
         if let Control::Close(reason) = control {
-            let waiting: Vec<UrlHash> = self.hosts.values_mut().filter_map(|host| host.queues.get_mut(&id)).flat_map(|queue| queue.drain()).collect();
+            let waiting: Vec<UrlHash> = self
+                .hosts
+                .values_mut()
+                .filter_map(|host| host.queues.get_mut(&id))
+                .flat_map(|queue| queue.drain())
+                .collect();
             for url in waiting {
                 self.close(id, url, PageResult::Skipped { reason, detail: None });
             }
@@ -220,7 +225,13 @@ impl Shard {
 
     /// What came of a page whose request ended ([`Shard::handle_fetched`]). `unfollowed` are links of the page that
     /// the job does not follow.
-    pub fn handle_outcome(&mut self, visit: &Visit<'_>, attempt: Attempt, unfollowed: Vec<(NormalizedUrl, SkipReason)>, now: Instant) {
+    pub fn handle_outcome(
+        &mut self,
+        visit: &Visit<'_>,
+        attempt: Attempt,
+        unfollowed: Vec<(NormalizedUrl, SkipReason)>,
+        now: Instant,
+    ) {
         let Visit { job: id, url, origin } = *visit;
         let Some(job) = self.spec(id) else { return };
         let Some(shard) = self.jobs.get_mut(&id) else { return };
@@ -228,7 +239,8 @@ impl Shard {
         let Some(entry) = shard.urls.get_mut(&url).filter(|entry| entry.stage == Stage::Fetching) else { return };
         match attempt {
             Attempt::Closed(result) => {
-                let last_link = unfollowed.iter().filter_map(|(link, reason)| self.record_unfollowed(id, link, *reason)).last();
+                let last_link =
+                    unfollowed.iter().filter_map(|(link, reason)| self.record_unfollowed(id, link, *reason)).last();
                 self.close_after(last_link, id, url, result);
             }
             Attempt::Failed { reason, detail, retry_after } => {
@@ -239,7 +251,8 @@ impl Shard {
                 if entry.attempts > job.retry.max_retries {
                     self.close(id, url, PageResult::Failed { reason, detail });
                 } else {
-                    let pause = job.retry.backoff.saturating_mul(1 << (entry.attempts - 1).min(16)).min(job.retry.max_backoff);
+                    let pause =
+                        job.retry.backoff.saturating_mul(1 << (entry.attempts - 1).min(16)).min(job.retry.max_backoff);
                     entry.stage = Stage::Waiting;
                     self.requeue(id, url, origin, |queue| {
                         queue.retries.insert((now + pause, url));
@@ -254,7 +267,14 @@ impl Shard {
     }
 
     /// What came of [`Work::Robots`]. `wall_ms`: milliseconds since 1970.
-    pub fn handle_robots(&mut self, id: JobId, origin: &str, result: Result<RobotsFile, Unreached>, now: Instant, wall_ms: u64) {
+    pub fn handle_robots(
+        &mut self,
+        id: JobId,
+        origin: &str,
+        result: Result<RobotsFile, Unreached>,
+        now: Instant,
+        wall_ms: u64,
+    ) {
         let job = self.spec(id);
         let Some(host) = self.hosts.get_mut(origin) else { return };
         host.handle_end(job.as_deref(), false, now);
@@ -271,9 +291,12 @@ impl Shard {
     /// Closes everything that waits for the robots.txt of a host that cannot be reached.
     fn give_up_host(&mut self, origin: &str, unreached: &Unreached) {
         let Some(host) = self.hosts.get_mut(origin) else { return };
-        let obeys = |id: &JobId| self.jobs.get(id).and_then(|shard| shard.job.as_ref()).is_some_and(|job| job.politeness.obey_robots);
+        let obeys = |id: &JobId| {
+            self.jobs.get(id).and_then(|shard| shard.job.as_ref()).is_some_and(|job| job.politeness.obey_robots)
+        };
         let queues = host.queues.iter_mut().filter(|(id, _)| obeys(id));
-        let waiting: Vec<(JobId, UrlHash)> = queues.flat_map(|(id, queue)| queue.drain().into_iter().map(|url| (*id, url))).collect();
+        let waiting: Vec<(JobId, UrlHash)> =
+            queues.flat_map(|(id, queue)| queue.drain().into_iter().map(|url| (*id, url))).collect();
         for (id, url) in waiting {
             let Unreached { reason, detail } = unreached.clone();
             let result = match reason {

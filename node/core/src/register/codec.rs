@@ -86,10 +86,8 @@ mod tests {
 
     fn value() -> impl Strategy<Value = Option<Versioned>> {
         let content = proptest::option::of(proptest::collection::vec(any::<u8>(), 0..64).prop_map(Bytes::from));
-        proptest::option::of((any::<u64>(), any::<u128>(), content).prop_map(|(version, operation, content)| Versioned {
-            version,
-            operation: OperationId(operation),
-            content,
+        proptest::option::of((any::<u64>(), any::<u128>(), content).prop_map(|(version, operation, content)| {
+            Versioned { version, operation: OperationId(operation), content }
         }))
     }
 

@@ -39,10 +39,24 @@ pub struct Scan {
 impl Scan {
     /// Starts reading at most `limit` entries of `partition` whose names begin with `prefix` and are greater than `after`.
     #[must_use]
-    pub fn new(view: View, partition: Partition, prefix: Vec<u8>, after: Option<Vec<u8>>, limit: usize, now: Instant) -> Self {
+    pub fn new(
+        view: View,
+        partition: Partition,
+        prefix: Vec<u8>,
+        after: Option<Vec<u8>>,
+        limit: usize,
+        now: Instant,
+    ) -> Self {
         let request = Request::Scan { prefix, after, limit };
-        let mut scan =
-            Self { view, partition, request, replies: BTreeMap::new(), refused: BTreeSet::new(), resend_at: now, outbox: VecDeque::new() };
+        let mut scan = Self {
+            view,
+            partition,
+            request,
+            replies: BTreeMap::new(),
+            refused: BTreeSet::new(),
+            resend_at: now,
+            outbox: VecDeque::new(),
+        };
         scan.handle_timeout(now);
         scan
     }
@@ -62,7 +76,8 @@ impl Scan {
     pub fn handle_timeout(&mut self, now: Instant) {
         self.resend_at = now + super::proposal::RESEND_AFTER;
         for member in self.view.members.iter().filter(|member| !self.replies.contains_key(member)) {
-            let envelope = Envelope { partition: self.partition, epoch: self.view.epoch, request: self.request.clone() };
+            let envelope =
+                Envelope { partition: self.partition, epoch: self.view.epoch, request: self.request.clone() };
             self.outbox.push_back((*member, envelope));
         }
     }
@@ -96,7 +111,8 @@ impl Scan {
             return None;
         }
         // A member whose page was cut short has said nothing about what lies behind its last entry.
-        let cut = |(entries, complete): &Answer| (!complete).then(|| entries.last().map(|(name, _)| name.clone())).flatten();
+        let cut =
+            |(entries, complete): &Answer| (!complete).then(|| entries.last().map(|(name, _)| name.clone())).flatten();
         let horizon = self.replies.values().filter_map(cut).min();
         let mut held: BTreeMap<&[u8], Vec<&Accepted>> = BTreeMap::new();
         for (name, accepted) in self.replies.values().flat_map(|(entries, _)| entries) {

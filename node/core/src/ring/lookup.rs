@@ -31,7 +31,8 @@ impl Lookup {
     /// Looks for the successor of `target`, beginning with what this node itself answers.
     #[must_use]
     pub fn new(target: Point, me: NodeId, own_step: Step) -> Self {
-        let mut lookup = Self { target, candidates: Vec::new(), asked: BTreeSet::from([me]), path: Vec::new(), found: None };
+        let mut lookup =
+            Self { target, candidates: Vec::new(), asked: BTreeSet::from([me]), path: Vec::new(), found: None };
         lookup.take(own_step);
         lookup
     }
@@ -91,7 +92,12 @@ mod tests {
         (placement, rings)
     }
 
-    fn look_up(rings: &BTreeMap<NodeId, Ring>, from: NodeId, target: Point, dead: &BTreeSet<NodeId>) -> (Option<Finger>, Vec<Hop>) {
+    fn look_up(
+        rings: &BTreeMap<NodeId, Ring>,
+        from: NodeId,
+        target: Point,
+        dead: &BTreeSet<NodeId>,
+    ) -> (Option<Finger>, Vec<Hop>) {
         let mut lookup = Lookup::new(target, from, rings[&from].step(target));
         while let Some(node) = lookup.poll_transmit() {
             let step = (!dead.contains(&node)).then(|| rings[&node].step(target));

@@ -72,11 +72,9 @@ fn invariant_a_body_is_on_enough_disks_when_a_record_that_refers_to_it_is_acknow
     holders: usize,
     copies: usize,
 ) -> Check {
-    ensure(
-        holders >= copies,
-        "a body is on enough disks when a record that refers to it is acknowledged",
-        || format!("{holders} of {copies}"),
-    )
+    ensure(holders >= copies, "a body is on enough disks when a record that refers to it is acknowledged", || {
+        format!("{holders} of {copies}")
+    })
 }
 
 fn invariant_a_damaged_copy_is_never_returned(hash: BodyHash, content: &Bytes) -> Check {

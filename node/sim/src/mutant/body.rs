@@ -37,31 +37,38 @@ impl PutBody for Twice {
 
 /// Is content with two copies.
 pub(super) struct Frugal {
-    inner: BodyPut,
+    waiting: VecDeque<NodeId>,
+    asked: BTreeSet<NodeId>,
     stored: BTreeSet<NodeId>,
 }
 
 impl Frugal {
     pub(super) fn new(holders: &[NodeId]) -> Self {
-        Self { inner: BodyPut::new(holders.iter().copied()), stored: BTreeSet::new() }
+        Self { waiting: holders.iter().copied().collect(), asked: BTreeSet::new(), stored: BTreeSet::new() }
     }
 }
 
 impl PutBody for Frugal {
-    /// Asks two nodes, and one more for each that fails.
     fn poll_transmit(&mut self) -> Option<NodeId> {
-        self.inner.poll_transmit()
+        if self.asked.len() + self.stored.len() >= 2 {
+            return None;
+        }
+        let node = self.waiting.pop_front()?;
+        self.asked.insert(node);
+        Some(node)
     }
 
     fn handle_reply(&mut self, from: NodeId, stored: bool) {
-        if stored {
+        if self.asked.remove(&from) && stored {
             self.stored.insert(from);
         }
-        self.inner.handle_reply(from, stored);
     }
 
     fn poll_outcome(&self) -> Option<PutOutcome> {
-        if self.stored.len() >= 2 { Some(PutOutcome::Stored) } else { self.inner.poll_outcome() }
+        if self.stored.len() >= 2 {
+            return Some(PutOutcome::Stored);
+        }
+        (self.asked.is_empty() && self.waiting.is_empty()).then_some(PutOutcome::Unavailable)
     }
 }
 

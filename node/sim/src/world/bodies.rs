@@ -123,7 +123,8 @@ impl World<'_> {
     /// Who should hold a body: the members of its partition's view, those first that seem to be alive.
     fn holders(&mut self, hash: BodyHash) -> Vec<NodeId> {
         let mut holders = self.views[&Partition::of(&hash.0)].members.clone();
-        let seems_down: Vec<bool> = (0..self.nodes.len()).map(|node| self.nodes[node].up == self.chance(MISTAKEN)).collect();
+        let seems_down: Vec<bool> =
+            (0..self.nodes.len()).map(|node| self.nodes[node].up == self.chance(MISTAKEN)).collect();
         holders.sort_by_key(|holder| self.ids.iter().position(|id| id == holder).is_none_or(|node| seems_down[node]));
         holders
     }
@@ -133,7 +134,8 @@ impl World<'_> {
         if self.rules.record_waits_for_body() { putting.put.poll_outcome() } else { Some(PutOutcome::Stored) }
     }
 
-    pub(super) fn finish_put(&mut self, node: usize, owner: Owner, putting: Putting, outcome: PutOutcome) {
+    pub(super) fn finish_put(&mut self, node: usize, task: Task, outcome: PutOutcome) {
+        let (owner, Machine::Put(putting)) = (task.owner, task.machine) else { return };
         self.trace.say(self.now_us, || format!("body {:?}: {outcome:?}", putting.hash));
         if outcome == PutOutcome::Unavailable {
             return self.continue_client(owner);
@@ -152,8 +154,9 @@ impl World<'_> {
         self.start_task(node, Task::new(owner, Vec::new(), Machine::Fetch(Box::new(fetching))));
     }
 
-    pub(super) fn finish_fetch(&mut self, node: usize, owner: Owner, fetching: Fetching) {
-        let Fetching { fetch, hash, more, .. } = fetching;
+    pub(super) fn finish_fetch(&mut self, node: usize, task: Task) {
+        let (owner, Machine::Fetch(fetching)) = (task.owner, task.machine) else { return };
+        let Fetching { fetch, hash, more, .. } = *fetching;
         let found = fetch.into_found();
         self.trace.say(self.now_us, || format!("body {hash:?} looked for: {found:?}"));
         match &found {

@@ -1,5 +1,6 @@
 //! Clients: what they ask, of whom, and how soon again.
 
+use super::bodies::{Then, writes};
 use super::coordinator::{Owner, Wish};
 use super::{Event, World};
 use crate::history::Action;
@@ -49,7 +50,11 @@ impl World<'_> {
         let wishes: Vec<Wish> =
             keys.into_iter().map(|key| (key, if reads_only { Action::Read } else { self.any_action(key) })).collect();
         let view = self.coordinators_view(partition);
-        self.start_batch(node, Owner::Client(client), view, &wishes, patience_us);
+        let written = self.dials.bodies > 0.0 && wishes.iter().any(|(_, action)| writes(*action));
+        if written && self.chance(self.dials.bodies) {
+            return self.start_put(node, Owner::Client(client), Then { view, wishes, patience_us });
+        }
+        self.start_batch(node, Owner::Client(client), view, &wishes, patience_us, None);
     }
 
     /// The true view, or at times one of another epoch with other members: acceptors must refuse it.

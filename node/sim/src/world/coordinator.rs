@@ -1,22 +1,27 @@
 //! Tasks in progress on their coordinators: batches and scans, driven as a node's driver would.
 
+use super::bodies::{Fetching, Putting, writes};
 use super::node::Message;
 use super::{Event, World};
 use crate::history::{Action, Seen};
+use crate::invariant::body::reference_of;
 use crate::invariant::state_of;
 use crate::rules::{Propose, Start};
+use crate::wire::{Answer, Ask};
 use rand::Rng;
+use scrapering_core::body::BodyHash;
 use scrapering_core::id::{NodeId, OperationId, Partition};
-use scrapering_core::register::proposal::{Item, Transmit};
+use scrapering_core::register::proposal::Item;
 use scrapering_core::register::scan::{Page, Scan};
-use scrapering_core::register::{Change, Outcome, Reply};
+use scrapering_core::register::{Change, Outcome, Versioned};
 use scrapering_core::time::Instant;
 use scrapering_core::view::View;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// What the epilogue does through each node: read, write and scan the first partition, read the second.
-pub(super) const JUDGE_PARTS: usize = 4;
+/// What the epilogue does through each node: read, write and scan the first partition, read the second, look for
+/// every body.
+pub(super) const JUDGE_PARTS: usize = 5;
 /// The epilogue's patience for one step, microseconds.
 const JUDGE_US: u64 = 3_000_000;
 /// The client number of the epilogue.
@@ -52,30 +57,72 @@ pub(super) struct Scanning {
 pub(super) enum Machine {
     Proposal(Box<dyn Propose>),
     Scan(Box<Scanning>),
+    Put(Box<Putting>),
+    Fetch(Box<Fetching>),
+}
+
+/// Something to be sent.
+struct Sending {
+    to: NodeId,
+    round: u64,
+    ask: Ask,
 }
 
 pub(super) struct Task {
     pub(super) owner: Owner,
     /// Places in the history, one an item.
     pub(super) calls: Vec<usize>,
-    machine: Machine,
+    pub(super) machine: Machine,
     timer_at_us: u64,
 }
 
 impl Task {
-    fn poll_timeout(&self) -> Instant {
+    pub(super) fn new(owner: Owner, calls: Vec<usize>, machine: Machine) -> Self {
+        Self { owner, calls, machine, timer_at_us: 0 }
+    }
+
+    /// When time alone changes something; `None` if it never will.
+    fn poll_timeout(&self) -> Option<Instant> {
         match &self.machine {
-            Machine::Proposal(proposal) => proposal.poll_timeout(),
-            Machine::Scan(scanning) => scanning.scan.poll_timeout().min(scanning.deadline),
+            Machine::Proposal(proposal) => Some(proposal.poll_timeout()),
+            Machine::Scan(scanning) => Some(scanning.scan.poll_timeout().min(scanning.deadline)),
+            Machine::Put(putting) => putting.poll_timeout(),
+            Machine::Fetch(fetching) => fetching.poll_timeout(),
         }
     }
 
-    fn poll_transmit(&mut self) -> Option<Transmit> {
-        match &mut self.machine {
-            Machine::Proposal(proposal) => proposal.poll_transmit(),
-            Machine::Scan(scanning) => {
-                scanning.scan.poll_transmit().map(|(to, envelope)| Transmit { to, round: scanning.asked, envelope })
+    fn poll_transmit(&mut self, now: Instant) -> Option<Sending> {
+        let (to, round, ask) = match &mut self.machine {
+            Machine::Proposal(proposal) => {
+                let transmit = proposal.poll_transmit()?;
+                (transmit.to, transmit.round, Ask::Register(transmit.envelope))
             }
+            Machine::Scan(scanning) => {
+                let (to, envelope) = scanning.scan.poll_transmit()?;
+                (to, scanning.asked, Ask::Register(envelope))
+            }
+            Machine::Put(putting) => {
+                let to = putting.poll_transmit(now)?;
+                (to, 0, Ask::Keep(putting.hash, putting.content.clone()))
+            }
+            Machine::Fetch(fetching) => {
+                let to = fetching.poll_transmit(now)?;
+                (to, fetching.round, Ask::Kept(fetching.hash))
+            }
+        };
+        Some(Sending { to, round, ask })
+    }
+
+    fn handle_answer(&mut self, from: NodeId, round: u64, answer: Answer, now: Instant) {
+        match (&mut self.machine, answer) {
+            (Machine::Proposal(proposal), Answer::Register(reply)) => proposal.handle_reply(from, round, reply, now),
+            (Machine::Scan(scanning), Answer::Register(reply)) if scanning.asked == round => {
+                scanning.scan.handle_reply(from, reply)
+            }
+            (Machine::Put(putting), Answer::Keep(stored)) => putting.handle_reply(from, stored),
+            (Machine::Fetch(fetching), Answer::Kept(content)) => fetching.handle_reply(round, content),
+            // To an earlier page.
+            _ => {}
         }
     }
 }
@@ -84,12 +131,24 @@ impl Task {
 pub(super) type Wish = (usize, Action);
 
 impl World<'_> {
-    /// Starts a batch on `node` on the members of `view`.
-    pub(super) fn start_batch(&mut self, node: usize, owner: Owner, view: View, wishes: &[Wish], patience_us: u64) {
+    /// Starts a batch on `node` on the members of `view`; what it writes refers to `body`.
+    pub(super) fn start_batch(
+        &mut self,
+        node: usize,
+        owner: Owner,
+        view: View,
+        wishes: &[Wish],
+        patience_us: u64,
+        body: Option<BodyHash>,
+    ) {
         let partition = self.keys[wishes[0].0].partition;
         let calls: Vec<usize> =
             wishes.iter().map(|(key, action)| self.history.invoke(*key, owner.number(), *action)).collect();
         self.stats.calls += calls.len() as u64;
+        if let Some(body) = body {
+            let written = calls.iter().filter(|call| writes(self.history.calls[**call].action));
+            self.references.extend(written.map(|call| (*call, body)));
+        }
         let items = calls.iter().map(|call| self.item(*call)).collect();
         let now = self.now();
         let start = Start {
@@ -102,12 +161,14 @@ impl World<'_> {
             seed: self.dice.random(),
         };
         let machine = Machine::Proposal(self.rules.propose(start));
-        self.start_task(node, Task { owner, calls, machine, timer_at_us: 0 });
+        self.start_task(node, Task::new(owner, calls, machine));
     }
 
-    fn item(&self, call: usize) -> Item {
-        let call = &self.history.calls[call];
-        let content = call.operation.to_be_bytes().to_vec().into();
+    fn item(&self, place: usize) -> Item {
+        let call = &self.history.calls[place];
+        let mut content = call.operation.to_be_bytes().to_vec();
+        content.extend(self.references.get(&place).into_iter().flat_map(|hash| hash.0));
+        let content = content.into();
         let change = match call.action {
             Action::Read => Change::Read,
             Action::Put => Change::Put(content),
@@ -130,10 +191,7 @@ impl World<'_> {
         self.stats.scans += 1;
         let deadline = self.now() + Duration::from_micros(patience_us);
         let scanning = self.next_page(partition, None, limit, Vec::new(), deadline);
-        self.start_task(
-            node,
-            Task { owner, calls: Vec::new(), machine: Machine::Scan(Box::new(scanning)), timer_at_us: 0 },
-        );
+        self.start_task(node, Task::new(owner, Vec::new(), Machine::Scan(Box::new(scanning))));
     }
 
     fn next_page(
@@ -152,6 +210,10 @@ impl World<'_> {
     /// Starts a step of the epilogue; `false` if there is nothing to do in it.
     pub(super) fn start_judge(&mut self, node: usize, part: usize, step: usize) -> bool {
         let owner = Owner::Judge { step };
+        if part == 4 {
+            self.start_fetch(node, owner, self.bodies.referred());
+            return true;
+        }
         let partition = if part < 3 { self.keys[0].partition } else { self.keys[self.keys.len() - 1].partition };
         if part == 3 && partition == self.keys[0].partition {
             return false;
@@ -164,27 +226,23 @@ impl World<'_> {
             .collect();
         match part {
             2 => self.start_scan(node, owner, partition, 2, JUDGE_US),
-            _ => self.start_batch(node, owner, view, &wishes, JUDGE_US),
+            _ => self.start_batch(node, owner, view, &wishes, JUDGE_US, None),
         }
         true
     }
 
-    fn start_task(&mut self, node: usize, task: Task) {
+    pub(super) fn start_task(&mut self, node: usize, task: Task) {
         self.tasks_started += 1;
         self.pump(node, self.tasks_started, task);
     }
 
-    pub(super) fn handle_answer(&mut self, to: usize, life: u32, id: u64, from: NodeId, round: u64, reply: Reply) {
+    pub(super) fn handle_answer(&mut self, to: usize, life: u32, id: u64, from: NodeId, round: u64, answer: Answer) {
         if self.nodes[to].life != life {
             return;
         }
         let now = self.now();
         let Some(mut task) = self.nodes[to].tasks.remove(&id) else { return };
-        match &mut task.machine {
-            Machine::Proposal(proposal) => proposal.handle_reply(from, round, reply, now),
-            Machine::Scan(scanning) if scanning.asked == round => scanning.scan.handle_reply(from, reply),
-            Machine::Scan(_) => {}
-        }
+        task.handle_answer(from, round, answer, now);
         self.pump(to, id, task);
     }
 
@@ -200,19 +258,31 @@ impl World<'_> {
             Machine::Proposal(proposal) => proposal.handle_timeout(now),
             Machine::Scan(scanning) if now < scanning.deadline => scanning.scan.handle_timeout(now),
             Machine::Scan(_) => return self.finish_unsuccessful_scan(task.owner),
+            Machine::Put(putting) => putting.handle_timeout(now),
+            Machine::Fetch(fetching) => fetching.handle_reply(fetching.round, None),
         }
         self.pump(node, id, task);
     }
 
     /// Sends what the task has to send and sees whether it is over; if not, waits for its timer.
     fn pump(&mut self, node: usize, id: u64, mut task: Task) {
-        while let Some(transmit) = task.poll_transmit() {
-            self.send(node, id, transmit);
+        while let Some(sending) = task.poll_transmit(self.now()) {
+            self.send(node, id, sending);
         }
         match &mut task.machine {
             Machine::Proposal(proposal) => {
                 if let Some(outcomes) = proposal.poll_outcomes() {
-                    return self.finish_batch(&task, outcomes);
+                    return self.finish_batch(node, &task, outcomes);
+                }
+            }
+            Machine::Put(putting) => {
+                if let Some(outcome) = self.put_outcome(putting) {
+                    return self.finish_put(node, task, outcome);
+                }
+            }
+            Machine::Fetch(fetching) => {
+                if fetching.is_idle() {
+                    return self.finish_fetch(node, task);
                 }
             }
             Machine::Scan(scanning) => {
@@ -224,45 +294,46 @@ impl World<'_> {
                 }
             }
         }
-        let due_us =
-            u64::try_from(task.poll_timeout().0.as_nanos().div_ceil(1_000)).unwrap_or(u64::MAX).max(self.now_us + 1);
-        if task.timer_at_us != due_us {
-            task.timer_at_us = due_us;
-            let life = self.nodes[node].life;
-            self.schedule(due_us - self.now_us, Event::Timer { node, life, task: id });
+        if let Some(timeout) = task.poll_timeout() {
+            let due = timeout.0.as_nanos().div_ceil(1_000);
+            let due_us = u64::try_from(due).unwrap_or(u64::MAX).max(self.now_us + 1);
+            if task.timer_at_us != due_us {
+                task.timer_at_us = due_us;
+                let life = self.nodes[node].life;
+                self.schedule(due_us - self.now_us, Event::Timer { node, life, task: id });
+            }
         }
         self.nodes[node].tasks.insert(id, task);
     }
 
-    fn send(&mut self, node: usize, task: u64, transmit: Transmit) {
-        let Some(to) = self.ids.iter().position(|id| *id == transmit.to) else { return };
+    fn send(&mut self, node: usize, task: u64, sending: Sending) {
+        let Some(to) = self.ids.iter().position(|id| *id == sending.to) else { return };
         self.stats.messages += 1;
-        let message = Message {
-            from: node,
-            life: self.nodes[node].life,
-            task,
-            round: transmit.round,
-            envelope: transmit.envelope,
-        };
+        let message = Message { from: node, life: self.nodes[node].life, task, round: sending.round, ask: sending.ask };
         let arrivals = self.network.route(node, to, &self.dials, self.quiet, &mut self.dice);
         for after_us in arrivals.into_iter().flatten() {
             self.schedule(after_us, Event::Request { to, message: message.clone() });
         }
     }
 
-    fn finish_batch(&mut self, task: &Task, outcomes: Vec<Outcome>) {
+    fn finish_batch(&mut self, node: usize, task: &Task, outcomes: Vec<Outcome>) {
         if let Owner::Judge { .. } = task.owner
             && !outcomes.iter().all(|outcome| matches!(outcome, Outcome::Done { .. }))
         {
             self.violated("after the faults every node can read and write", format!("{outcomes:?}"));
         }
+        let mut bodies = Vec::new();
         for (call, outcome) in task.calls.iter().zip(outcomes) {
-            self.finish_call(*call, &outcome);
+            bodies.extend(self.finish_call(*call, &outcome));
         }
-        self.continue_client(task.owner);
+        match task.owner {
+            Owner::Client(_) => self.start_fetch(node, task.owner, bodies),
+            Owner::Judge { .. } => self.continue_client(task.owner),
+        }
     }
 
-    fn finish_call(&mut self, place: usize, outcome: &Outcome) {
+    /// Returns the body that is to be looked for, if the call has read a record that refers to one.
+    fn finish_call(&mut self, place: usize, outcome: &Outcome) -> Option<BodyHash> {
         let call = self.history.calls[place];
         let seen = match outcome {
             Outcome::Done { value } => Seen::Done(state_of(value.as_ref())),
@@ -284,6 +355,16 @@ impl World<'_> {
             let refused = self.watcher.handle_refused(call.operation);
             self.check(refused);
         }
+        let (Outcome::Done { value: shown } | Outcome::Conflict { current: shown }) = outcome else { return None };
+        self.finish_reference(shown.as_ref()).filter(|_| call.action == Action::Read)
+    }
+
+    /// A client was shown `value`: the body to which it refers must be stored.
+    fn finish_reference(&mut self, value: Option<&Versioned>) -> Option<BodyHash> {
+        let hash = reference_of(value)?;
+        let referred = self.bodies.handle_referred(hash);
+        self.check(referred);
+        Some(hash)
     }
 
     /// Every key of the page's range was read: as agreed, or as absent, or is still to be read one by one.
@@ -303,7 +384,9 @@ impl World<'_> {
                 disputed.push(number);
                 continue;
             }
-            let agreed = page.agreed.iter().find(|(other, _)| other == key).map(|(_, value)| state_of(Some(value)));
+            let value = page.agreed.iter().find(|(other, _)| other == key).map(|(_, value)| value);
+            let agreed = value.map(|value| state_of(Some(value)));
+            self.finish_reference(value);
             self.trace.say(self.now_us, || {
                 format!("client {} key {number} scanned since {asked}: {agreed:?}", task.owner.number())
             });
@@ -324,7 +407,7 @@ impl World<'_> {
         }
         let wishes: Vec<Wish> = disputed.into_iter().map(|key| (key, Action::Read)).collect();
         let view = self.views[&partition].clone();
-        self.start_batch(node, task.owner, view, &wishes, JUDGE_US);
+        self.start_batch(node, task.owner, view, &wishes, JUDGE_US, None);
     }
 
     fn finish_unsuccessful_scan(&mut self, owner: Owner) {

@@ -11,15 +11,23 @@ pub enum Profile {
     Normal,
     /// Six clients, mostly compare-and-set on one key, a quarter of all messages slow.
     Hot,
+    /// As normal, with records that refer to bodies, and two disks on which bodies rot.
+    Bodies,
 }
 
 impl Profile {
+    /// Where registers stand alone.
+    pub const OF_REGISTERS: [Self; 2] = [Self::Normal, Self::Hot];
+    /// Where registers refer to bodies.
+    pub const WITH_BODIES: [Self; 1] = [Self::Bodies];
+
     /// As the command line spells it.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::Normal => "normal",
             Self::Hot => "hot",
+            Self::Bodies => "bodies",
         }
     }
 }
@@ -66,6 +74,10 @@ pub struct Dials {
     pub mix: [u32; 5],
     /// Share of calls that are scans.
     pub scans: f64,
+    /// Share of batches with a write whose records refer to a body that is put first.
+    pub bodies: f64,
+    /// Disks on which bodies are lost and damaged, fewer than the copies of a body.
+    pub rotten_disks: usize,
     /// Longest pause of a client between calls, microseconds.
     pub think_us: u64,
     /// Mean time between faults, microseconds.
@@ -95,6 +107,8 @@ impl Dials {
             strays: 0.03,
             mix: [35, 20, 10, 25, 10],
             scans: 0.06,
+            bodies: 0.0,
+            rotten_disks: 0,
             think_us: 40_000,
             fault_every_us: 120_000,
             workload_us: 4_000_000,
@@ -113,6 +127,7 @@ impl Dials {
                 fault_every_us: 80_000,
                 ..normal
             },
+            Profile::Bodies => Self { bodies: 0.7, rotten_disks: 2, slow_fsync: 0.1, ..normal },
         }
     }
 

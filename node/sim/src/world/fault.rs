@@ -103,6 +103,7 @@ impl World<'_> {
     /// Faults and clients stop; everybody comes back.
     pub(super) fn handle_quiet(&mut self) {
         self.quiet = true;
+        self.rot_all();
         self.network.heal();
         for node in 0..self.nodes.len() {
             self.restart(node);
@@ -111,7 +112,8 @@ impl World<'_> {
         self.schedule(SETTLE_US, Event::Epilogue { step: 0 });
     }
 
-    /// Through every node in turn: reads each partition's keys, writes one of them, and scans.
+    /// Through every node in turn: reads each partition's keys, writes one of them, scans, and looks for
+    /// every body.
     pub(super) fn handle_epilogue(&mut self, step: usize) {
         if step == 0 && self.nodes.iter().any(|node| !node.tasks.is_empty()) {
             self.violated("every task ends at its deadline", "a task outlived its deadline".to_owned());

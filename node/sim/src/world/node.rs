@@ -2,10 +2,13 @@
 
 use super::coordinator::Task;
 use crate::rules::Rules;
+use crate::wire::{Answer, Ask};
+use bytes::Bytes;
+use scrapering_core::body;
 use scrapering_core::id::{Key, NodeId};
-use scrapering_core::register::{Accepted, Acceptor, BallotClock, Envelope, ProposerId, Reply, Request};
+use scrapering_core::register::{Accepted, Acceptor, BallotClock, ProposerId, Reply, Request};
 use scrapering_core::store::memory::MemoryStore;
-use scrapering_core::store::{Batch, Store, StoreError, Table, Transaction};
+use scrapering_core::store::{Batch, ScanLimit, Store, StoreError, Table, Transaction};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -19,11 +22,11 @@ pub(super) struct Message {
     pub(super) life: u32,
     pub(super) task: u64,
     pub(super) round: u64,
-    pub(super) envelope: Envelope,
+    pub(super) ask: Ask,
 }
 
 /// A message with its answer.
-pub(super) type Answered = (Message, Reply);
+pub(super) type Answered = (Message, Answer);
 
 /// A batch on its way to the disk and the answers that wait for it.
 pub(super) struct Flush {
@@ -104,14 +107,27 @@ impl Node {
         self.store.commit(batch).expect("a store in memory has no way to fail");
     }
 
+    /// The bodies on disk.
+    pub(super) fn kept_bodies(&self) -> Vec<(Bytes, Bytes)> {
+        let everything = ScanLimit { entries: usize::MAX, bytes: usize::MAX };
+        self.store.scan(Table::Bodies, &[], None, everything).expect("a store in memory has no way to fail")
+    }
+
     /// Handles all that waits as one transaction; what it writes goes into one fsync.
     pub(super) fn handle_inbox(&mut self, rules: &dyn Rules) -> Result<Flush, StoreError> {
         let mut transaction = Transaction::new(&self.store);
         let (mut accepted, mut answers) = (Vec::new(), Vec::with_capacity(self.inbox.len()));
         for message in self.inbox.drain(..) {
-            let reply = rules.answer(&self.acceptor, &message.envelope, &mut transaction)?;
-            accepted.extend(accepted_by(&message.envelope.request, &reply));
-            answers.push((message, reply));
+            let answer = match &message.ask {
+                Ask::Register(envelope) => {
+                    let reply = rules.answer(&self.acceptor, envelope, &mut transaction)?;
+                    accepted.extend(accepted_by(&envelope.request, &reply));
+                    Answer::Register(reply)
+                }
+                Ask::Keep(hash, content) => Answer::Keep(body::keep(*hash, content.clone(), &mut transaction)),
+                Ask::Kept(hash) => Answer::Kept(body::kept(*hash, &transaction)?),
+            };
+            answers.push((message, answer));
         }
         Ok(Flush { batch: transaction.into_batch(), accepted, answers })
     }

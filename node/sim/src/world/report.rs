@@ -36,6 +36,16 @@ pub struct Stats {
     pub partitions: u64,
     /// Processes frozen for a while.
     pub pauses: u64,
+    /// Bodies that clients put.
+    pub bodies_put: u64,
+    /// Of these, stored.
+    pub bodies_stored: u64,
+    /// Bodies that were looked for and found.
+    pub bodies_found: u64,
+    /// Bodies that were looked for while their holders could not be reached, and not found.
+    pub bodies_missed: u64,
+    /// Copies of bodies that rotted.
+    pub copies_damaged: u64,
     /// Simulated milliseconds.
     pub simulated_ms: u64,
     /// Histories of one key that the checkers judged.
@@ -59,6 +69,11 @@ impl Stats {
         self.crashes += other.crashes;
         self.partitions += other.partitions;
         self.pauses += other.pauses;
+        self.bodies_put += other.bodies_put;
+        self.bodies_stored += other.bodies_stored;
+        self.bodies_found += other.bodies_found;
+        self.bodies_missed += other.bodies_missed;
+        self.copies_damaged += other.copies_damaged;
         self.simulated_ms += other.simulated_ms;
         self.histories += other.histories;
     }

@@ -3,8 +3,9 @@
 use super::node::{Answered, Flush, Message};
 use super::{Event, World};
 use rand::Rng;
+use scrapering_core::body::BodyHash;
 use scrapering_core::id::Key;
-use scrapering_core::register::{Reply, codec};
+use scrapering_core::register::codec;
 use scrapering_core::store::Table;
 
 impl World<'_> {
@@ -30,7 +31,7 @@ impl World<'_> {
         self.stats.fsyncs += 1;
         self.stats.shared_fsyncs += u64::from(flush.answers.len() > 1);
         let rules = self.rules;
-        let (waiting, early) = flush.answers.into_iter().partition(|(_, reply)| rules.waits_for_disk(reply));
+        let (waiting, early) = flush.answers.into_iter().partition(|(_, answer)| rules.waits_for_disk(answer));
         flush.answers = waiting;
         self.reply(node, early);
         let life = self.nodes[node].life;
@@ -53,7 +54,7 @@ impl World<'_> {
         }
         if failed {
             self.stats.disk_failures += 1;
-            flush.answers.iter_mut().for_each(|(_, reply)| *reply = Reply::Refused);
+            flush.answers.iter_mut().for_each(|(_, answer)| *answer = answer.failed());
         }
         self.reply(node, flush.answers);
         self.serve(node);
@@ -61,12 +62,12 @@ impl World<'_> {
 
     fn reply(&mut self, node: usize, answers: Vec<Answered>) {
         let from = self.nodes[node].id;
-        for (message, reply) in answers {
+        for (message, answer) in answers {
             self.stats.messages += 1;
             let arrivals = self.network.route(node, message.from, &self.dials, self.quiet, &mut self.dice);
             for after_us in arrivals.into_iter().flatten() {
                 let (to, life, task, round) = (message.from, message.life, message.task, message.round);
-                self.schedule(after_us, Event::Answer { to, life, task, from, round, reply: reply.clone() });
+                self.schedule(after_us, Event::Answer { to, life, task, from, round, answer: answer.clone() });
             }
         }
     }
@@ -79,6 +80,9 @@ impl World<'_> {
             self.check(checked);
         }
         for ((table, name), bytes) in &flush.batch.writes {
+            if let (Table::Bodies, Ok(hash)) = (*table, name.as_slice().try_into()) {
+                self.bodies.handle_kept(node, BodyHash(hash));
+            }
             let (Table::Registers, Some(bytes)) = (*table, bytes) else { continue };
             let Some(key) = Key::from_bytes(name).and_then(|key| self.key_number(&key)) else { continue };
             let checked = match codec::decode(bytes.clone()) {

@@ -29,7 +29,7 @@ impl Trace {
             Event::Client { client: number } | Event::Restart { node: number } | Event::Epilogue { step: number } => {
                 number.hash(&mut self.hasher)
             }
-            Event::Fault | Event::Heal | Event::Quiet => {}
+            Event::Fault | Event::Rot | Event::Heal | Event::Quiet => {}
         }
         self.say(at_us, || format!("{event:?}"));
     }

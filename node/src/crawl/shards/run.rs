@@ -34,6 +34,13 @@ struct Request {
     reply: oneshot::Sender<BTreeSet<Partition>>,
 }
 
+/// A purge that waits until the shards have acknowledged it.
+struct Purge {
+    open: BTreeSet<Partition>,
+    purged: BTreeSet<Partition>,
+    reply: oneshot::Sender<Vec<Partition>>,
+}
+
 struct Task {
     crawl: Crawl,
     shards: BTreeMap<Partition, Shard>,
@@ -42,7 +49,7 @@ struct Task {
     first_since: BTreeMap<Partition, Instant>,
     controls: BTreeMap<JobId, Control>,
     requests: BTreeMap<u64, Request>,
-    purges: BTreeMap<u64, (BTreeSet<Partition>, BTreeSet<Partition>, oneshot::Sender<Vec<Partition>>)>,
+    purges: BTreeMap<u64, Purge>,
     next_request: u64,
     wakes: BTreeMap<Partition, Instant>,
     /// Cancelled when requests for the partition must be broken off.
@@ -140,7 +147,8 @@ impl Task {
     }
 
     fn handle_wake(&mut self, now: Instant) {
-        let due: Vec<Partition> = self.wakes.iter().filter(|(_, at)| **at <= now).map(|(partition, _)| *partition).collect();
+        let due: Vec<Partition> =
+            self.wakes.iter().filter(|(_, at)| **at <= now).map(|(partition, _)| *partition).collect();
         due.into_iter().for_each(|partition| self.pump(partition, now));
     }
 
@@ -183,17 +191,19 @@ impl Task {
         self.shards.remove(&partition);
         self.wakes.remove(&partition);
         self.first_since.remove(&partition);
-        let waiting: Vec<u64> = self.requests.iter().filter(|(_, request)| request.open.contains(&partition)).map(|(id, _)| *id).collect();
+        let waiting: Vec<u64> =
+            self.requests.iter().filter(|(_, request)| request.open.contains(&partition)).map(|(id, _)| *id).collect();
         for id in waiting {
             if let Some(request) = self.requests.get_mut(&id) {
                 request.refused.insert(partition);
             }
             self.settle(partition, id);
         }
-        let purging: Vec<u64> = self.purges.iter().filter(|(_, (open, ..))| open.contains(&partition)).map(|(id, _)| *id).collect();
+        let purging: Vec<u64> =
+            self.purges.iter().filter(|(_, purge)| purge.open.contains(&partition)).map(|(id, _)| *id).collect();
         for id in purging {
-            if let Some((_, purged, _)) = self.purges.get_mut(&id) {
-                purged.remove(&partition);
+            if let Some(purge) = self.purges.get_mut(&id) {
+                purge.purged.remove(&partition);
             }
             self.settle_purge(partition, id);
         }
@@ -215,12 +225,12 @@ impl Task {
     }
 
     fn settle_purge(&mut self, partition: Partition, id: u64) {
-        let Some((open, ..)) = self.purges.get_mut(&id) else { return };
-        open.remove(&partition);
-        if open.is_empty()
-            && let Some((_, purged, reply)) = self.purges.remove(&id)
+        let Some(purge) = self.purges.get_mut(&id) else { return };
+        purge.open.remove(&partition);
+        if purge.open.is_empty()
+            && let Some(purge) = self.purges.remove(&id)
         {
-            drop(reply.send(purged.into_iter().collect()));
+            drop(purge.reply.send(purge.purged.into_iter().collect()));
         }
     }
 
@@ -234,7 +244,8 @@ impl Task {
         for (partition, link) in links {
             by_partition.entry(partition).or_default().push(link);
         }
-        let (owned, refused): (BTreeSet<_>, BTreeSet<_>) = by_partition.keys().copied().partition(|partition| self.shards.contains_key(partition));
+        let (owned, refused): (BTreeSet<_>, BTreeSet<_>) =
+            by_partition.keys().copied().partition(|partition| self.shards.contains_key(partition));
         let id = self.request_id();
         if owned.is_empty() {
             drop(reply.send(refused));
@@ -256,7 +267,9 @@ impl Task {
     fn handle_ended(&mut self, ended: Ended) {
         self.visits = self.visits.saturating_sub(1);
         let Ended { partition, job, url, origin, attempt, unfollowed } = ended;
-        self.with(partition, None, |shard, now| shard.handle_outcome(&Visit { job, url, origin: &origin }, attempt, unfollowed, now));
+        self.with(partition, None, |shard, now| {
+            shard.handle_outcome(&Visit { job, url, origin: &origin }, attempt, unfollowed, now)
+        });
         // A place is free: whoever waited for one may go on.
         if self.visits + 1 == MOST_VISITS {
             let now = self.crawl.driver.clock().now();
@@ -269,7 +282,12 @@ impl Task {
         if self.controls.insert(job, control) == Some(control) {
             return;
         }
-        let concerned: Vec<Partition> = self.shards.iter().filter(|(_, shard)| shard.jobs().any(|id| id == job)).map(|(partition, _)| *partition).collect();
+        let concerned: Vec<Partition> = self
+            .shards
+            .iter()
+            .filter(|(_, shard)| shard.jobs().any(|id| id == job))
+            .map(|(partition, _)| *partition)
+            .collect();
         for partition in concerned {
             self.with(partition, None, |shard, _| shard.handle_control(job, control));
         }
@@ -300,7 +318,7 @@ impl Task {
             return;
         }
         let id = self.request_id();
-        self.purges.insert(id, (owned.clone(), owned.clone(), reply));
+        self.purges.insert(id, Purge { open: owned.clone(), purged: owned.clone(), reply });
         for partition in owned {
             self.with(partition, None, |shard, _| shard.handle_purge(job, Waiter(id)));
         }
@@ -314,8 +332,11 @@ impl Task {
             for job in claimed.jobs {
                 coordinator::start(&self.crawl, job, partition, token);
             }
-            let known: Vec<(JobId, Control)> = self.shards[&partition].jobs().filter_map(|job| Some((job, *self.controls.get(&job)?))).collect();
-            self.with(partition, None, |shard, _| known.into_iter().for_each(|(job, control)| shard.handle_control(job, control)));
+            let known: Vec<(JobId, Control)> =
+                self.shards[&partition].jobs().filter_map(|job| Some((job, *self.controls.get(&job)?))).collect();
+            self.with(partition, None, |shard, _| {
+                known.into_iter().for_each(|(job, control)| shard.handle_control(job, control))
+            });
         }
         self.claim_what_is_due();
     }
@@ -336,7 +357,8 @@ impl Task {
                 continue;
             }
             let since = *self.first_since.entry(partition).or_insert(now);
-            if self.shards.contains_key(&partition) || self.claiming.len() >= CLAIMS || !self.claiming.insert(partition) {
+            if self.shards.contains_key(&partition) || self.claiming.len() >= CLAIMS || !self.claiming.insert(partition)
+            {
                 continue;
             }
             let respect = if now.since(since) < HYSTERESIS { Respect::LivingOwner } else { Respect::Nobody };
@@ -357,12 +379,16 @@ fn start(crawl: &Crawl, partition: Partition, token: Token, lease: &Cancellation
             let visit = worker::Visit { partition, job, url, hash, depth, redirects, attempt };
             crawl.spawn(worker::visit(task, visit, lease.clone()));
         }
-        Work::Robots { job, spec, origin } => crawl.spawn(worker::robots(task, partition, job, spec, origin, lease.clone())),
+        Work::Robots { job, spec, origin } => {
+            crawl.spawn(worker::robots(task, partition, job, spec, origin, lease.clone()))
+        }
         Work::Budget { job, wanted } => crawl.spawn(async move {
             let granted = share(&task, job, partition, token).take(wanted).await;
             task.shards.tell(Command::Budget { partition, job, granted }).await;
         }),
-        Work::GiveBack { job, pages } => crawl.spawn(async move { share(&task, job, partition, token).give_back(pages).await }),
+        Work::GiveBack { job, pages } => {
+            crawl.spawn(async move { share(&task, job, partition, token).give_back(pages).await })
+        }
         Work::Confirm => crawl.spawn(async move {
             let began = task.driver.clock().now();
             let owner = claim::confirm(&task.driver, partition, token).await.ok();

@@ -5,10 +5,12 @@
 //! compare-and-set finds what it set.
 
 use super::job::{Entry, JobShard, ResultKind, Stage};
-use crate::frontier::host::ROBOTS_LIFETIME;
 use super::{Event, Link, Shard, Waiter};
+use crate::frontier::host::ROBOTS_LIFETIME;
 use crate::frontier::keys::{Name, origin_hash};
-use crate::frontier::record::{Counters, HostRecord, JobId, LinkRecord, PageResult, UrlHash, UrlRecord, UrlState, decode, encode};
+use crate::frontier::record::{
+    Counters, HostRecord, JobId, LinkRecord, PageResult, UrlHash, UrlRecord, UrlState, decode, encode,
+};
 use crate::id::{Key, Partition};
 use crate::job::{NormalizedUrl, SkipReason};
 use crate::register::{Change, Outcome, Versioned};
@@ -75,18 +77,36 @@ impl Pending {
     }
 
     pub(super) fn create(job: JobId, hash: UrlHash, link: &Link) -> Self {
-        let record = UrlRecord { url: link.url.as_str().to_owned(), depth: link.depth, redirects: link.redirects, admitted: false, state: UrlState::Open };
+        let record = UrlRecord {
+            url: link.url.as_str().to_owned(),
+            depth: link.depth,
+            redirects: link.redirects,
+            admitted: false,
+            state: UrlState::Open,
+        };
         Self::new(Effect::CreateUrl(job, hash), Record::Url(record), 0)
     }
 
     pub(super) fn admit(job: JobId, hash: UrlHash, entry: &Entry) -> Option<Self> {
-        let record = UrlRecord { url: entry.url.as_deref()?.to_owned(), depth: entry.depth, redirects: entry.redirects, admitted: true, state: UrlState::Open };
+        let record = UrlRecord {
+            url: entry.url.as_deref()?.to_owned(),
+            depth: entry.depth,
+            redirects: entry.redirects,
+            admitted: true,
+            state: UrlState::Open,
+        };
         Some(Self::new(Effect::AdmitUrl(job, hash), Record::Url(record), entry.version))
     }
 
     pub(super) fn close(job: JobId, hash: UrlHash, entry: &mut Entry, result: PageResult) -> Option<Self> {
         let state = UrlState::Closed { sequence: 0, result };
-        let record = UrlRecord { url: entry.url.take()?.into_string(), depth: entry.depth, redirects: entry.redirects, admitted: entry.admitted, state };
+        let record = UrlRecord {
+            url: entry.url.take()?.into_string(),
+            depth: entry.depth,
+            redirects: entry.redirects,
+            admitted: entry.admitted,
+            state,
+        };
         Some(Self::new(Effect::CloseUrl(job, hash), Record::Url(record), entry.version))
     }
 
@@ -110,7 +130,13 @@ impl Pending {
     }
 
     fn fence(job: JobId, hash: UrlHash, entry: &Entry) -> Option<Self> {
-        let record = UrlRecord { url: entry.url.as_deref()?.to_owned(), depth: entry.depth, redirects: entry.redirects, admitted: false, state: UrlState::Open };
+        let record = UrlRecord {
+            url: entry.url.as_deref()?.to_owned(),
+            depth: entry.depth,
+            redirects: entry.redirects,
+            admitted: false,
+            state: UrlState::Open,
+        };
         Some(Self::new(Effect::FenceUrl(job, hash), Record::Url(record), entry.version))
     }
 
@@ -143,7 +169,9 @@ impl Pending {
     /// The job whose results this change adds to, and the sequence it has there, 0 if none yet.
     fn sequence(&mut self) -> Option<(JobId, &mut u64)> {
         match (self.effect, &mut self.record) {
-            (Effect::CloseUrl(job, _), Record::Url(UrlRecord { state: UrlState::Closed { sequence, .. }, .. })) => Some((job, sequence)),
+            (Effect::CloseUrl(job, _), Record::Url(UrlRecord { state: UrlState::Closed { sequence, .. }, .. })) => {
+                Some((job, sequence))
+            }
             (Effect::Link(job, _), Record::Link(record)) => Some((job, &mut record.sequence)),
             _ => None,
         }
@@ -160,7 +188,9 @@ impl Pending {
         let change = match self.effect {
             Effect::CreateUrl(..) => Change::Create(content),
             Effect::Link(..) if self.version == 0 => Change::Create(content),
-            Effect::FenceUrl(..) | Effect::AdmitUrl(..) | Effect::CloseUrl(..) | Effect::Link(..) => Change::CompareAndSet { version: self.version, content },
+            Effect::FenceUrl(..) | Effect::AdmitUrl(..) | Effect::CloseUrl(..) | Effect::Link(..) => {
+                Change::CompareAndSet { version: self.version, content }
+            }
             Effect::Host(_) => Change::Put(content),
             Effect::RemoveUrl(..) | Effect::RemoveLink(..) => Change::Delete { version: None },
         };
@@ -239,7 +269,11 @@ impl Shard {
         let (mut writes, mut keys, mut bytes) = (Vec::new(), BTreeSet::new(), 0);
         while writes.len() < BATCH && bytes < BATCH_BYTES {
             // A key appears once in a batch; what follows for it waits for the next one.
-            let Some(mut pending) = self.pipeline.queue.pop_front_if(|pending| keys.insert(pending.name().key(self.partition))) else { break };
+            let Some(mut pending) =
+                self.pipeline.queue.pop_front_if(|pending| keys.insert(pending.name().key(self.partition)))
+            else {
+                break;
+            };
             if let Some((job, sequence)) = pending.sequence()
                 && *sequence == 0
                 && let Some(shard) = self.jobs.get_mut(&job)
@@ -357,7 +391,10 @@ impl Shard {
                 match (&rival.state, effect) {
                     (
                         UrlState::Closed { .. },
-                        Effect::CreateUrl(job, hash) | Effect::FenceUrl(job, hash) | Effect::AdmitUrl(job, hash) | Effect::CloseUrl(job, hash),
+                        Effect::CreateUrl(job, hash)
+                        | Effect::FenceUrl(job, hash)
+                        | Effect::AdmitUrl(job, hash)
+                        | Effect::CloseUrl(job, hash),
                     ) => {
                         if !self.adopt_closed(effect, job, hash, rival.admitted) {
                             return true;
@@ -424,7 +461,9 @@ impl Shard {
     pub(super) fn enqueue(&mut self, id: JobId, hash: UrlHash, record: &UrlRecord) {
         let Ok(url) = NormalizedUrl::parse(&record.url) else { return };
         let admitted = record.admitted;
-        self.requeue(id, hash, &url.origin(), |queue| if admitted { queue.ready.push_back(hash) } else { queue.fresh.push_back(hash) });
+        self.requeue(id, hash, &url.origin(), |queue| {
+            if admitted { queue.ready.push_back(hash) } else { queue.fresh.push_back(hash) }
+        });
     }
 
     fn settle_admitted(&mut self, id: JobId, hash: UrlHash, record: &UrlRecord, version: u64) {

@@ -68,7 +68,15 @@ pub(super) struct Entry {
 impl Entry {
     pub(super) fn creating(link: &Link) -> Self {
         let url = Some(link.url.as_str().into());
-        Self { version: 0, depth: link.depth, redirects: link.redirects, attempts: 0, admitted: false, stage: Stage::Creating, url }
+        Self {
+            version: 0,
+            depth: link.depth,
+            redirects: link.redirects,
+            attempts: 0,
+            admitted: false,
+            stage: Stage::Creating,
+            url,
+        }
     }
 }
 

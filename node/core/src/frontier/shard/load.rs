@@ -6,7 +6,9 @@ use super::{RobotsState, Shard};
 use crate::frontier::LEASE;
 use crate::frontier::host::ROBOTS_LIFETIME;
 use crate::frontier::keys::Name;
-use crate::frontier::record::{HostRecord, JobId, LinkRecord, RecordError, Token, UrlHash, UrlRecord, UrlState, decode};
+use crate::frontier::record::{
+    HostRecord, JobId, LinkRecord, RecordError, Token, UrlHash, UrlRecord, UrlState, decode,
+};
 use crate::id::{Key, Partition};
 use crate::register::Versioned;
 use crate::time::Instant;

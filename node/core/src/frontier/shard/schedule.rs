@@ -123,8 +123,16 @@ impl Shard {
 
     /// Pages of a budget that no URL of this partition needs.
     fn spare_budget(&mut self) -> Option<Work> {
-        let waits = |id: &JobId| self.hosts.values().any(|host| host.queues.get(id).is_some_and(|queue| !queue.fresh.is_empty()));
-        let (id, shard) = self.jobs.iter_mut().find(|(id, shard)| shard.budget.available > 0 && shard.budget.fencing == 0 && !shard.budget.asked && shard.job.is_some() && !waits(id))?;
+        let waits = |id: &JobId| {
+            self.hosts.values().any(|host| host.queues.get(id).is_some_and(|queue| !queue.fresh.is_empty()))
+        };
+        let (id, shard) = self.jobs.iter_mut().find(|(id, shard)| {
+            shard.budget.available > 0
+                && shard.budget.fencing == 0
+                && !shard.budget.asked
+                && shard.job.is_some()
+                && !waits(id)
+        })?;
         let pages = std::mem::take(&mut shard.budget.available);
         Some(Work::GiveBack { job: *id, pages })
     }
@@ -136,7 +144,8 @@ impl Shard {
     }
 
     fn host_has_work(&self, host: &Host) -> bool {
-        let runs = |id: &JobId| self.jobs.get(id).is_some_and(|shard| shard.control == Control::Run && shard.job.is_some());
+        let runs =
+            |id: &JobId| self.jobs.get(id).is_some_and(|shard| shard.control == Control::Run && shard.job.is_some());
         host.queues.iter().any(|(id, queue)| !queue.is_empty() && runs(id))
     }
 
@@ -159,9 +168,19 @@ impl Shard {
     fn turn(&mut self, origin: &str, now: Instant) -> Turn {
         let Some(host) = self.hosts.get_mut(origin) else { return Turn::Wait(None) };
         let last = host.last_served;
-        let in_turn = host.queues.keys().copied().filter(|id| Some(*id) > last).chain(host.queues.keys().copied().filter(|id| Some(*id) <= last));
+        let in_turn = host
+            .queues
+            .keys()
+            .copied()
+            .filter(|id| Some(*id) > last)
+            .chain(host.queues.keys().copied().filter(|id| Some(*id) <= last));
         let running: Vec<(JobId, Arc<ValidatedJob>)> = in_turn
-            .filter_map(|id| self.jobs.get(&id).filter(|shard| shard.control == Control::Run).and_then(|shard| Some((id, shard.job.clone()?))))
+            .filter_map(|id| {
+                self.jobs
+                    .get(&id)
+                    .filter(|shard| shard.control == Control::Run)
+                    .and_then(|shard| Some((id, shard.job.clone()?)))
+            })
             .collect();
         for (id, job) in &running {
             host.rules(*id, job);
@@ -231,7 +250,9 @@ impl Shard {
 
     /// Decides about the next URL that nobody has looked at: skipped, admitted or requested.
     fn look_at(&mut self, origin: &str, id: JobId, job: &Arc<ValidatedJob>, hash: UrlHash, now: Instant) -> Turn {
-        let (Some(host), Some(shard)) = (self.hosts.get_mut(origin), self.jobs.get_mut(&id)) else { return Turn::Wait(None) };
+        let (Some(host), Some(shard)) = (self.hosts.get_mut(origin), self.jobs.get_mut(&id)) else {
+            return Turn::Wait(None);
+        };
         let waiting = shard.urls.get(&hash).filter(|entry| entry.stage == Stage::Waiting);
         let Some(url) = waiting.and_then(|entry| NormalizedUrl::parse(entry.url.as_deref()?).ok()) else {
             host.queues.entry(id).or_default().fresh.pop_front();
@@ -270,8 +291,12 @@ impl Shard {
     /// Requests a URL that is in no queue any more, or closes it: robots.txt may be a newer one than when it was
     /// looked at before.
     fn request_if_allowed(&mut self, origin: &str, id: JobId, spec: &Arc<ValidatedJob>, hash: UrlHash) -> Turn {
-        let (Some(host), Some(shard)) = (self.hosts.get_mut(origin), self.jobs.get_mut(&id)) else { return Turn::Wait(None) };
-        let Some(entry) = shard.urls.get_mut(&hash).filter(|entry| entry.stage == Stage::Waiting) else { return Turn::Again };
+        let (Some(host), Some(shard)) = (self.hosts.get_mut(origin), self.jobs.get_mut(&id)) else {
+            return Turn::Wait(None);
+        };
+        let Some(entry) = shard.urls.get_mut(&hash).filter(|entry| entry.stage == Stage::Waiting) else {
+            return Turn::Again;
+        };
         let Some(url) = entry.url.as_deref().and_then(|url| NormalizedUrl::parse(url).ok()) else { return Turn::Again };
         if !host.allows(id, spec, url.path_and_query()) {
             self.close(id, hash, PageResult::Skipped { reason: SkipReason::RobotsTxt, detail: None });

@@ -68,7 +68,8 @@ fn no_result_is_shown_before_an_earlier_one_that_is_not_settled() {
     let mut outcomes = batch(&mut bench);
     outcomes[1] = Outcome::Indeterminate;
     bench.shard.handle_committed(outcomes, true, at(0));
-    let shown = |bench: &Bench| bench.shard.results(JOB, 0, 9).into_iter().map(|(sequence, ..)| sequence).collect::<Vec<_>>();
+    let shown =
+        |bench: &Bench| bench.shard.results(JOB, 0, 9).into_iter().map(|(sequence, ..)| sequence).collect::<Vec<_>>();
     assert_eq!(shown(&bench), [1]);
     bench.commit(at(0));
     assert_eq!(shown(&bench), [1, 2, 3]);

@@ -17,7 +17,10 @@ fn a_page_is_requested_only_after_it_was_admitted() {
     assert!(matches!(bench.work(at(1_000)), Some(Work::Budget { wanted: 3, .. })));
     assert!(bench.work(at(1_000)).is_none(), "it asks once");
     bench.shard.handle_budget(JOB, 2, at(1_000));
-    assert!(bench.work(at(1_000)).is_none_or(|work| matches!(work, Work::Budget { .. })), "the admission is not durable");
+    assert!(
+        bench.work(at(1_000)).is_none_or(|work| matches!(work, Work::Budget { .. })),
+        "the admission is not durable"
+    );
     bench.commit(at(1_000));
     assert!(bench.fetch(at(1_000)).is_some());
     assert_eq!(bench.shard.counters(JOB).admitted, 2);

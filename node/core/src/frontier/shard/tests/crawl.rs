@@ -5,7 +5,8 @@ use super::world::{Faults, Web, World};
 #[test]
 fn every_page_has_exactly_one_result_and_the_counters_are_a_recount_whatever_fails() {
     for seed in 0..3_000 {
-        let faults = Faults { lost_answers: true, takeovers: seed % 5, max_pages: None, concurrency: 1 + (seed % 3) as u32 };
+        let faults =
+            Faults { lost_answers: true, takeovers: seed % 5, max_pages: None, concurrency: 1 + (seed % 3) as u32 };
         World::run(seed, faults).check_end();
     }
 }

@@ -32,7 +32,9 @@ fn a_job_that_ends_closes_what_waits_and_what_is_being_created_but_lets_a_reques
     bench.shard.handle_control(JOB, Control::Close(SkipReason::TimeLimit));
     bench.commit(at(1_000));
     assert_eq!(bench.shard.counters(JOB).skipped, 2);
-    let UrlState::Closed { result, .. } = bench.stored("http://a.test/3").expect("a record").state else { panic!("it is open") };
+    let UrlState::Closed { result, .. } = bench.stored("http://a.test/3").expect("a record").state else {
+        panic!("it is open")
+    };
     assert_eq!(result, PageResult::Skipped { reason: SkipReason::TimeLimit, detail: None });
     bench.end(&page, Attempt::Closed(fetched()), at(2_000));
     let counters = bench.shard.counters(JOB);
@@ -59,7 +61,13 @@ fn a_purge_removes_every_record_of_the_job_and_nothing_else() {
     bench.events();
     bench.commit(at(0));
     assert!(bench.events().contains(&Event::Acknowledged(Waiter(9))));
-    let left: Vec<Name> = bench.registers.map.iter().filter(|(_, value)| value.content.is_some()).filter_map(|(key, _)| Name::parse(key)).collect();
+    let left: Vec<Name> = bench
+        .registers
+        .map
+        .iter()
+        .filter(|(_, value)| value.content.is_some())
+        .filter_map(|(key, _)| Name::parse(key))
+        .collect();
     assert!(left.iter().all(|name| matches!(name, Name::Host(_) | Name::Url(OTHER_JOB, _))), "{left:?}");
     assert_eq!(left.len(), 3);
     assert_eq!(bench.shard.jobs().collect::<Vec<_>>(), [OTHER_JOB]);

@@ -103,7 +103,10 @@ fn robots_txt_survives_a_takeover_until_it_is_a_day_old() {
     assert!(matches!(successor.work(at(0)), Some(Work::Job(JOB))));
     successor.shard.handle_job(JOB, Arc::new(job()), 0);
     successor.shard.handle_control(JOB, Control::Run);
-    assert!(successor.work(at(5_999)).is_none(), "a lease and the delay: the former owner may have fetched until just now");
+    assert!(
+        successor.work(at(5_999)).is_none(),
+        "a lease and the delay: the former owner may have fetched until just now"
+    );
     let page = successor.fetch(at(6_000)).expect("a page, not robots.txt");
     let tomorrow = 25 * 60 * 60 * 1_000;
     successor.end(&page, Attempt::Closed(fetched()), at(tomorrow));
@@ -131,7 +134,11 @@ fn a_host_that_cannot_be_reached_is_asked_three_times_then_its_pages_fail_with_t
     }
     bench.commit(at(20_000));
     assert_eq!(bench.shard.counters(JOB).failed, 3);
-    assert_eq!(bench.shard.counters(OTHER_JOB).done(), 0, "a job that does not ask for robots.txt does not depend on it");
+    assert_eq!(
+        bench.shard.counters(OTHER_JOB).done(),
+        0,
+        "a job that does not ask for robots.txt does not depend on it"
+    );
     let UrlState::Closed { result, .. } = bench.stored(PAGES[0]).expect("a record").state else { panic!("it is open") };
     assert_eq!(result, PageResult::Failed { reason: SkipReason::FetchError, detail: "refused".to_owned() });
 }
@@ -176,7 +183,11 @@ fn retry_after_blocks_the_whole_host() {
     bench.robots(at(0), "");
     let page = bench.fetch(at(1_000)).expect("a page");
     let retry_after = Some(Duration::from_secs(60));
-    bench.end(&page, Attempt::Failed { reason: SkipReason::HttpError, detail: "429".to_owned(), retry_after }, at(2_000));
+    bench.end(
+        &page,
+        Attempt::Failed { reason: SkipReason::HttpError, detail: "429".to_owned(), retry_after },
+        at(2_000),
+    );
     assert!(bench.work(at(61_999)).is_none());
     assert!(bench.fetch(at(62_000)).is_some());
 }
@@ -187,7 +198,7 @@ fn nothing_is_fetched_unless_the_ownership_was_confirmed_within_the_lease() {
     let late = at(0) + LEASE_HOLD;
     assert!(matches!(bench.shard.poll_work(late), Some(Work::Confirm)));
     assert!(bench.shard.poll_work(late).is_none(), "one question at a time");
-    assert_eq!(bench.shard.poll_timeout(), None, "only the answer helps");
+    assert_eq!(bench.shard.poll_timeout(), Some(at(5_000)), "until the lease lapses only the answer helps");
     bench.shard.handle_confirmed(None, late);
     assert!(matches!(bench.shard.poll_work(late), Some(Work::Confirm)), "no majority answered");
     bench.shard.handle_confirmed(Some(true), late);
@@ -199,7 +210,10 @@ fn an_owner_asks_for_its_confirmation_before_the_lease_runs_out_and_never_while_
     let mut bench = Bench::running(job(), &PAGES[..1]);
     let in_time = at(0) + LEASE_HOLD / 2;
     assert!(matches!(bench.shard.poll_work(in_time), Some(Work::Confirm)));
-    assert!(matches!(bench.shard.poll_work(in_time), Some(Work::Robots { .. })), "the present confirmation still holds");
+    assert!(
+        matches!(bench.shard.poll_work(in_time), Some(Work::Robots { .. })),
+        "the present confirmation still holds"
+    );
     bench.shard.handle_confirmed(Some(true), in_time);
     bench.shard.handle_robots(JOB, ORIGIN, Ok(RobotsFile::AllowAll), in_time, 0);
     bench.commit(in_time);
@@ -215,4 +229,19 @@ fn whoever_is_told_that_it_lost_the_partition_does_nothing_more() {
     bench.shard.handle_confirmed(Some(false), at(0));
     assert!(bench.events().contains(&Event::Lost));
     assert!(bench.shard.poll_work(at(0)).is_none() && bench.shard.poll_timeout().is_none());
+}
+
+#[test]
+fn requests_are_broken_off_once_when_no_quorum_confirms_the_owner_for_a_lease() {
+    let mut bench = Bench::running(job(), &PAGES);
+    bench.robots(at(0), "");
+    bench.fetch(at(1_000)).expect("a page");
+    while bench.shard.poll_event().is_some() {}
+    assert!(matches!(bench.shard.poll_work(at(2_500)), Some(Work::Confirm)));
+    assert_eq!((bench.shard.poll_work(at(4_999)).is_none(), bench.shard.poll_timeout()), (true, Some(at(5_000))));
+    assert_eq!(bench.shard.poll_event(), None);
+    assert!(bench.shard.poll_work(at(5_000)).is_none());
+    assert_eq!(bench.shard.poll_event(), Some(Event::Lapsed));
+    assert!(bench.shard.poll_work(at(5_001)).is_none());
+    assert_eq!((bench.shard.poll_event(), bench.shard.poll_timeout()), (None, None));
 }

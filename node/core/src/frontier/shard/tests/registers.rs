@@ -29,7 +29,9 @@ impl Registers {
         let current = self.map.get(key).filter(|value| value.content.is_some());
         let content = match (change, current) {
             (Change::Put(content), _) | (Change::Create(content), None) => Some(content.clone()),
-            (Change::CompareAndSet { version, content }, Some(value)) if *version == value.version => Some(content.clone()),
+            (Change::CompareAndSet { version, content }, Some(value)) if *version == value.version => {
+                Some(content.clone())
+            }
             (Change::Delete { version }, Some(value)) if version.is_none_or(|version| version == value.version) => None,
             _ => return None,
         };

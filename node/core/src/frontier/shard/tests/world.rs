@@ -189,7 +189,9 @@ impl World {
                 self.with(site, |shard| shard.handle_robots(JOB, &origin, Ok(robots), now, 0));
             }
             Happening::Job(site) => self.answer_job(site),
-            Happening::Confirmed(site, owner, began) => self.with(site, |shard| shard.handle_confirmed(owner, at(began))),
+            Happening::Confirmed(site, owner, began) => {
+                self.with(site, |shard| shard.handle_confirmed(owner, at(began)))
+            }
             Happening::Wake(site) => self.with(site, |_| {}),
         }
     }
@@ -205,7 +207,8 @@ impl World {
         let Site { part, token, claimed_at, .. } = self.sites[index];
         let previous = if token == Token(1) { Previous::Nobody } else { Previous::Other };
         let mut shard = Shard::open(Partition(part), token, at(claimed_at), previous);
-        let records: Vec<(&Key, &Versioned)> = self.registers.map.iter().filter(|(key, _)| key.partition.0 == part).collect();
+        let records: Vec<(&Key, &Versioned)> =
+            self.registers.map.iter().filter(|(key, _)| key.partition.0 == part).collect();
         for (key, value) in records {
             shard.load(key, value, at(self.now), 0).expect("a record");
             if let (Some(Name::Host(_)), Some(content)) = (Name::parse(key), &value.content) {
@@ -215,7 +218,12 @@ impl World {
         }
         self.sites[index].shard = Some(shard);
         // Whoever waits for a former owner turns to this one.
-        let mut asking: Vec<Option<usize>> = self.attempts.iter().filter(|(_, page)| page.unacknowledged.contains(&part)).map(|(id, _)| Some(*id)).collect();
+        let mut asking: Vec<Option<usize>> = self
+            .attempts
+            .iter()
+            .filter(|(_, page)| page.unacknowledged.contains(&part))
+            .map(|(id, _)| Some(*id))
+            .collect();
         asking.extend(self.seeds_missing.contains(&part).then_some(None));
         asking.into_iter().for_each(|page| self.send_links(page, part));
         self.with(index, |_| {});
@@ -284,6 +292,7 @@ impl World {
     fn event(&mut self, site: usize, event: &Event) {
         match event {
             Event::Acknowledged(waiter) => self.acknowledged(*waiter),
+            Event::Lapsed => self.break_off(site),
             Event::Lost => assert!(!self.owns(site), "only a deposed owner is lost"),
         }
     }

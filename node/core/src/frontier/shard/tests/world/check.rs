@@ -14,7 +14,10 @@ impl World {
     pub(super) fn check_request(&self, site: usize, origin: &str, path: &str) {
         let Site { part, token, claimed_at, .. } = self.sites[site];
         let host = Name::Host(origin_hash(origin)).key(Partition(part));
-        assert!(path == "/robots.txt" || self.registers.map.contains_key(&host), "{path} is requested before robots.txt is known");
+        assert!(
+            path == "/robots.txt" || self.registers.map.contains_key(&host),
+            "{path} is requested before robots.txt is known"
+        );
         assert!(!path.starts_with("/x"), "{path} is disallowed");
         let lease = |since: u64, length: Duration| since + length.as_millis() as u64;
         assert!(token == Token(1) || self.now >= lease(claimed_at, LEASE), "a new owner fetches within the lease");
@@ -22,7 +25,8 @@ impl World {
         let until = successor.map_or(u64::MAX, |other| lease(other.claimed_at, LEASE_HOLD));
         assert!(self.now <= until, "a deposed owner fetches after its lease");
         let limit = self.spec.politeness.concurrent_requests_per_host as usize;
-        let in_flight = self.seen.iter().filter(|seen| seen.origin == origin && seen.site == site && seen.ended > self.now).count();
+        let in_flight =
+            self.seen.iter().filter(|seen| seen.origin == origin && seen.site == site && seen.ended > self.now).count();
         assert!(in_flight < limit, "more than {limit} in flight");
         // The crawl delay is not known before robots.txt is.
         let delay = if path == "/robots.txt" { 1_000 } else { Web::crawl_delay_ms(origin) };
@@ -91,7 +95,10 @@ impl World {
 
     /// How often a reader that went on after its cursor all along has seen each result.
     pub(in super::super) fn times_read(&self) -> BTreeMap<UrlHash, usize> {
-        (0..PARTS).flat_map(|part| self.results(part)).map(|hash| (hash, self.read.get(&hash).copied().unwrap_or(0))).collect()
+        (0..PARTS)
+            .flat_map(|part| self.results(part))
+            .map(|hash| (hash, self.read.get(&hash).copied().unwrap_or(0)))
+            .collect()
     }
 
     /// Pages admitted; after [`Self::check_end`] also in the records.
@@ -101,7 +108,8 @@ impl World {
 
     /// Distinct pages that were requested.
     pub(in super::super) fn requested(&self) -> u64 {
-        let pages: BTreeSet<(&str, &str)> = self.seen.iter().map(|seen| (seen.origin.as_str(), seen.path.as_str())).collect();
+        let pages: BTreeSet<(&str, &str)> =
+            self.seen.iter().map(|seen| (seen.origin.as_str(), seen.path.as_str())).collect();
         pages.into_iter().filter(|(_, path)| *path != "/robots.txt").count() as u64
     }
 }

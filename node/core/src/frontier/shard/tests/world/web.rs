@@ -136,7 +136,11 @@ impl World {
             }
             None => (self.web.seeds(), 0),
         };
-        let links = urls.into_iter().filter(|url| part_of(&url.origin()) == part).map(|url| Link { url, depth, redirects: 0 }).collect();
+        let links = urls
+            .into_iter()
+            .filter(|url| part_of(&url.origin()) == part)
+            .map(|url| Link { url, depth, redirects: 0 })
+            .collect();
         let waiter = Waiter(1_000_000 + self.waiters.len() as u64);
         self.waiters.insert(waiter, (page, part));
         self.with(owner, |shard| shard.handle_links(JOB, links, waiter));
@@ -154,6 +158,20 @@ impl World {
         self.check_links(&self.web.pages[&url].links, part);
         if done {
             self.finish(id, Attempt::Closed(fetched()));
+        }
+    }
+
+    /// Every request of a site whose lease has lapsed is broken off.
+    pub(super) fn break_off(&mut self, site: usize) {
+        let ids: Vec<usize> = self.attempts.iter().filter(|(_, page)| page.site == site).map(|(id, _)| *id).collect();
+        for id in ids {
+            let (origin, seen, now) = (self.attempts[&id].url.origin(), self.attempts[&id].seen, self.instant());
+            if self.seen[seen].ended > self.now {
+                self.seen[seen].ended = self.now;
+                let answered = self.seen[seen].answered <= self.now;
+                self.with(site, |shard| shard.handle_fetched(JOB, &origin, answered, now));
+                self.finish(id, Attempt::Abandoned);
+            }
         }
     }
 
