@@ -46,11 +46,14 @@ run: build ## Runs examples/shop.yaml against a five-node ring and a shop on loo
 
 test: nextest lint build ## What CI runs: format, lints, fresh simulator seeds, every test.
 	@"$(BIN)/scrapering-sim" register --seeds $(TEST_SEEDS) $(if $(BASE),--base $(BASE))
+	@"$(BIN)/scrapering-sim" bodies --seeds $(TEST_SEEDS) $(if $(BASE),--base $(BASE))
 	@cargo test --workspace --doc --quiet
 	@if cargo nextest --version >/dev/null 2>&1; then cargo nextest run --workspace; else cargo test --workspace --all-targets; fi
 
-sim: build ## Runs the register protocol in the simulator: make sim SEEDS=1000 [BASE=seed].
+sim: build ## Runs registers and bodies in the simulator, then takes each rule out: make sim SEEDS=1000 [BASE=seed].
 	@"$(BIN)/scrapering-sim" register --seeds $(SEEDS) $(if $(BASE),--base $(BASE))
+	@"$(BIN)/scrapering-sim" bodies --seeds $(SEEDS) $(if $(BASE),--base $(BASE))
+	@"$(BIN)/scrapering-sim" mutants --seeds 1500 --base 1
 
 lint: setup ## Checks the format and the lints; a warning is a fault.
 	@cargo fmt --all --check

@@ -11,8 +11,6 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// How late the shop's threads may see a request, on a machine that also runs a ring of five.
-const TOLERANCE: Duration = Duration::from_millis(10);
 /// Open requests that the job may have at the shop.
 const OPEN_REQUESTS: u32 = 4;
 
@@ -100,13 +98,7 @@ spec:
     /// # Errors
     /// The log cannot be read, or there was no visit.
     pub fn verdict(&self, max_repeats: usize) -> anyhow::Result<Verdict> {
-        let rules = Rules {
-            max_in_flight: OPEN_REQUESTS,
-            min_gap: self.delay,
-            tolerance: TOLERANCE,
-            max_repeats,
-            ..Rules::default()
-        };
+        let rules = Rules { max_in_flight: OPEN_REQUESTS, min_gap: self.delay, max_repeats, ..Rules::default() };
         let verdict = judge(&access_log::read(&self.log)?, &rules).pop_first();
         verdict.map(|(_, verdict)| verdict).context("nobody was at the shop")
     }

@@ -349,9 +349,12 @@ async fn a_node_on_a_full_disk_does_not_start_and_says_so() -> anyhow::Result<()
     check(&ended, 1, &["error: ", "disk", "is full", "free"])
 }
 
-/// Submits a paused job; its id, or what the ring says instead.
+/// Submits a paused job that takes 128 KiB; its id, or what the ring says instead.
 async fn submit(door: &Door) -> anyhow::Result<Result<String, String>> {
-    let answer = door.ask(Method::POST, "/v1/jobs", Some(&format!("{JOB}  suspend: true\n"))).await?;
+    let value = "x".repeat(4096);
+    let headers: String = (0..32).map(|number| format!("    - {{name: x-{number}, value: {value}}}\n")).collect();
+    let job = format!("{JOB}  suspend: true\n  request:\n    headers:\n{headers}");
+    let answer = door.ask(Method::POST, "/v1/jobs", Some(&job)).await?;
     if answer.status != StatusCode::CREATED {
         return Ok(Err(answer.body));
     }
@@ -369,7 +372,7 @@ async fn a_disk_that_fills_up_stops_writes_in_words_and_loses_nothing_acknowledg
     let door = ring.door().clone();
     let mut acknowledged = vec![door.submit(&format!("{JOB}  suspend: true\n")).await?];
     disk.fill()?;
-    // What the store had set aside still takes some.
+    // The store has set some room aside, and uses that first.
     let refusal = until("a refusal", LIMIT, async || match submit(&door).await? {
         Ok(id) => {
             acknowledged.push(id);

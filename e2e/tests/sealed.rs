@@ -63,7 +63,7 @@ async fn a_word_written_through_the_api_is_nowhere_in_the_data_folders_in_clear(
         files(&ring.root().join(format!("ring-{node}/data")), MAX_DEPTH, &mut found)?;
     }
     // The names of nodes stand in clear: who looks for them finds them, or does not look where the ring writes.
-    ensure!(holders(&found, "ring-3")?.len() >= 1, "the search does not see the data folders: {found:?}");
+    ensure!(!holders(&found, "ring-3")?.is_empty(), "the search does not see the data folders: {found:?}");
     let name = title(&reader.items[0])?;
     for word in ["canary-in-agent", "canary-in-header", "canary-in-path", "canary-in-item", name] {
         let holders = holders(&found, word)?;

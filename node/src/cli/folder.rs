@@ -125,9 +125,9 @@ mod tests {
     fn a_ring_lives_in_the_users_data_folder_by_default() {
         let root =
             |data: Option<&str>, home: Option<&str>| default_root(data.map(PathBuf::from), home.map(PathBuf::from));
-        assert_eq!(root(None, Some("/home/ada")), Some(PathBuf::from("/home/ada/.local/share/scrapering/ring")));
-        assert_eq!(root(Some("/data"), Some("/home/ada")), Some(PathBuf::from("/data/scrapering/ring")));
-        assert_eq!(root(Some("data"), Some("/home/ada")), root(None, Some("/home/ada")));
+        assert_eq!(root(None, Some("/users/ada")), Some(PathBuf::from("/users/ada/.local/share/scrapering/ring")));
+        assert_eq!(root(Some("/data"), Some("/users/ada")), Some(PathBuf::from("/data/scrapering/ring")));
+        assert_eq!(root(Some("data"), Some("/users/ada")), root(None, Some("/users/ada")));
         assert_eq!(root(None, None), None);
     }
 

@@ -6,19 +6,31 @@ use super::{Crawl, coordinator};
 use crate::driver::registers::Unavailable;
 use crate::rpc::convert;
 use scrapering_core::frontier::keys::{Name, job_partition};
-use scrapering_core::frontier::record::{Counters, JobId, JobPhase, JobRecord, decode, encode};
+use scrapering_core::frontier::record::{Counters, JobId, JobPhase, JobRecord, Token, decode, encode};
 use scrapering_core::id::{NodeId, PARTITIONS, Partition};
 use scrapering_core::register::{Change, Outcome};
 use scrapering_crds::ScrapeJobFile;
 use scrapering_proto::v1;
 use scrapering_proto::v1::results_request::Kind;
 use serde_json::value::RawValue;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// How often a job's coordinator is looked for before the caller is told to try again; a quarter of a second each.
 const ATTEMPTS: usize = 60;
 /// How often a change to a job's record is tried against others.
 const RACES: usize = 20;
+
+/// Fewest results asked of a node at once: many pages hold no item.
+const SMALLEST_ASK: usize = 64;
+
+/// What the living nodes said of a job's results.
+#[derive(Default)]
+struct Gathered {
+    /// Every partition that somebody answered for, and under which token.
+    owned: BTreeMap<Partition, Token>,
+    /// Whether there is more behind the page.
+    more: bool,
+}
 
 /// The jobs of the ring. A cheap clone.
 #[derive(Clone)]
@@ -195,6 +207,7 @@ impl Jobs {
         }
     }
 
+    /// Entries behind `cursor`, at least one if there is any.
     async fn read<T>(
         &self,
         id: JobId,
@@ -204,24 +217,51 @@ impl Jobs {
         read: impl Fn(&str) -> Vec<T>,
     ) -> Result<Page<T>, JobsError> {
         let (record, _) = self.crawl.specs.record(id).await?.ok_or(JobsError::NotFound(id))?;
+        let mut page = Page { entries: Vec::new(), cursor: cursor.clone(), complete: false };
+        loop {
+            let before = page.cursor.clone();
+            let gathered = self.gather(id, limit, kind, &read, &mut page).await;
+            if gathered.more && page.entries.is_empty() && page.cursor != before {
+                continue;
+            }
+            page.complete = record.phase.has_ended() && !gathered.more && self.are_owned(&gathered.owned).await;
+            return Ok(page);
+        }
+    }
+
+    /// Asks every living node for what lies behind the page's cursor, and adds it to the page.
+    async fn gather<T>(
+        &self,
+        id: JobId,
+        limit: usize,
+        kind: Kind,
+        read: &impl Fn(&str) -> Vec<T>,
+        page: &mut Page<T>,
+    ) -> Gathered {
         let nodes: BTreeSet<NodeId> =
             Partition::all().flat_map(|partition| self.crawl.driver.view(partition).members.clone()).collect();
         let living = nodes.into_iter().filter(|node| self.crawl.driver.members().is_alive(*node));
-        let replies =
-            futures::future::join_all(living.map(|node| self.results_at(node, id, cursor, limit, kind))).await;
-        let (mut page, mut covered, mut more) =
-            (Page { entries: Vec::new(), cursor: cursor.clone(), complete: false }, BTreeSet::new(), false);
-        for reply in replies.into_iter().flatten() {
-            // Two nodes may believe to own a partition: the first one is read, the other holds nothing else.
-            let owned: BTreeSet<u32> =
-                reply.owned.iter().copied().filter(|partition| !covered.contains(partition)).collect();
-            more |= reply.more;
-            for result in reply.results {
-                if !owned.contains(&result.partition) {
-                    continue;
-                }
+        let asked = limit.max(SMALLEST_ASK);
+        let calls = living.map(|node| self.results_at(node, id, &page.cursor, asked, kind));
+        let replies: Vec<v1::ResultsReply> = futures::future::join_all(calls).await.into_iter().flatten().collect();
+        let mut gathered = Gathered::default();
+        for owned in replies.iter().flat_map(|reply| &reply.owned) {
+            if let Ok(partition) = convert::partition(owned.partition) {
+                let newest = gathered.owned.entry(partition).or_default();
+                *newest = (*newest).max(Token(owned.token));
+            }
+        }
+        for reply in replies {
+            gathered.more |= reply.more;
+            // Of two nodes that believe to own a partition, the one with the newer token is read.
+            let is_newest = |owned: &v1::results_reply::Owned| {
+                convert::partition(owned.partition).is_ok_and(|p| gathered.owned.get(&p) == Some(&Token(owned.token)))
+            };
+            let newest: BTreeSet<u32> =
+                reply.owned.iter().filter(|owned| is_newest(owned)).map(|owned| owned.partition).collect();
+            for result in reply.results.iter().filter(|result| newest.contains(&result.partition)) {
                 if page.entries.len() >= limit {
-                    more = true;
+                    gathered.more = true;
                     break;
                 }
                 page.entries.extend(read(&result.content));
@@ -229,10 +269,21 @@ impl Jobs {
                     page.cursor.advance(partition, result.sequence);
                 }
             }
-            covered.extend(owned);
         }
-        page.complete = record.phase.has_ended() && !more && covered.len() == usize::from(PARTITIONS);
-        Ok(page)
+        gathered
+    }
+
+    /// Whether every partition was answered for by its owner, as a quorum knows it now: a node that was deposed
+    /// may not have everything, and would not know.
+    async fn are_owned(&self, owned: &BTreeMap<Partition, Token>) -> bool {
+        if owned.len() < usize::from(PARTITIONS) {
+            return false;
+        }
+        let reads = owned.iter().map(|(partition, token)| async move {
+            let owner = self.crawl.driver.read_one(Name::Owner.key(*partition)).await;
+            matches!(owner, Ok(Some(owner)) if Token(owner.version) == *token)
+        });
+        futures::future::join_all(reads).await.into_iter().all(|owner| owner)
     }
 
     async fn results_at(

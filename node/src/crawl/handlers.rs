@@ -111,8 +111,8 @@ impl Crawl {
         limit: usize,
         kind: Kind,
     ) -> Result<v1::ResultsReply, Status> {
-        let found = self.shards.results(job, after, limit.clamp(1, MAX_RESULTS)).await;
-        let mut contents = self.contents(job, &found.results, kind).await?;
+        let found = self.shards.results(job, after, limit.clamp(1, MAX_RESULTS), kind == Kind::Items).await;
+        let mut contents = self.contents(job, &found.results).await?;
         let (mut results, mut bytes, mut more) = (Vec::new(), 0, found.more);
         for found in found.results {
             if bytes > MAX_RESULT_BYTES {
@@ -127,19 +127,16 @@ impl Crawl {
                 content,
             });
         }
-        let owned = found.owned.into_iter().map(|partition| u32::from(partition.0)).collect();
-        Ok(v1::ResultsReply { results, owned, more })
+        let owned = found
+            .owned
+            .into_iter()
+            .map(|(partition, token)| v1::results_reply::Owned { partition: u32::from(partition.0), token: token.0 });
+        Ok(v1::ResultsReply { results, owned: owned.collect(), more })
     }
 
-    async fn contents(
-        &self,
-        job: JobId,
-        found: &[Found],
-        kind: Kind,
-    ) -> Result<BTreeMap<(Partition, u64), String>, Status> {
-        let wanted = |found: &&Found| (found.kind == ResultKind::Page) == (kind == Kind::Items);
+    async fn contents(&self, job: JobId, found: &[Found]) -> Result<BTreeMap<(Partition, u64), String>, Status> {
         let mut by_partition: BTreeMap<Partition, Vec<(u64, Key)>> = BTreeMap::new();
-        for found in found.iter().filter(wanted) {
+        for found in found {
             let name =
                 if found.kind == ResultKind::Link { Name::Link(job, found.url) } else { Name::Url(job, found.url) };
             by_partition.entry(found.partition).or_default().push((found.sequence, name.key(found.partition)));

@@ -34,7 +34,7 @@ pub(super) struct Found {
 #[derive(Debug, Default)]
 pub(super) struct FoundResults {
     pub(super) results: Vec<Found>,
-    pub(super) owned: Vec<Partition>,
+    pub(super) owned: Vec<(Partition, Token)>,
     pub(super) more: bool,
 }
 
@@ -91,6 +91,7 @@ pub(super) enum Command {
         job: JobId,
         after: BTreeMap<Partition, u64>,
         limit: usize,
+        pages: bool,
         reply: oneshot::Sender<FoundResults>,
     },
     Purge(JobId, oneshot::Sender<Vec<Partition>>),
@@ -134,9 +135,15 @@ impl Shards {
         self.ask(|reply| Command::Report(job, reply)).await.unwrap_or_default()
     }
 
-    /// Committed results behind `after`.
-    pub(super) async fn results(&self, job: JobId, after: BTreeMap<Partition, u64>, limit: usize) -> FoundResults {
-        self.ask(|reply| Command::Results { job, after, limit, reply }).await.unwrap_or_default()
+    /// Committed results behind `after`: pages, or else what was not fetched.
+    pub(super) async fn results(
+        &self,
+        job: JobId,
+        after: BTreeMap<Partition, u64>,
+        limit: usize,
+        pages: bool,
+    ) -> FoundResults {
+        self.ask(|reply| Command::Results { job, after, limit, pages, reply }).await.unwrap_or_default()
     }
 
     /// Removes the records of `job` from every partition that this node owns; returns those partitions.

@@ -11,6 +11,7 @@ use scrapering_core::frontier::record::{FetchedPage, Items, JobId, PageResult, R
 use scrapering_core::frontier::shard::{Attempt, Link, Unreached};
 use scrapering_core::id::Partition;
 use scrapering_core::job::{NormalizedUrl, SkipReason, ValidatedJob};
+use scrapering_core::register::MAX_CONTENT_BYTES;
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -19,6 +20,8 @@ use tokio_util::sync::CancellationToken;
 
 /// Items of a page up to this size live in its record, bytes; more go into a body.
 const INLINE_ITEMS_BYTES: usize = 32 * 1024;
+/// ... unless too few nodes take a body: then up to this size, below what a register holds.
+const LARGEST_INLINE_BYTES: usize = MAX_CONTENT_BYTES / 2;
 /// Links of one page that are recorded as not followed; more are not worth the disk.
 const MOST_UNFOLLOWED: usize = 200;
 /// A host that asks for a longer pause gets this one.
@@ -248,6 +251,10 @@ async fn store_items(crawl: &Crawl, items: String) -> Items {
     loop {
         match crawl.driver.put_body(content.clone()).await {
             Ok(hash) => return Items::Body(hash),
+            // A ring with a node down may have too few takers for a body, and still a majority for a record.
+            Err(_) if content.len() <= LARGEST_INLINE_BYTES => {
+                return Items::Inline(String::from_utf8_lossy(&content).into_owned());
+            }
             Err(_) => tokio::time::sleep(PAUSE).await,
         }
     }

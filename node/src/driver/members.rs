@@ -5,9 +5,13 @@ use crate::rpc::Peers;
 use scrapering_core::id::NodeId;
 use scrapering_core::membership::{Liveness, Membership, PROBE_TIMEOUT};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+
+/// Peers are probed more often than this: a longer silence of the prober itself means that it stood still.
+const STANDSTILL: Duration = Duration::from_secs(3);
 
 /// Who is alive, as this node believes. A cheap clone.
 #[derive(Clone)]
@@ -43,7 +47,8 @@ impl Members {
         self.liveness(node) == Liveness::Alive
     }
 
-    /// Moves on whenever somebody's liveness changed.
+    /// Moves on whenever somebody's liveness changed, and when this process was stopped for a while: then the
+    /// others may have changed their minds about it.
     #[must_use]
     pub fn changes(&self) -> watch::Receiver<u64> {
         self.changes.subscribe()
@@ -57,8 +62,12 @@ impl Members {
 
     /// Probes until `stop`.
     pub async fn run(self, peers: Peers, stop: CancellationToken) {
-        let mut probes = JoinSet::new();
+        let (mut probes, mut last) = (JoinSet::new(), self.clock.now());
         loop {
+            let now = self.clock.now();
+            if now.since(std::mem::replace(&mut last, now)) > STANDSTILL {
+                self.changes.send_modify(|count| *count += 1);
+            }
             while let Some(node) = self.next_probe() {
                 let peers = peers.clone();
                 probes.spawn(async move { (node, peers.probe(node, PROBE_TIMEOUT).await) });

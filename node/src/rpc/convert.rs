@@ -303,3 +303,6 @@ pub fn counters_to_wire(counters: Counters) -> v1::Counters {
         in_flight,
     }
 }
+
+#[cfg(test)]
+mod tests;

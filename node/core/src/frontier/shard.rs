@@ -134,13 +134,19 @@ impl Shard {
         self.jobs.get(&job).map(|shard| shard.counters).unwrap_or_default()
     }
 
-    /// Committed results of `job` with a sequence above `after`, ascending, at most `limit`.
+    /// Committed results of `job` of the `wanted` kinds with a sequence above `after`, ascending, at most `limit`.
     ///
     /// A reader that always goes on after the last sequence it saw sees each result exactly once, also across a
     /// takeover. Only if the new owner is deposed too before it has settled what its predecessor had in flight,
     /// results of that one batch may be seen twice or passed over; from the beginning, each is seen once.
-    pub fn results(&self, job: JobId, after: u64, limit: usize) -> Vec<(u64, ResultKind, UrlHash)> {
-        self.jobs.get(&job).map(|shard| shard.visible_results(after, limit)).unwrap_or_default()
+    pub fn results(
+        &self,
+        job: JobId,
+        after: u64,
+        limit: usize,
+        wanted: impl Fn(ResultKind) -> bool,
+    ) -> Vec<(u64, ResultKind, UrlHash)> {
+        self.jobs.get(&job).map(|shard| shard.visible_results(after, limit, wanted)).unwrap_or_default()
     }
 
     /// Jobs that have records here.

@@ -6,7 +6,7 @@ use super::super::{Crawl, coordinator, worker};
 use super::{Command, Ended, Found, FoundResults, Report};
 use scrapering_core::frontier::Shard;
 use scrapering_core::frontier::record::{JobId, Token};
-use scrapering_core::frontier::shard::{Control, Event, Link, Visit, Waiter, Work, Write};
+use scrapering_core::frontier::shard::{Control, Event, Link, ResultKind, Visit, Waiter, Work, Write};
 use scrapering_core::id::Partition;
 use scrapering_core::membership::Liveness;
 use scrapering_core::register::Outcome;
@@ -91,7 +91,10 @@ pub(in super::super) async fn run(crawl: Crawl, mut inbox: mpsc::Receiver<Comman
                 None => return,
             },
             () = timer => task.handle_wake(clock.now()),
-            Ok(()) = changes.changed() => task.claim_what_is_due(),
+            Ok(()) = changes.changed() => {
+                task.confirm_all();
+                task.claim_what_is_due();
+            }
             _ = look_again.tick(), if !task.is_settled() => task.claim_what_is_due(),
         }
     }
@@ -130,7 +133,9 @@ impl Task {
             Command::Control(job, control) => self.handle_control(job, control),
             // Who has stopped waiting needs no answer.
             Command::Report(job, reply) => drop(reply.send(self.report(job))),
-            Command::Results { job, after, limit, reply } => drop(reply.send(self.results(job, &after, limit))),
+            Command::Results { job, after, limit, pages, reply } => {
+                drop(reply.send(self.results(job, &after, limit, pages)));
+            }
             Command::Purge(job, reply) => self.handle_purge(job, reply),
             Command::Owned(partition, reply) => drop(reply.send(self.shards.get(&partition).map(Shard::token))),
         }
@@ -297,12 +302,13 @@ impl Task {
         self.shards.iter().map(|(partition, shard)| (*partition, shard.token(), shard.counters(job))).collect()
     }
 
-    fn results(&self, job: JobId, after: &BTreeMap<Partition, u64>, limit: usize) -> FoundResults {
-        let mut found = FoundResults { owned: self.shards.keys().copied().collect(), ..FoundResults::default() };
+    fn results(&self, job: JobId, after: &BTreeMap<Partition, u64>, limit: usize, pages: bool) -> FoundResults {
+        let owned = self.shards.iter().map(|(partition, shard)| (*partition, shard.token())).collect();
+        let mut found = FoundResults { owned, ..FoundResults::default() };
         for (partition, shard) in &self.shards {
             let room = limit - found.results.len();
             let seen = after.get(partition).copied().unwrap_or(0);
-            let next = shard.results(job, seen, room + 1);
+            let next = shard.results(job, seen, room + 1, |kind| (kind == ResultKind::Page) == pages);
             found.more |= next.len() > room;
             let place = |(sequence, kind, url)| Found { partition: *partition, sequence, kind, url };
             found.results.extend(next.into_iter().take(room).map(place));
@@ -339,6 +345,13 @@ impl Task {
             });
         }
         self.claim_what_is_due();
+    }
+
+    /// Others may have taken partitions over unnoticed: an idle owner asks nobody.
+    fn confirm_all(&self) {
+        for (partition, shard) in &self.shards {
+            self.crawl.spawn(confirm(self.crawl.clone(), *partition, shard.token()));
+        }
     }
 
     /// Whether this node owns every partition that it is first in line for.
@@ -389,14 +402,7 @@ fn start(crawl: &Crawl, partition: Partition, token: Token, lease: &Cancellation
         Work::GiveBack { job, pages } => {
             crawl.spawn(async move { share(&task, job, partition, token).give_back(pages).await })
         }
-        Work::Confirm => crawl.spawn(async move {
-            let began = task.driver.clock().now();
-            let owner = claim::confirm(&task.driver, partition, token).await.ok();
-            if owner.is_none() {
-                tokio::time::sleep(PAUSE).await;
-            }
-            task.shards.tell(Command::Confirmed { partition, token, owner, began }).await;
-        }),
+        Work::Confirm => crawl.spawn(confirm(task, partition, token)),
         Work::Job(job) => crawl.spawn(async move {
             let spec = loop {
                 match task.specs.spec(job).await {
@@ -415,6 +421,16 @@ fn start(crawl: &Crawl, partition: Partition, token: Token, lease: &Cancellation
 
 fn share(crawl: &Crawl, job: JobId, partition: Partition, token: Token) -> Share {
     Share { driver: crawl.driver.clone(), job, partition, token }
+}
+
+/// Asks whether this node is still the owner.
+async fn confirm(crawl: Crawl, partition: Partition, token: Token) {
+    let began = crawl.driver.clock().now();
+    let owner = claim::confirm(&crawl.driver, partition, token).await.ok();
+    if owner.is_none() {
+        tokio::time::sleep(PAUSE).await;
+    }
+    crawl.shards.tell(Command::Confirmed { partition, token, owner, began }).await;
 }
 
 /// Makes a batch of changes and then asks whether this node is still the owner: only then they count.

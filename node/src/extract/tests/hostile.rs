@@ -38,12 +38,6 @@ fn quadratic_pages_are_given_up_within_the_budget() {
     for (name, html) in [
         ("nested lists", "<ul><li>".repeat(31_250)),
         ("nested blocks", "<div>".repeat(31_200)),
-        ("nested tables", "<table><tr><td>".repeat(20_000)),
-        ("nested formatting", "<b><p>".repeat(40_000)),
-        (
-            "different formatting, reconstructed in every paragraph",
-            (0..4_000).map(|n| format!("<b a={n}>")).collect::<String>() + &"<p>x".repeat(50_000),
-        ),
         ("many attributes", format!("<p {}>", (0..80_000).map(|n| format!("a{n}=1 ")).collect::<String>())),
     ] {
         let result = cost(name, html, "p");
@@ -54,7 +48,7 @@ fn quadratic_pages_are_given_up_within_the_budget() {
                     | ExtractError::TooDeep { .. }
                     | ExtractError::TooManyNodes { .. })
             ),
-            "{name}: {result:?}"
+            "{name} was read to its end"
         );
     }
 }
@@ -62,6 +56,12 @@ fn quadratic_pages_are_given_up_within_the_budget() {
 #[test]
 fn large_and_misnested_pages_are_held_within_the_budget_whether_read_or_not() {
     for (name, html) in [
+        ("nested tables", "<table><tr><td>".repeat(20_000)),
+        ("nested formatting", "<b><p>".repeat(40_000)),
+        (
+            "different formatting, reconstructed in every paragraph",
+            (0..4_000).map(|n| format!("<b a={n}>")).collect::<String>() + &"<p>x".repeat(50_000),
+        ),
         ("misnested links", "<a><table>".repeat(20_000)),
         ("nested svg", "<svg><g>".repeat(40_000)),
         ("nested selects", "<select><option>".repeat(40_000)),

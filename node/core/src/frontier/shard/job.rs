@@ -140,9 +140,15 @@ impl JobShard {
         }
     }
 
-    pub(super) fn visible_results(&self, after: u64, limit: usize) -> Vec<(u64, ResultKind, UrlHash)> {
+    pub(super) fn visible_results(
+        &self,
+        after: u64,
+        limit: usize,
+        wanted: impl Fn(ResultKind) -> bool,
+    ) -> Vec<(u64, ResultKind, UrlHash)> {
         let end = self.held_from.unwrap_or(u64::MAX);
         let later = self.results.range(after.saturating_add(1)..).take_while(|(sequence, _)| **sequence < end);
+        let later = later.filter(|(_, (kind, _))| wanted(*kind));
         later.take(limit).map(|(sequence, (kind, url))| (*sequence, *kind, *url)).collect()
     }
 }

@@ -68,12 +68,13 @@ fn no_result_is_shown_before_an_earlier_one_that_is_not_settled() {
     let mut outcomes = batch(&mut bench);
     outcomes[1] = Outcome::Indeterminate;
     bench.shard.handle_committed(outcomes, true, at(0));
-    let shown =
-        |bench: &Bench| bench.shard.results(JOB, 0, 9).into_iter().map(|(sequence, ..)| sequence).collect::<Vec<_>>();
+    let shown = |bench: &Bench| {
+        bench.shard.results(JOB, 0, 9, |_| true).into_iter().map(|(sequence, ..)| sequence).collect::<Vec<_>>()
+    };
     assert_eq!(shown(&bench), [1]);
     bench.commit(at(0));
     assert_eq!(shown(&bench), [1, 2, 3]);
-    assert_eq!(bench.shard.results(JOB, 1, 1).len(), 1, "at most as many as asked for");
+    assert_eq!(bench.shard.results(JOB, 1, 1, |_| true).len(), 1, "at most as many as asked for");
 }
 
 #[test]
@@ -90,8 +91,12 @@ fn two_results_with_one_sequence_both_move_behind_what_readers_have_passed() {
     }
     let mut successor = bench.taken_over(at(0), Previous::Other);
     successor.commit(at(0));
-    assert_eq!(successor.shard.results(JOB, 5, 9).len(), 2, "a reader that passed 5 with one of them misses neither");
-    assert_eq!(successor.shard.results(JOB, 0, 9).len(), 2);
+    assert_eq!(
+        successor.shard.results(JOB, 5, 9, |_| true).len(),
+        2,
+        "a reader that passed 5 with one of them misses neither"
+    );
+    assert_eq!(successor.shard.results(JOB, 0, 9, |_| true).len(), 2);
     assert_eq!(successor.shard.counters(JOB).done(), 2);
 }
 

@@ -358,7 +358,7 @@ impl World {
         let Some(site) = self.owner(part) else { return };
         let Some(shard) = self.sites[site].shard.as_ref() else { return };
         let cursor = self.cursors.entry(part).or_default();
-        for (sequence, _, hash) in shard.results(JOB, *cursor, 3) {
+        for (sequence, _, hash) in shard.results(JOB, *cursor, 3, |_| true) {
             assert!(sequence > *cursor);
             *cursor = sequence;
             *self.read.entry(hash).or_default() += 1;
