@@ -42,7 +42,7 @@ impl Table {
 pub enum StoreError {
     /// The disk is full. Nothing is visible; as after any failed commit the batch may be there, whole, after a
     /// restart. Later commits fail alike until there is room, then succeed without a restart.
-    #[error("the disk is full; free space in the data folder")]
+    #[error("the disk is full; free some room where the data folder is, 100 MiB at least")]
     Full,
     /// What was read is not what was written: damaged, swapped or sealed with another key.
     #[error("a value in table {table} is damaged or was sealed with another key")]

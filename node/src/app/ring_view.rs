@@ -59,7 +59,9 @@ impl RingView for NodeView {
         let quorum = replicas(self.names.len()) / 2 + 1;
         let living = self.living();
         if self.driver.disk().is_full() {
-            return Err("the disk of this node is full; free space in its data folder".to_owned());
+            return Err(
+                "the disk of this node is full; free some room where its data folder is, 100 MiB at least".to_owned()
+            );
         }
         if living >= quorum { Ok(()) } else { Err(format!("{living} nodes answer, and {quorum} are needed")) }
     }

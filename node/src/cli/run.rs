@@ -103,8 +103,8 @@ async fn scrape(
         }
         Ok(Ending::Ended(job)) => {
             output.finish()?;
-            let skipped = summary::skipped(client, &job).await;
-            eprint!("{}", summary::text(&job, watched, &skipped));
+            let unfetched = summary::unfetched(client, &job).await;
+            eprint!("{}", summary::text(&job, watched, &unfetched));
             Ok(if job.status.phase == Phase::Completed { Status::Done } else { Status::Failed })
         }
         Ok(Ending::Paused(status)) => {

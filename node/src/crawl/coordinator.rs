@@ -18,6 +18,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+/// Room does not come back by itself: after so many attempts the caller is told.
+const ATTEMPTS_ON_A_FULL_DISK: usize = 4;
 /// How often a job at work is looked after.
 const TICK: Duration = Duration::from_millis(250);
 
@@ -300,6 +302,9 @@ pub(super) async fn submit_anywhere(
         router.learn(partition, owner, taken);
         if taken {
             return Ok(());
+        }
+        if crawl.driver.disk().is_full() && attempt >= ATTEMPTS_ON_A_FULL_DISK {
+            break;
         }
         tokio::time::sleep(TICK).await;
     }

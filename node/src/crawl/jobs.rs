@@ -110,7 +110,7 @@ pub enum JobsError {
     #[error("too few nodes of the ring answer; try again")]
     Unavailable,
     /// The disk of the node that was asked is full, and without it there is no majority. Nothing was acknowledged.
-    #[error("the disk of this node is full; free space in its data folder and try again")]
+    #[error("the disk of this node is full; free some room where its data folder is, 100 MiB at least, and try again")]
     DiskFull,
     /// The change may or may not have been made: read the job to see.
     #[error("it is not known whether the change was made; read the job to see")]

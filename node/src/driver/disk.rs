@@ -86,8 +86,11 @@ fn serve(mut inbox: mpsc::Receiver<Request>, store: &dyn Store, acceptor: &Accep
             Ok(true) => full.store(false, Ordering::Relaxed),
             Err(error) => {
                 // Nobody is answered: what was not made durable was not promised.
-                tracing::error!(error = &error as &dyn std::error::Error, "the disk failed");
-                full.store(matches!(error, StoreError::Full), Ordering::Relaxed);
+                let is_full = matches!(error, StoreError::Full);
+                let was_full = full.swap(is_full, Ordering::Relaxed);
+                if !(is_full && was_full) {
+                    tracing::error!(error = &error as &dyn std::error::Error, "the disk failed");
+                }
                 group.clear();
             }
         }

@@ -403,7 +403,7 @@ mod tests {
     #[test]
     fn a_full_disk_is_told_apart_from_a_broken_engine() {
         let full = StoreError::Full.to_string();
-        assert!(full.contains("free space"));
+        assert!(full.contains("free some room"));
         assert_eq!(end_of(b"a\xff\xff"), Some(b"b".to_vec()));
         assert_eq!(end_of(b"\xff\xff"), None);
         assert_eq!(end_of(b""), None);

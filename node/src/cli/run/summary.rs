@@ -10,37 +10,59 @@ use std::time::Duration;
 /// Most answers of the list of skipped pages that are read for a summary; each holds up to a thousand.
 const MOST_PIECES: usize = 50;
 
-/// How many pages were left out, by reason; empty if that cannot be read, since a summary is no reason to fail.
-pub(super) async fn skipped(client: &Client, job: &JobObject) -> BTreeMap<String, u64> {
-    let mut reasons = BTreeMap::new();
-    if job.status.pages.skipped == 0 {
-        return reasons;
+/// Failed pages that are shown with their reason; the list of skipped pages has the others.
+const MOST_EXAMPLES: usize = 3;
+
+/// What was not fetched.
+#[derive(Debug, Default)]
+pub(super) struct Unfetched {
+    /// How many URLs, by reason.
+    reasons: BTreeMap<String, u64>,
+    /// The first pages that failed.
+    failures: Vec<Skipped>,
+}
+
+/// What was not fetched and why; empty if that cannot be read, since a summary is no reason to fail.
+pub(super) async fn unfetched(client: &Client, job: &JobObject) -> Unfetched {
+    let mut unfetched = Unfetched::default();
+    if job.status.pages.skipped + job.status.pages.failed == 0 {
+        return unfetched;
     }
     let mut cursor = String::new();
     for _ in 0..MOST_PIECES {
         let Ok(piece) = client.piece(job.metadata.uid, "skipped", &cursor).await else { break };
-        for line in piece.lines.split(|byte| *byte == b'\n') {
-            if let Ok(page) = serde_json::from_slice::<Skipped>(line) {
-                *reasons.entry(page.reason).or_default() += 1;
-            }
-        }
+        let lines = piece.lines.split(|byte| *byte == b'\n');
+        lines.filter_map(|line| serde_json::from_slice(line).ok()).for_each(|page| unfetched.count(page));
         if piece.lines.is_empty() || piece.complete {
             break;
         }
         cursor = piece.cursor;
     }
-    reasons
+    unfetched
+}
+
+impl Unfetched {
+    fn count(&mut self, page: Skipped) {
+        *self.reasons.entry(page.reason.clone()).or_default() += 1;
+        let failed = matches!(page.reason.as_str(), "httpError" | "fetchError" | "hostBroken");
+        if failed && self.failures.len() < MOST_EXAMPLES {
+            self.failures.push(page);
+        }
+    }
+}
+
+/// `count` of a thing, with its plural.
+fn counted(count: u64, one: &str) -> String {
+    if count == 1 { format!("1 {one}") } else { format!("{count} {one}s") }
 }
 
 /// The summary, its last line ended.
-pub(super) fn text(job: &JobObject, watched: Duration, skipped: &BTreeMap<String, u64>) -> String {
+pub(super) fn text(job: &JobObject, watched: Duration, unfetched: &Unfetched) -> String {
     let (status, pages) = (&job.status, &job.status.pages);
     let seconds = duration(job).unwrap_or(watched).as_secs_f64();
     let speed = if seconds > 0.0 { (pages.succeeded + pages.failed) as f64 / seconds } else { 0.0 };
-    let mut text = format!(
-        "{:?}: {} pages, {} items in {seconds:.1} s ({speed:.1} pages/s)\n",
-        status.phase, pages.succeeded, status.items
-    );
+    let (fetched, items) = (counted(pages.succeeded, "page"), counted(status.items, "item"));
+    let mut text = format!("{:?}: {fetched}, {items} in {seconds:.1} s ({speed:.1} pages/s)\n", status.phase);
     let reason =
         [status.reason.as_deref(), status.message.as_deref()].into_iter().flatten().collect::<Vec<_>>().join(": ");
     let mut line = |words: String| {
@@ -50,17 +72,20 @@ pub(super) fn text(job: &JobObject, watched: Duration, skipped: &BTreeMap<String
         line(reason);
     }
     if pages.failed > 0 {
-        line(format!("{} pages failed", pages.failed));
+        line(format!("{} failed", counted(pages.failed, "page")));
+    }
+    for Skipped { url, reason, detail } in &unfetched.failures {
+        line(format!("  {url}: {reason}{}", detail.as_ref().map(|detail| format!(" ({detail})")).unwrap_or_default()));
     }
     if status.item_errors > 0 {
-        line(format!("{} items left out, because a required field was missing", status.item_errors));
+        line(format!("{} left out, because a required field was missing", counted(status.item_errors, "item")));
     }
-    if pages.skipped > 0 {
-        let reasons: Vec<String> = skipped.iter().map(|(reason, count)| format!("{reason} {count}")).collect();
-        let reasons = if reasons.is_empty() { String::new() } else { format!(": {}", reasons.join(", ")) };
-        line(format!("{} URLs skipped{reasons}", pages.skipped));
+    if !unfetched.reasons.is_empty() {
+        let reasons: Vec<String> =
+            unfetched.reasons.iter().map(|(reason, count)| format!("{reason} {count}")).collect();
+        line(format!("not fetched: {}", reasons.join(", ")));
     }
-    if skipped.contains_key("privateAddress") {
+    if unfetched.reasons.contains_key("privateAddress") {
         line("to fetch from private addresses on purpose, start the ring with --allow-private-cidr CIDR".to_owned());
     }
     if pages.failed + pages.skipped > 0 || status.phase == Phase::Failed {
@@ -95,12 +120,18 @@ mod tests {
         let job = job(json!({"phase": "Completed", "items": 40, "itemErrors": 1,
             "startTime": "2026-01-02T03:04:05Z", "completionTime": "2026-01-02T03:04:15Z", "reason": "pageLimit",
             "pages": {"discovered": 30, "queued": 0, "inFlight": 0, "succeeded": 20, "failed": 2, "skipped": 8}}));
-        let skipped = [("robotsTxt".to_owned(), 5), ("pageLimit".to_owned(), 3)].into_iter().collect();
-        let text = text(&job, Duration::from_secs(99), &skipped);
+        let mut unfetched = Unfetched::default();
+        let reasons = ["robotsTxt", "pageLimit", "httpError", "robotsTxt", "fetchError"];
+        for (number, reason) in reasons.into_iter().enumerate() {
+            let detail = (reason == "httpError").then(|| "status 404".to_owned());
+            unfetched.count(Skipped { url: format!("http://a.test/{number}"), reason: reason.to_owned(), detail });
+        }
         assert_eq!(
-            text,
-            "Completed: 20 pages, 40 items in 10.0 s (2.2 pages/s)\n  pageLimit\n  2 pages failed\n  \
-             1 items left out, because a required field was missing\n  8 URLs skipped: pageLimit 3, robotsTxt 5\n  \
+            text(&job, Duration::from_secs(99), &unfetched),
+            "Completed: 20 pages, 40 items in 10.0 s (2.2 pages/s)\n  pageLimit\n  2 pages failed\n    \
+             http://a.test/2: httpError (status 404)\n    http://a.test/4: fetchError\n  \
+             1 item left out, because a required field was missing\n  \
+             not fetched: fetchError 1, httpError 1, pageLimit 1, robotsTxt 2\n  \
              each of them, and why: scrapering job skipped 0198c1d2-7f3e-7abc-9def-0123456789ab\n"
         );
     }
@@ -110,8 +141,8 @@ mod tests {
         let job = job(json!({"phase": "Completed", "items": 1, "itemErrors": 0,
             "pages": {"discovered": 1, "queued": 0, "inFlight": 0, "succeeded": 1, "failed": 0, "skipped": 0}}));
         assert_eq!(
-            text(&job, Duration::from_secs(2), &BTreeMap::new()),
-            "Completed: 1 pages, 1 items in 2.0 s (0.5 pages/s)\n"
+            text(&job, Duration::from_secs(2), &Unfetched::default()),
+            "Completed: 1 page, 1 item in 2.0 s (0.5 pages/s)\n"
         );
     }
 }
