@@ -16,7 +16,7 @@ use scrapering_core::id::{NodeId, Partition, RingId};
 use scrapering_core::register::BallotClock;
 use scrapering_core::ring::Ring;
 use scrapering_core::view::{Placement, View};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// A node's access to its ring. A cheap clone.
@@ -36,6 +36,7 @@ struct Inner {
     placement: Placement,
     routing: Ring,
     views: BTreeMap<Partition, View>,
+    nodes: BTreeSet<NodeId>,
     ballots: Arc<BallotClock>,
 }
 
@@ -66,6 +67,7 @@ impl Driver {
     #[must_use]
     pub fn new(parts: Parts) -> Self {
         let Parts { ring_id, me, boot, clock, disk, peers, members, placement, views } = parts;
+        let nodes = views.values().flat_map(|view| view.members.iter().copied()).collect();
         let routing = Ring::genesis(me, &placement);
         let ballots = Arc::new(BallotClock::new(scrapering_core::register::ProposerId { node: me, boot }));
         Self {
@@ -80,6 +82,7 @@ impl Driver {
                 placement,
                 routing,
                 views,
+                nodes,
                 ballots,
             }),
         }
@@ -125,6 +128,16 @@ impl Driver {
     #[must_use]
     pub fn disk(&self) -> &Disk {
         &self.inner.disk
+    }
+
+    /// Every node that keeps a partition.
+    pub fn nodes(&self) -> impl Iterator<Item = NodeId> + '_ {
+        self.inner.nodes.iter().copied()
+    }
+
+    /// Those of [`Driver::nodes`] that answer.
+    pub fn living_nodes(&self) -> impl Iterator<Item = NodeId> + '_ {
+        self.nodes().filter(|node| self.members().is_alive(*node))
     }
 
     /// Who keeps `partition`.

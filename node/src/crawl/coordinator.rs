@@ -6,11 +6,12 @@ use super::router::Router;
 use super::shards::{Command, Report};
 use crate::driver::registers::Unavailable;
 use crate::rpc::convert;
+use bytes::Bytes;
 use scrapering_core::frontier::completion::{Wave, has_ended};
 use scrapering_core::frontier::keys::{Name, job_partition};
 use scrapering_core::frontier::record::{BudgetRecord, Counters, JobId, JobPhase, JobRecord, Token, encode};
 use scrapering_core::frontier::shard::{Control, Link};
-use scrapering_core::id::{NodeId, PARTITIONS, Partition};
+use scrapering_core::id::{Key, NodeId, PARTITIONS, Partition};
 use scrapering_core::job::{SkipReason, ValidatedJob};
 use scrapering_core::register::{Change, Outcome};
 use scrapering_proto::v1;
@@ -167,9 +168,7 @@ impl LookedAt {
 
 /// Tells every node what the job is to do, and gathers the reports of all partitions.
 async fn wave(crawl: &Crawl, job: JobId, control: Control, confirmed: bool) -> Wave {
-    let nodes: BTreeSet<NodeId> =
-        Partition::all().flat_map(|partition| crawl.driver.view(partition).members.clone()).collect();
-    let living = nodes.into_iter().filter(|node| crawl.driver.members().is_alive(*node));
+    let living = crawl.driver.living_nodes();
     let reports = futures::future::join_all(living.map(|node| report_of(crawl, node, job, control, confirmed))).await;
     let mut wave = Wave::default();
     for (partition, token, counters) in reports.into_iter().flatten() {
@@ -218,9 +217,7 @@ pub(super) async fn report(crawl: &Crawl, job: JobId, control: Control, confirme
 
 /// Removes everything of a job: the records of its pages first, its own last.
 async fn delete(crawl: &Crawl, job: JobId) -> Result<Next, Unavailable> {
-    let nodes: BTreeSet<NodeId> =
-        Partition::all().flat_map(|partition| crawl.driver.view(partition).members.clone()).collect();
-    let purged = futures::future::join_all(nodes.into_iter().map(|node| purge_at(crawl, node, job))).await;
+    let purged = futures::future::join_all(crawl.driver.nodes().map(|node| purge_at(crawl, node, job))).await;
     let purged: BTreeSet<Partition> = purged.into_iter().flatten().collect();
     if purged.len() < usize::from(PARTITIONS) {
         return Ok(Next::LookAgain);
@@ -258,19 +255,11 @@ pub(super) async fn submit(crawl: &Crawl, job: JobId, file: &str) -> Result<bool
         totals: Counters::default(),
         message: None,
     };
-    let mut changes = vec![(Name::Job(job).key(partition), Change::Create(encode(&record)))];
     if let Some(pages) = loaded.job.limits.max_pages {
         // Before the job, so that no job is seen without its budget; a budget without its job harms nobody.
-        let budget = (Name::Budget(job).key(partition), Change::Create(encode(&BudgetRecord::new(pages))));
-        let outcome = crawl.driver.change(partition, vec![budget]).await;
-        if !outcome.iter().all(is_there) {
-            return Err(Unavailable);
-        }
+        create(crawl, Name::Budget(job).key(partition), encode(&BudgetRecord::new(pages))).await?;
     }
-    let outcomes = crawl.driver.change(partition, std::mem::take(&mut changes)).await;
-    if !outcomes.iter().all(is_there) {
-        return Err(Unavailable);
-    }
+    create(crawl, Name::Job(job).key(partition), encode(&record)).await?;
     if !confirm(&crawl.driver, partition, token).await? {
         return Ok(false);
     }
@@ -278,9 +267,12 @@ pub(super) async fn submit(crawl: &Crawl, job: JobId, file: &str) -> Result<bool
     Ok(true)
 }
 
-/// The register holds something now; that it was there before is just as well.
-fn is_there(outcome: &Outcome) -> bool {
-    matches!(outcome, Outcome::Done { .. } | Outcome::Conflict { .. })
+/// Sees to it that the register holds something; that it did before is just as well.
+async fn create(crawl: &Crawl, key: Key, content: Bytes) -> Result<(), Unavailable> {
+    match crawl.driver.change_one(key, Change::Create(content)).await {
+        Outcome::Done { .. } | Outcome::Conflict { .. } => Ok(()),
+        Outcome::Indeterminate | Outcome::Unavailable => Err(Unavailable),
+    }
 }
 
 /// Brings a job to its coordinator, wherever that is; stays until one has taken it or `attempts` were made.

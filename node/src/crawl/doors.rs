@@ -238,9 +238,7 @@ impl Jobs {
         read: &impl Fn(&str) -> Vec<T>,
         page: &mut Page<T>,
     ) -> Gathered {
-        let nodes: BTreeSet<NodeId> =
-            Partition::all().flat_map(|partition| self.crawl.driver.view(partition).members.clone()).collect();
-        let living = nodes.into_iter().filter(|node| self.crawl.driver.members().is_alive(*node));
+        let living = self.crawl.driver.living_nodes();
         let asked = limit.max(SMALLEST_ASK);
         let calls = living.map(|node| self.results_at(node, id, &page.cursor, asked, kind));
         let replies: Vec<v1::ResultsReply> = futures::future::join_all(calls).await.into_iter().flatten().collect();
