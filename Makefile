@@ -24,8 +24,14 @@ BASE ?=
 TEST_SEEDS ?= 1000
 BENCH_ROUNDS ?= 3
 BENCH_PRODUCTS ?= 5000
+# Seconds of faults, and what the dice of the nemesis begin with (empty: drawn afresh and printed).
+DURATION ?= 600
+SEED ?=
+# Power cuts of one node and of the whole ring.
+SINGLE ?= 50
+WHOLE ?= 10
 
-.PHONY: help setup nextest build run test sim bench e2e lint manifests images
+.PHONY: help setup nextest build run test sim bench chaos power-cuts e2e lint manifests images
 .NOTPARALLEL:
 
 help: ## Lists the targets.
@@ -65,6 +71,15 @@ bench: setup ## Prints pages per CPU second of a ring of one and of five against
 
 e2e: nextest build ## Runs only the tests over process boundaries.
 	@if cargo nextest --version >/dev/null 2>&1; then cargo nextest run --workspace -E 'package(scrapering-e2e)'; else cargo test --workspace --test '*'; fi
+
+chaos: build ## Faults under load on a ring of real processes, judged: make chaos DURATION=600 [SEED=seed]; as root also partitions.
+	@scripts/setup.sh chaos
+	@"$(BIN)/scrapering-chaos" run --duration $(DURATION) $(if $(SEED),--seed $(SEED))
+	@$(MAKE) --no-print-directory power-cuts
+
+power-cuts: build ## Cuts the power of real disks under load; nothing acknowledged may be lost: make power-cuts SINGLE=50 WHOLE=10 [SEED=seed]; needs root.
+	@scripts/setup.sh power
+	@"$(BIN)/scrapering-power-cuts" --single $(SINGLE) --whole $(WHOLE) $(if $(SEED),--seed $(SEED))
 
 manifests: build ## Writes the custom resource definitions from their Rust types.
 	@"$(BIN)/crdgen" helm/templates/crds

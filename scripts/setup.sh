@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Makes sure that everything a build needs is here, on a Debian 12 machine that has only Rust.
-# Says what is missing before it installs it. `setup.sh nextest` sees to the test runner instead.
+# Says what is missing before it installs it. `setup.sh nextest` sees to the test runner instead, `setup.sh chaos` to
+# what partitions need, `setup.sh power` to what power cuts need.
 set -euo pipefail
 
 rust_wanted=1.95
@@ -40,6 +41,28 @@ check_system() {
     # RocksDB's bindings are generated with libclang, which brings its own headers along.
     compgen -G '/usr/lib/llvm-*/lib/libclang*.so*' >/dev/null || ldconfig -p 2>/dev/null | grep -q 'libclang.*\.so' ||
         missing+=(libclang-dev)
+    install_missing
+}
+
+check_chaos() {
+    # Without root there are no network namespaces, and the program says what it leaves out.
+    [ "$(id -u)" -eq 0 ] || return 0
+    need ip iproute2
+    need nft nftables
+    install_missing
+}
+
+check_power() {
+    # Without root nothing can be mounted, and the program says so.
+    [ "$(id -u)" -eq 0 ] || return 0
+    need mkfs.ext4 e2fsprogs
+    need mount mount
+    need perl perl-base
+    need strace strace
+    install_missing
+}
+
+install_missing() {
     [ ${#missing[@]} -eq 0 ] && return
     command -v apt-get >/dev/null 2>&1 ||
         fail "missing: ${missing[*]} (Debian's names): install them with this system's package manager"
@@ -68,5 +91,7 @@ case "${1:-build}" in
         say "everything is here (builds go to ${CARGO_TARGET_DIR:-target})"
         ;;
     nextest) check_nextest ;;
-    *) fail "no such step: $1 (build, nextest)" ;;
+    chaos) check_chaos ;;
+    power) check_power ;;
+    *) fail "no such step: $1 (build, nextest, chaos, power)" ;;
 esac

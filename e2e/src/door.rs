@@ -1,7 +1,7 @@
 //! A ring's HTTP gateway, spoken to as any other program would: TLS by the ring's CA, a token, JSON and NDJSON.
 
 use anyhow::{Context, bail};
-use reqwest::{Certificate, Client, Method, StatusCode};
+use reqwest::{Certificate, Client, ClientBuilder, Method, StatusCode};
 use serde_json::Value;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -61,12 +61,12 @@ impl Door {
     /// # Errors
     /// The certificate cannot be read.
     pub fn new(ca: &Path, token: &str, gateways: Vec<String>) -> anyhow::Result<Self> {
-        // Another part of this process may have been first: the provider is the same.
-        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-        let pem = std::fs::read(ca).with_context(|| format!("{} cannot be read", ca.display()))?;
-        let authorities = Certificate::from_pem_bundle(&pem)?;
-        let http = Client::builder().tls_certs_only(authorities).no_proxy().timeout(ANSWER_TIMEOUT).build()?;
-        Ok(Self { http, token: token.trim().to_owned(), gateways })
+        Ok(Self::through(client(ca)?.timeout(ANSWER_TIMEOUT).build()?, token, gateways))
+    }
+
+    /// A door that speaks through `http`.
+    pub fn through(http: Client, token: &str, gateways: Vec<String>) -> Self {
+        Self { http, token: token.trim().to_owned(), gateways }
     }
 
     /// The same ring through one gateway only, by its place in the list.
@@ -178,6 +178,17 @@ impl Door {
             (header("scrapering-cursor"), header("scrapering-complete").as_deref() == Some("true"));
         Ok(Answer { status: answer.status(), cursor, complete, body: answer.text().await? })
     }
+}
+
+/// A client in the making that trusts only the CA certificate in the file `ca`.
+///
+/// # Errors
+/// The certificate cannot be read.
+pub fn client(ca: &Path) -> anyhow::Result<ClientBuilder> {
+    // Another part of this process may have been first: the provider is the same.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let pem = std::fs::read(ca).with_context(|| format!("{} cannot be read", ca.display()))?;
+    Ok(Client::builder().tls_certs_only(Certificate::from_pem_bundle(&pem)?).no_proxy())
 }
 
 /// Looks again and again until `look` finds something.

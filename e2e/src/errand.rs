@@ -8,6 +8,7 @@ use crate::shop::{self, Config, Shop};
 use anyhow::{Context, bail, ensure};
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -29,8 +30,16 @@ impl Errand {
     /// # Errors
     /// The shop cannot be opened.
     pub async fn begin(folder: &Path, products: u32, delay: Duration) -> anyhow::Result<Self> {
-        let log = folder.join("access.jsonl");
-        let config = Config { products, access_log: Some(log.clone()), ..Config::default() };
+        Self::begin_at(Config::default().listen, &folder.join("access.jsonl"), products, delay).await
+    }
+
+    /// As [`Errand::begin`], with the shop at `listen` and its log in the file `log`.
+    ///
+    /// # Errors
+    /// The shop cannot be opened.
+    pub async fn begin_at(listen: SocketAddr, log: &Path, products: u32, delay: Duration) -> anyhow::Result<Self> {
+        let log = log.to_owned();
+        let config = Config { listen, products, access_log: Some(log.clone()), ..Config::default() };
         let catalog = Catalog::new(config.seed, products);
         Ok(Self { shop: shop::start(config).await?, catalog, log, delay })
     }

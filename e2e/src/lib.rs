@@ -5,12 +5,14 @@
 
 pub mod access_log;
 pub mod bench;
+pub mod chaos;
 pub mod cpu;
 pub mod door;
 pub mod errand;
 pub mod house;
 pub mod judge;
 pub mod ports;
+pub mod power;
 pub mod program;
 pub mod ring;
 pub mod shop;

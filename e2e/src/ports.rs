@@ -4,11 +4,11 @@ use anyhow::Context;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 
 /// Ports of one ring: the first is the lock, half of the rest is for nodes among themselves, half for gateways.
-const BLOCK: u16 = 24;
+const BLOCK: u16 = 64;
 /// Below the ports that the system hands out by itself (32768 and up on Linux), so that no outgoing connection
 /// takes one while its node is down.
 const LOWEST: u16 = 12_000;
-const BLOCKS: u16 = 800;
+const BLOCKS: u16 = 300;
 
 /// A block of ports that no other test of this machine uses until this is dropped.
 #[derive(Debug)]
@@ -30,17 +30,17 @@ impl Ports {
             let rest: Option<Vec<TcpListener>> = (first + 1..first + BLOCK).map(bind).collect();
             rest.map(|_| Self { first, _lock: lock })
         };
-        blocks.into_iter().find_map(free).context("there are no 24 free ports in a row between 12000 and 31200")
+        blocks.into_iter().find_map(free).context("there are no 64 free ports in a row between 12000 and 31200")
     }
 
-    /// The first of the ports on which nodes speak to each other; there are ten.
+    /// The first of the ports on which nodes speak to each other; there are 31.
     pub fn ring(&self) -> u16 {
         self.first + 1
     }
 
-    /// The first of the gateways' ports; there are ten.
+    /// The first of the gateways' ports; there are 31.
     pub fn gateway(&self) -> u16 {
-        self.first + 11
+        self.first + 32
     }
 
     /// A port that nobody of the ring uses.
@@ -67,7 +67,7 @@ mod tests {
     fn two_rings_never_get_the_same_ports() {
         let (one, other) = (Ports::take().unwrap(), Ports::take().unwrap());
         assert!(one.first.abs_diff(other.first) >= BLOCK);
-        assert!(one.ring() + 10 <= one.gateway() && one.gateway() + 10 <= one.spare());
+        assert!(one.ring() + 31 <= one.gateway() && one.gateway() + 31 <= one.spare());
         const { assert!(LOWEST + BLOCKS * BLOCK <= 32_768) };
         TcpListener::bind((Ipv4Addr::LOCALHOST, one.ring())).unwrap();
     }

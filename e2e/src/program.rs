@@ -65,14 +65,40 @@ impl Process {
         name: &str,
         arguments: impl IntoIterator<Item = A>,
     ) -> anyhow::Result<Self> {
+        Self::start_behind(folder, name, &[], arguments)
+    }
+
+    /// As [`Process::start`], by way of a command that becomes the program, such as `ip netns exec NAME`.
+    ///
+    /// # Errors
+    /// As [`Process::start`].
+    pub fn start_behind<A: AsRef<OsStr>>(
+        folder: &Path,
+        name: &str,
+        before: &[String],
+        arguments: impl IntoIterator<Item = A>,
+    ) -> anyhow::Result<Self> {
         let (out, err) = (output(folder, name, "out"), output(folder, name, "err"));
-        let mut command = Command::new(scrapering()?);
+        let program = scrapering()?;
+        let mut command = match before.split_first() {
+            None => Command::new(program),
+            Some((first, rest)) => {
+                let mut command = Command::new(first);
+                command.args(rest).arg(program);
+                command
+            }
+        };
         // A variable of the user's must not lead a command to another ring than the test's.
         command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default()).env("HOME", folder);
         command.args(arguments).current_dir(folder).kill_on_drop(true);
         command.stdin(Stdio::null()).stdout(append(&out)?).stderr(append(&err)?);
         let child = command.spawn().with_context(|| format!("{name} cannot be started"))?;
         Ok(Self { child, name: name.to_owned(), out, err })
+    }
+
+    /// Its process id; `None` once its end is known.
+    pub fn pid(&self) -> Option<u32> {
+        self.child.id()
     }
 
     /// Sends a signal, such as `INT` or `TERM`.

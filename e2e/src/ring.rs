@@ -37,7 +37,7 @@ impl Ring {
         arguments.extend(ports.options());
         let made = program::run(folder, "init", COMMAND_LIMIT, &arguments).await?;
         ensure!(made.code() == Some(0), "no ring was made: {made:?}");
-        let scopes = "jobs:read jobs:write results:read ring:admin";
+        let scopes = "jobs:read jobs:write results:read kv:read kv:write ring:admin";
         let arguments = ["token", "create", "--data", "ring", "--ttl", "1h", "--scope", scopes];
         let token = program::run(folder, "token", COMMAND_LIMIT, arguments).await?;
         ensure!(token.code() == Some(0), "no token was made: {token:?}");
@@ -74,6 +74,10 @@ impl Ring {
                 let Ok(answer) = self.door.only(place).ask(Method::GET, "/v1/ring", None).await else {
                     return Ok(None);
                 };
+                // A node whose ring is not formed yet says so.
+                if !answer.status.is_success() {
+                    return Ok(None);
+                }
                 let ring = answer.json()?;
                 let nodes = ring["nodes"].as_array().with_context(|| format!("no nodes in {ring}"))?;
                 if !nodes.iter().all(|node| node["liveness"] == "alive") {

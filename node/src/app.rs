@@ -1,35 +1,48 @@
 //! A node put together: identity, disk, ring, crawl, gateway; and all nodes of a local ring in one process.
 
 pub mod config;
+pub mod control;
+mod formation;
+mod open;
 mod ring_view;
+mod upkeep;
 
 pub use config::{NodeConfig, NodeOptions};
+pub use control::{LeaveError, RingControl};
 
 use crate::auth::Verifier;
+use crate::background::Background;
 use crate::crawl::Crawl;
 use crate::driver::clock::Clock;
 use crate::driver::disk::Disk;
-use crate::driver::members::Members;
+use crate::driver::members::{Members, memory};
+use crate::driver::views::Views;
 use crate::driver::{Driver, Parts};
 use crate::fetch::{Fetcher, FetcherConfig};
 use crate::gateway::{self, GatewayState};
 use crate::identity::layout::RingDir;
-use crate::identity::{self, NodeIdentity, tls};
-use crate::rpc::server::Services;
+use crate::identity::ledger::{Ledger, Standing};
+use crate::identity::{NodeIdentity, tls};
+use crate::kv::{Kv, RingRegisters};
+use crate::rpc::control::ControlDoor;
+use crate::rpc::convert::Header;
+use crate::rpc::formation::{FormationDoor, Generations};
+use crate::rpc::gate::Gate;
+use crate::rpc::server::{Doors, Services};
 use crate::rpc::{PeerAddress, Peers};
-use crate::storage::{Keyring, RocksStore, files};
 use anyhow::Context;
-use config::Member;
+use formation::Found;
 use jiff::Timestamp;
+use open::Opened;
 use ring_view::NodeView;
-use scrapering_core::register::Acceptor;
-use scrapering_core::store::{Batch, ScanLimit, Store, Table};
-use scrapering_core::view::{Placement, View};
-use std::collections::BTreeMap;
+use scrapering_core::formation::{Founders, GENESIS_GENERATION};
+use scrapering_core::membership::{self, Entry, Serving};
+use scrapering_core::view::Placement;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio_util::sync::CancellationToken;
+use tokio::sync::watch;
+use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
 /// How long a node's tasks may take to end before the process ends without them.
@@ -39,35 +52,46 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 pub struct RunningNode {
     name: String,
     gateway: SocketAddr,
-    stop: CancellationToken,
+    control: RingControl,
+    // Cancelled also when the node is dropped.
+    background: Background,
+    damaged: watch::Receiver<bool>,
+    stop: DropGuard,
     tasks: TaskTracker,
     disk: std::thread::JoinHandle<()>,
 }
 
 impl RunningNode {
-    /// Starts a node.
+    /// Starts a node, and finds or forms its ring, for as long as it takes. Dropped meanwhile, nothing goes on.
     ///
     /// # Errors
-    /// One sentence with its causes: the data folder, a certificate or a port cannot be used.
+    /// One sentence with its causes: the data folder, a certificate or a port cannot be used, or the node has
+    /// left its ring.
     pub async fn start(config: NodeConfig) -> anyhow::Result<Self> {
         let (stop, tasks, clock) = (CancellationToken::new(), TaskTracker::new(), Clock::start());
-        let ring_listener = bind(config.listen).await?;
-        let gateway_listener = bind(config.gateway).await?.into_std()?;
-        let members: Vec<PeerAddress> = config.members.iter().map(Member::peer_address).collect();
-        let placement = Placement::new(members.iter().map(|member| member.node));
+        let guard = stop.clone().drop_guard();
         // Whatever may be refused comes before the data folder is touched.
-        let (pair, now) = (&config.tls, Timestamp::now());
-        let (to_ring, of_ring) = (tls::ring_client(pair, &config.ca, now)?, tls::ring_server(pair, &config.ca, now)?);
-        let of_gateway = tls::gateway(pair, now)?;
+        let doors = doors(&config).await?;
         let public_key = std::fs::read(&config.token_public_key).with_context(|| {
             format!("the public key that checks tokens cannot be read from {}", config.token_public_key.display())
         })?;
         let verifier = Verifier::new(&public_key, config.ring_id)?;
-        let Opened { identity, store, views } = open(&config, &placement)?;
+        let (ledger, founders, opened) = enter(&config, &doors).await?;
+        let Opened { identity, store, acceptor } = opened;
+        let views = Views::of(&acceptor);
         let me = identity.node_id;
-        let (disk, thread) = Disk::start(Arc::new(store), Acceptor::new(me, views.clone()))?;
-        let peers = Peers::new(config.ring_id, me, &members, &to_ring);
-        let liveness = Members::new(me, members.iter().map(|member| member.node), clock);
+        let (disk, thread) = Disk::start(Arc::new(store), acceptor, views.clone())?;
+        let damaged = disk.damaged();
+        let header = Header {
+            ring: config.ring_id,
+            from: me,
+            generation: identity.generation,
+            to: None,
+            founding: founders.fingerprint(),
+        };
+        let peers = Peers::new(header, Arc::clone(&doors.to_ring));
+        let remembered = memory::recall(&config.data)?;
+        let members = members(&config, &ledger, &founders, &identity, peers.clone(), clock, remembered);
         let driver = Driver::new(Parts {
             ring_id: config.ring_id,
             me,
@@ -75,23 +99,65 @@ impl RunningNode {
             clock,
             disk,
             peers: peers.clone(),
-            members: liveness.clone(),
-            placement,
+            members: members.clone(),
+            founders: Placement::new(founders.nodes()),
             views,
         });
+        let record = ledger.answer(&config.genesis_names());
+        let control = RingControl::new(driver.clone(), ledger, config.data.clone());
+        // What ends when this node takes no part any more, while its doors go on saying so.
+        let part = stop.child_token();
         let allowed_private_cidrs = config.options.allow_private_cidrs.clone();
         let fetcher = Fetcher::new(&FetcherConfig { allowed_private_cidrs, ..FetcherConfig::default() })?;
-        let crawl = Crawl::start(driver.clone(), fetcher, tasks.clone(), stop.clone());
-        let services =
-            Services::new(driver.clone(), crawl.clone(), &members).serve(ring_listener, of_ring, stop.clone());
-        let state = GatewayState::new(crawl.jobs(), NodeView::new(driver, &config.members), verifier);
-        let gateway = gateway::serve(gateway_listener, state, (*of_gateway).clone(), stop.clone());
-        tasks.spawn(liveness.run(peers, stop.clone()));
+        let crawl = Crawl::start(driver.clone(), fetcher, tasks.clone(), part.clone());
+        let extra = Doors {
+            formation: FormationDoor::new(
+                config.ring_id,
+                watch::Sender::new(record).subscribe(),
+                generations(&members),
+            ),
+            control: ControlDoor::new(Gate::new(peers), driver.clone(), control.door()),
+        };
+        let services = Services::new(driver.clone(), crawl.clone());
+        let services = services.serve(doors.ring.tokio()?, Arc::clone(&doors.of_ring), extra, stop.clone());
+        let background = upkeep::start(&driver, tasks.clone(), part.clone());
+        let kv = Kv::new(RingRegisters::start(driver.clone(), &tasks, stop.clone()));
+        let ring_view = NodeView::new(driver.clone(), &config.own, control.clone(), background.clone());
+        let state = GatewayState::new(crawl.jobs(), ring_view, kv, verifier);
+        let gateway = gateway::serve(doors.gateway.std()?, state, (*doors.of_gateway).clone(), stop.clone());
+        let contacts: Vec<PeerAddress> = config.others().map(|member| member.peer_address()).collect();
+        if identity.generation != GENESIS_GENERATION {
+            tasks.spawn(acquaint(members.clone(), contacts, part.clone()));
+        }
+        tasks.spawn(memory::remember(members.clone(), config.data.clone(), part.clone()));
+        tasks.spawn(members.run(stop.clone()));
+        tasks.spawn(control.clone().see_out(part));
         tasks.spawn(logged("the ring's server", services));
         tasks.spawn(logged("the gateway", gateway));
         tasks.close();
-        tracing::info!(name = config.name, ring = %config.listen, gateway = %config.gateway, "the node has started");
-        Ok(Self { name: config.name, gateway: config.gateway, stop, tasks, disk: thread })
+        let name = config.own.name;
+        tracing::info!(name, generation = identity.generation, ring = %config.listen, gateway = %config.gateway, "the node has started");
+        Ok(Self { name, gateway: config.gateway, control, background, damaged, stop: guard, tasks, disk: thread })
+    }
+
+    /// An administrator's hand on the ring, as far as this node reaches.
+    #[must_use]
+    pub const fn control(&self) -> &RingControl {
+        &self.control
+    }
+
+    /// What it does without being asked.
+    #[must_use]
+    pub const fn background(&self) -> &Background {
+        &self.background
+    }
+
+    /// Returns when the node's disk is damaged: it takes no part any more and is best stopped.
+    pub async fn broken(&self) {
+        if self.damaged.clone().wait_for(|damaged| *damaged).await.is_err() {
+            // The disk's thread is gone, and the node with it.
+            std::future::pending::<()>().await;
+        }
     }
 
     /// Where its gateway listens.
@@ -102,7 +168,8 @@ impl RunningNode {
 
     /// Stops in order: no new calls, running ones end, the disk last.
     pub async fn stop(self) {
-        self.stop.cancel();
+        drop(self.stop);
+        drop(self.control);
         if tokio::time::timeout(STOP_TIMEOUT, self.tasks.wait()).await.is_err() {
             tracing::warn!(name = self.name, "some calls did not end in time");
             return;
@@ -126,19 +193,15 @@ impl LocalRing {
     /// # Errors
     /// As [`RunningNode::start`]; the nodes that had started are stopped again.
     pub async fn start(dir: &RingDir, options: &NodeOptions) -> anyhow::Result<Self> {
-        let mut ring = Self { nodes: Vec::new() };
-        for node in dir.nodes() {
-            let started =
-                async { RunningNode::start(NodeConfig::of_ring_dir(dir, &node.name, options.clone())?).await };
-            match started.await {
-                Ok(node) => ring.nodes.push(node),
-                Err(error) => {
-                    ring.stop().await;
-                    return Err(error);
-                }
-            }
+        // All at once: a ring is formed when every node has been heard.
+        let starts = dir
+            .nodes()
+            .iter()
+            .map(async |node| RunningNode::start(NodeConfig::of_ring_dir(dir, &node.name, options.clone())?).await);
+        match futures::future::try_join_all(starts).await {
+            Ok(nodes) => Ok(Self { nodes }),
+            Err(error) => Err(error),
         }
-        Ok(ring)
     }
 
     /// Where the gateways listen, in the order of the nodes.
@@ -153,55 +216,121 @@ impl LocalRing {
     }
 }
 
-struct Opened {
-    identity: NodeIdentity,
-    store: RocksStore,
-    views: BTreeMap<scrapering_core::id::Partition, View>,
+/// Where a node listens and how it proves itself.
+struct OpenDoors {
+    ring: Listener,
+    gateway: Listener,
+    of_ring: Arc<rustls::ServerConfig>,
+    to_ring: Arc<rustls::ClientConfig>,
+    of_gateway: Arc<rustls::ServerConfig>,
 }
 
-/// Opens the node's data folder, which must hold the views of this very ring or nothing yet.
-fn open(config: &NodeConfig, placement: &Placement) -> anyhow::Result<Opened> {
-    let NodeConfig { ring_id, name, data: folder, .. } = config;
-    if !config.members.iter().any(|member| member.name == *name) {
-        anyhow::bail!("{name} is not in the list of peers; the list names every member, this node too");
+/// A port that is kept while who serves on it changes.
+struct Listener(std::net::TcpListener);
+
+impl Listener {
+    fn std(&self) -> std::io::Result<std::net::TcpListener> {
+        self.0.try_clone()
     }
-    // A node that lost its disk has forgotten what it promised: under the same identity it could break promises.
-    if config.started.as_ref().is_some_and(|started| started.exists()) && !folder.join(identity::FILE).exists() {
-        anyhow::bail!(
-            "the data folder {} of {name} is gone: without it the node must not come back under its name; restore the folder, or leave the node down",
-            folder.display()
-        );
+
+    fn tokio(&self) -> std::io::Result<tokio::net::TcpListener> {
+        tokio::net::TcpListener::from_std(self.std()?)
     }
-    let identity = NodeIdentity::open_or_create(folder, *ring_id, name)?;
-    let keyring = Keyring::open_or_create(folder, &config.ring_key, *ring_id, name)?;
-    let store = RocksStore::open(folder, &keyring)?;
-    if let Some(started) = &config.started {
-        files::write(started, b"", files::Readers::Everybody)?;
-    }
-    let genesis = placement.genesis_views();
-    let limit = ScanLimit { entries: genesis.len() + 1, bytes: usize::MAX };
-    let stored = store.scan(Table::Views, &[], None, limit)?;
-    if stored.is_empty() {
-        let mut batch = Batch::default();
-        for (partition, view) in &genesis {
-            batch.put(
-                Table::Views,
-                partition.0.to_be_bytes().to_vec(),
-                scrapering_core::frontier::record::encode(view),
-            );
+}
+
+async fn doors(config: &NodeConfig) -> anyhow::Result<OpenDoors> {
+    let ring = Listener(bind(config.listen).await?.into_std()?);
+    let gateway = Listener(bind(config.gateway).await?.into_std()?);
+    let (pair, now) = (&config.tls, Timestamp::now());
+    Ok(OpenDoors {
+        ring,
+        gateway,
+        of_ring: tls::ring_server(pair, &config.ca, now)?,
+        to_ring: tls::ring_client(pair, &config.ca, now)?,
+        of_gateway: tls::gateway(pair, now)?,
+    })
+}
+
+/// Finds out which ring this disk is of, and opens it as a member of that ring.
+async fn enter(config: &NodeConfig, doors: &OpenDoors) -> anyhow::Result<(Ledger, Founders, Opened)> {
+    let mut ledger = Ledger::open_or_create(&config.data, config.ring_id, &config.own.name, &config.genesis_names())?;
+    match ledger.standing().clone() {
+        Standing::Member { founders, generation, .. } => {
+            let opened = open::member(config, generation)?;
+            Ok((ledger, founders, opened))
         }
-        store.commit(&batch)?;
-        return Ok(Opened { identity, store, views: genesis });
+        Standing::Left(_) => anyhow::bail!(
+            "{} has left its ring for good: empty the data folder {} to let it join anew",
+            config.own.name,
+            config.data.display()
+        ),
+        Standing::Candidate | Standing::Pledged(_) => {
+            let while_unformed = formation::Doors {
+                ring: doors.ring.tokio()?,
+                gateway: doors.gateway.std()?,
+                of_ring: Arc::clone(&doors.of_ring),
+                to_ring: Arc::clone(&doors.to_ring),
+                of_gateway: Arc::clone(&doors.of_gateway),
+            };
+            let found = formation::find(config, &mut ledger, while_unformed).await?;
+            let opened = open::newcomer(config, &found)?;
+            let Found { founders, generation } = found;
+            ledger.record(Standing::Member { founders: founders.clone(), generation, leaving: false })?;
+            Ok((ledger, founders, opened))
+        }
     }
-    let read = |(key, value): &(bytes::Bytes, bytes::Bytes)| {
-        let partition = scrapering_core::id::Partition(u16::from_be_bytes(key.as_ref().try_into().ok()?));
-        Some((partition, scrapering_core::frontier::record::decode(value).ok()?))
+}
+
+/// This node's membership: what it says of itself, and whom it has heard of.
+fn members(
+    config: &NodeConfig,
+    ledger: &Ledger,
+    founders: &Founders,
+    identity: &NodeIdentity,
+    peers: Peers,
+    clock: Clock,
+    remembered: Vec<Entry>,
+) -> Members {
+    let own = membership::Member {
+        gateway: config.own.gateway.clone(),
+        zone: config.zone.clone(),
+        weight: config.options.weight.unwrap_or(1),
+        ..membership::Member::new(&config.own.name, identity.generation, &config.own.address)
     };
-    let views: Option<BTreeMap<_, View>> = stored.iter().map(read).collect();
-    let views = views.filter(|views| *views == genesis).with_context(|| {
-        format!("the data folder {} was made for a ring of other nodes; name the same peers as before, or give the node an empty folder", folder.display())
-    })?;
-    Ok(Opened { identity, store, views })
+    let serving = match ledger.standing() {
+        Standing::Member { leaving: true, .. } => Serving::Leaving,
+        _ if identity.generation == GENESIS_GENERATION => Serving::Serving,
+        _ => Serving::Joining,
+    };
+    let unheard = |member: &config::Member| {
+        let gateway = member.gateway.clone();
+        let known = membership::Member::new(&member.name, GENESIS_GENERATION, &member.address);
+        Entry::unheard(membership::Member { gateway, ..known })
+    };
+    // Who joined late is told of all others by them; only the founders know each other beforehand.
+    let is_founder = identity.generation == GENESIS_GENERATION;
+    let known = config.others().filter(|member| is_founder && founders.0.contains_key(&member.name)).map(unheard);
+    let known = remembered.into_iter().chain(known);
+    // Higher than in every former life of this disk.
+    let incarnation = u64::from(identity.boot) << 32;
+    Members::new(Entry::own(own, incarnation, serving), known, peers, clock)
+}
+
+/// Asks the contacts for the ring's table until one gives it.
+async fn acquaint(members: Members, contacts: Vec<PeerAddress>, part: CancellationToken) {
+    tokio::select! {
+        () = part.cancelled() => {}
+        () = members.join(&contacts) => {}
+    }
+}
+
+/// The newest generation of a name in the table.
+fn generations(members: &Members) -> Generations {
+    let members = members.clone();
+    Arc::new(move |name: &str| {
+        let entries = members.entries();
+        entries.iter().filter(|entry| entry.member.name == name).map(|entry| entry.member.generation).max().unwrap_or(0)
+    })
 }
 
 async fn bind(address: SocketAddr) -> anyhow::Result<tokio::net::TcpListener> {

@@ -11,6 +11,8 @@ mod folder;
 mod init;
 mod items;
 mod job;
+mod kv;
+mod lock;
 mod node;
 mod output;
 mod ports;
@@ -34,7 +36,9 @@ use tracing_subscriber::EnvFilter;
     name = "scrapering",
     version,
     max_term_width = 100,
-    after_help = "Start here: scrapering run JOB.yaml --output items.jsonl"
+    after_help = "Start here: scrapering run JOB.yaml --output items.jsonl\n\n\
+    Exit status: 0 done; 1 failed; 2 wrong input, nothing was begun; 3 it is not known whether a change was made;\n\
+    4 nothing was changed, because another holds the lock or has changed the key; 130 Ctrl-C; 143 SIGTERM"
 )]
 struct Cli {
     #[command(subcommand)]
@@ -51,9 +55,13 @@ enum Command {
     Job(job::JobArgs),
     /// Read the items of a job.
     Items(items::ItemsArgs),
+    /// Keep small values under keys, and watch them change.
+    Kv(kv::KvArgs),
+    /// Hold locks with a time to live.
+    Lock(lock::LockArgs),
     /// Make tokens for the gateway.
     Token(token::TokenArgs),
-    /// Look at the ring itself.
+    /// Look at the ring itself, and make nodes leave.
     Ring(ring::RingArgs),
     /// Make the folder of a local ring without starting it.
     Init(init::InitArgs),
@@ -103,6 +111,8 @@ async fn dispatch(command: Command) -> anyhow::Result<Status> {
         Command::Up(args) => up::up(args).await,
         Command::Job(args) => job::job(args).await,
         Command::Items(args) => items::items(args).await,
+        Command::Kv(args) => kv::kv(args).await,
+        Command::Lock(args) => lock::lock(args).await,
         Command::Token(args) => token::token(args),
         Command::Ring(args) => ring::ring(args).await,
         Command::Init(args) => init::init(&args),

@@ -2,22 +2,31 @@
 //! bodies, lookups and liveness.
 
 pub mod bodies;
+pub mod chord;
 pub mod clock;
+pub mod copies;
 pub mod disk;
 pub mod lookup;
 pub mod members;
+pub mod recover;
 pub mod registers;
+pub mod repairs;
+pub mod steward;
+pub mod transfers;
+pub mod views;
 
 use crate::rpc::Peers;
+use chord::Chord;
 use clock::Clock;
 use disk::Disk;
 use members::Members;
+use repairs::Repairs;
 use scrapering_core::id::{NodeId, Partition, RingId};
+use scrapering_core::membership::{Liveness, Serving};
 use scrapering_core::register::BallotClock;
-use scrapering_core::ring::Ring;
-use scrapering_core::view::{Placement, View};
-use std::collections::{BTreeMap, BTreeSet};
+use scrapering_core::view::{Placement, Site, View};
 use std::sync::Arc;
+use views::Views;
 
 /// A node's access to its ring. A cheap clone.
 #[derive(Clone)]
@@ -33,11 +42,10 @@ struct Inner {
     disk: Disk,
     peers: Peers,
     members: Members,
-    placement: Placement,
-    routing: Ring,
-    views: BTreeMap<Partition, View>,
-    nodes: BTreeSet<NodeId>,
+    chord: Chord,
+    views: Views,
     ballots: Arc<BallotClock>,
+    repairs: Repairs,
 }
 
 /// What a driver is made of.
@@ -56,19 +64,18 @@ pub struct Parts {
     pub peers: Peers,
     /// Who is alive.
     pub members: Members,
-    /// Where virtual nodes sit.
-    pub placement: Placement,
-    /// The view of every partition.
-    pub views: BTreeMap<Partition, View>,
+    /// Where the founders' virtual nodes sit.
+    pub founders: Placement,
+    /// What is known of views.
+    pub views: Views,
 }
 
 impl Driver {
     /// A driver of `parts`.
     #[must_use]
     pub fn new(parts: Parts) -> Self {
-        let Parts { ring_id, me, boot, clock, disk, peers, members, placement, views } = parts;
-        let nodes = views.values().flat_map(|view| view.members.iter().copied()).collect();
-        let routing = Ring::genesis(me, &placement);
+        let Parts { ring_id, me, boot, clock, disk, peers, members, founders, views } = parts;
+        let chord = Chord::new(boot, &founders, members.clone(), peers.clone(), clock);
         let ballots = Arc::new(BallotClock::new(scrapering_core::register::ProposerId { node: me, boot }));
         Self {
             inner: Arc::new(Inner {
@@ -79,11 +86,10 @@ impl Driver {
                 disk,
                 peers,
                 members,
-                placement,
-                routing,
+                chord,
                 views,
-                nodes,
                 ballots,
+                repairs: Repairs::new(clock),
             }),
         }
     }
@@ -124,25 +130,55 @@ impl Driver {
         &self.inner.peers
     }
 
+    /// Bodies that are known to lack copies.
+    #[must_use]
+    pub fn repairs(&self) -> &Repairs {
+        &self.inner.repairs
+    }
+
     /// The node's disk.
     #[must_use]
     pub fn disk(&self) -> &Disk {
         &self.inner.disk
     }
 
-    /// Every node that keeps a partition.
-    pub fn nodes(&self) -> impl Iterator<Item = NodeId> + '_ {
-        self.inner.nodes.iter().copied()
+    /// Every node that may keep a partition: all that have not left for good.
+    #[must_use]
+    pub fn nodes(&self) -> Vec<NodeId> {
+        let entries = self.members().entries().into_iter();
+        entries.filter(|entry| entry.liveness != Liveness::Left).map(|entry| entry.member.node).collect()
     }
 
     /// Those of [`Driver::nodes`] that answer.
-    pub fn living_nodes(&self) -> impl Iterator<Item = NodeId> + '_ {
-        self.nodes().filter(|node| self.members().is_alive(*node))
+    #[must_use]
+    pub fn living_nodes(&self) -> Vec<NodeId> {
+        let mut nodes = self.nodes();
+        nodes.retain(|node| self.members().is_alive(*node));
+        nodes
     }
 
-    /// Who keeps `partition`.
+    /// What is known of views.
     #[must_use]
-    pub fn view(&self, partition: Partition) -> &View {
-        self.inner.views.get(&partition).expect("every partition has a view from genesis on")
+    pub fn views(&self) -> &Views {
+        &self.inner.views
+    }
+
+    /// Who keeps `partition`, as far as this node knows; nobody, in epoch 0, while it has heard of no view.
+    #[must_use]
+    pub fn view(&self, partition: Partition) -> Arc<View> {
+        self.inner.views.view(partition)
+    }
+
+    /// Where the virtual nodes sit of all that stay in the ring.
+    #[must_use]
+    pub fn placement(&self) -> Placement {
+        let stays = |serving, liveness| liveness != Liveness::Left && serving != Serving::Leaving;
+        let entries = self.members().entries().into_iter();
+        let staying = entries.filter(|entry| stays(entry.serving, entry.liveness));
+        Placement::new(staying.map(|entry| Site {
+            node: entry.member.node,
+            zone: entry.member.zone,
+            weight: entry.member.weight,
+        }))
     }
 }

@@ -6,6 +6,8 @@
 mod access;
 mod body;
 mod jobs;
+mod kv;
+mod locks;
 pub mod object;
 mod page;
 mod probes;
@@ -15,15 +17,24 @@ mod ring;
 mod routes;
 mod server;
 mod service;
+mod unformed;
 
 use crate::auth::Verifier;
+use crate::kv::Kv;
+use crate::locks::Locks;
 use std::sync::Arc;
 
+pub use kv::{KvEvent, KvItem, KvList};
+pub use locks::LockObject;
 pub use page::{COMPLETE_HEADER, CURSOR_HEADER, LARGEST_PAGE};
 pub use problem::ProblemBody;
-pub use ring::{Liveness, Lookup, NodeStatus, RingStatus, RingView};
+pub use ring::{
+    BackgroundStatus, GiveUp, LeaveError, Liveness, Lookup, NodeStatus, Recovery, RingStatus, RingView, Serving,
+    ViewCounts,
+};
 pub use server::{ServeError, serve};
 pub use service::{Answer, JobService};
+pub use unformed::serve as serve_unformed;
 
 /// Where a retry of the same submission says that it is one.
 pub const IDEMPOTENCY_KEY_HEADER: &str = "idempotency-key";
@@ -33,14 +44,22 @@ pub const IDEMPOTENCY_KEY_HEADER: &str = "idempotency-key";
 pub struct GatewayState {
     jobs: Arc<dyn JobService>,
     ring: Arc<dyn RingView>,
+    kv: Kv,
+    locks: Locks,
     verifier: Arc<Verifier>,
 }
 
 impl GatewayState {
-    /// A gateway to `jobs` and `ring` for callers whose tokens `verifier` accepts.
+    /// A gateway to `jobs`, `ring` and `kv` for callers whose tokens `verifier` accepts.
     #[must_use]
-    pub fn new(jobs: impl JobService, ring: impl RingView, verifier: Verifier) -> Self {
-        Self { jobs: Arc::new(jobs), ring: Arc::new(ring), verifier: Arc::new(verifier) }
+    pub fn new(jobs: impl JobService, ring: impl RingView, kv: Kv, verifier: Verifier) -> Self {
+        Self {
+            jobs: Arc::new(jobs),
+            ring: Arc::new(ring),
+            locks: Locks::new(kv.clone()),
+            kv,
+            verifier: Arc::new(verifier),
+        }
     }
 }
 

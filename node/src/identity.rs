@@ -5,6 +5,7 @@
 
 pub mod authority;
 pub mod layout;
+pub mod ledger;
 pub mod tls;
 
 use crate::storage::files::{self, FileError, Readers};
@@ -18,8 +19,6 @@ use uuid::Uuid;
 pub const FILE: &str = "identity.json";
 /// The only format so far.
 const FORMAT: u32 = 1;
-/// The generation of a folder that was never used.
-const FIRST_GENERATION: u64 = 1;
 
 /// One start of one node.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,7 +27,7 @@ pub struct NodeIdentity {
     pub ring_id: RingId,
     /// Its stable DNS name, as in its certificate.
     pub name: String,
-    /// Counts the disks this name has had, from 1.
+    /// Tells the disks apart that this name has had: 1 for a founder of the ring, later ones are higher.
     pub generation: u64,
     /// Made of name and generation.
     pub node_id: NodeId,
@@ -72,8 +71,18 @@ pub enum IdentityError {
         /// The node asked for.
         wanted: String,
     },
+    /// A member's folder without all of its parts.
+    #[error(
+        "the data folder {folder} has lost a part of what the node promised to keep; restore it whole, or empty it to come back as a new node that fetches its data from the others"
+    )]
+    Gutted {
+        /// The data folder.
+        folder: PathBuf,
+    },
     /// There is data and no word of whose it is.
-    #[error("{folder} holds data but no {FILE}; restore the file, or empty the folder to start as a new node")]
+    #[error(
+        "{folder} holds data but not all that tells whose it is; restore the missing files, or empty the folder to start as a new node"
+    )]
     Missing {
         /// The data folder.
         folder: PathBuf,
@@ -101,14 +110,14 @@ struct IdentityFile {
 }
 
 impl NodeIdentity {
-    /// The identity in `folder`, or a new one in an empty folder, with the next boot number already on disk.
+    /// The identity in `folder`, or a new one of `generation` in an empty folder, with the next boot number already on disk.
     ///
     /// Of two processes that start in one folder at the same time both may get the same number; the one that
     /// does not get the store ([`crate::storage::RocksStore::open`]) must end before it speaks to anyone.
     ///
     /// # Errors
     /// [`IdentityError`].
-    pub fn open_or_create(folder: &Path, ring_id: RingId, name: &str) -> Result<Self, IdentityError> {
+    pub fn open_or_create(folder: &Path, ring_id: RingId, name: &str, generation: u64) -> Result<Self, IdentityError> {
         if !is_dns_name(name) {
             return Err(IdentityError::Name { name: name.to_owned() });
         }
@@ -121,7 +130,7 @@ impl NodeIdentity {
             None => {
                 files::create_folder(folder)?;
                 let ring_id = Uuid::from_bytes(ring_id.0);
-                IdentityFile { format: FORMAT, ring_id, name: name.to_owned(), generation: FIRST_GENERATION, boot: 0 }
+                IdentityFile { format: FORMAT, ring_id, name: name.to_owned(), generation, boot: 0 }
             }
         };
         file.boot =
@@ -166,10 +175,10 @@ mod tests {
     fn every_start_has_the_next_boot_number_and_the_same_node_id() {
         let folder = tempfile::tempdir().expect("folder");
         let data = folder.path().join("ring-0/data");
-        let first = NodeIdentity::open_or_create(&data, RING, "ring-0").expect("created");
+        let first = NodeIdentity::open_or_create(&data, RING, "ring-0", 1).expect("created");
         assert_eq!((first.generation, first.boot, first.node_id), (1, 1, NodeId::new("ring-0", 1)));
         for boot in 2..5 {
-            let again = NodeIdentity::open_or_create(&data, RING, "ring-0").expect("opened");
+            let again = NodeIdentity::open_or_create(&data, RING, "ring-0", 1).expect("opened");
             assert_eq!(again, NodeIdentity { boot, ..first.clone() });
         }
     }
@@ -177,31 +186,31 @@ mod tests {
     #[test]
     fn a_folder_of_another_ring_or_node_is_refused_naming_both_and_not_counted() {
         let folder = tempfile::tempdir().expect("folder");
-        NodeIdentity::open_or_create(folder.path(), RING, "ring-0").expect("created");
+        NodeIdentity::open_or_create(folder.path(), RING, "ring-0", 1).expect("created");
         let other = RingId([0xcd; 16]);
-        let error = NodeIdentity::open_or_create(folder.path(), other, "ring-0").expect_err("refused").to_string();
+        let error = NodeIdentity::open_or_create(folder.path(), other, "ring-0", 1).expect_err("refused").to_string();
         assert!(error.contains(&RING.to_string()) && error.contains(&other.to_string()), "{error}");
-        let error = NodeIdentity::open_or_create(folder.path(), RING, "ring-1").expect_err("refused").to_string();
+        let error = NodeIdentity::open_or_create(folder.path(), RING, "ring-1", 1).expect_err("refused").to_string();
         assert!(error.contains("ring-0") && error.contains("ring-1"), "{error}");
-        assert_eq!(NodeIdentity::open_or_create(folder.path(), RING, "ring-0").expect("opened").boot, 2);
+        assert_eq!(NodeIdentity::open_or_create(folder.path(), RING, "ring-0", 1).expect("opened").boot, 2);
     }
 
     #[test]
     fn data_without_an_identity_is_not_given_a_new_one() {
         let folder = tempfile::tempdir().expect("folder");
         std::fs::write(folder.path().join(keyring::FILE), "{}").expect("keyring");
-        let refused = NodeIdentity::open_or_create(folder.path(), RING, "ring-0");
+        let refused = NodeIdentity::open_or_create(folder.path(), RING, "ring-0", 1);
         assert!(matches!(refused, Err(IdentityError::Missing { .. })));
     }
 
     #[test]
     fn boots_do_not_start_over() {
         let folder = tempfile::tempdir().expect("folder");
-        NodeIdentity::open_or_create(folder.path(), RING, "ring-0").expect("created");
+        NodeIdentity::open_or_create(folder.path(), RING, "ring-0", 1).expect("created");
         let path = folder.path().join(FILE);
         let text = std::fs::read_to_string(&path).expect("text");
         std::fs::write(&path, text.replace("\"boot\": 1", &format!("\"boot\": {}", u32::MAX))).expect("write");
-        let refused = NodeIdentity::open_or_create(folder.path(), RING, "ring-0");
+        let refused = NodeIdentity::open_or_create(folder.path(), RING, "ring-0", 1);
         assert!(matches!(refused, Err(IdentityError::TooManyBoots { .. })));
     }
 
@@ -214,7 +223,7 @@ mod tests {
         for bad in ["", "Ring-0", "-a", "a-", "a..b", "a.", "ring_0", "../a", "a/b", "*.ring", &long] {
             assert!(!is_dns_name(bad), "{bad}");
             let folder = tempfile::tempdir().expect("folder");
-            let refused = NodeIdentity::open_or_create(folder.path(), RING, bad);
+            let refused = NodeIdentity::open_or_create(folder.path(), RING, bad, 1);
             assert!(matches!(refused, Err(IdentityError::Name { .. })), "{bad}");
         }
     }

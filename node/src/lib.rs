@@ -4,6 +4,7 @@
 
 pub mod app;
 pub mod auth;
+pub mod background;
 pub mod cli;
 pub mod crawl;
 pub mod driver;
@@ -12,5 +13,8 @@ pub mod fetch;
 pub mod gateway;
 pub mod identity;
 pub mod job;
+pub mod kv;
+pub mod locks;
 pub mod rpc;
 pub mod storage;
+pub mod upkeep;

@@ -2,8 +2,15 @@
 //!
 //! [`convert`] is the only place where wire types become core's own, and where they are checked.
 
+pub mod control;
 pub mod convert;
+pub mod copies;
+pub mod formation;
+pub mod gate;
+pub mod kv;
+pub mod membership;
 pub mod peers;
+pub mod ring;
 pub mod server;
 
 pub use peers::{PeerAddress, Peers};

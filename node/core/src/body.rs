@@ -1,10 +1,15 @@
 //! Bodies: immutable bytes named by their SHA-256, kept in three copies on distinct nodes.
 //!
-//! A record may refer to a body only after [`BodyPut`] has [`Stored`](PutOutcome::Stored) it: every copy it
-//! counts was fsynced. Any copy serves; [`BodyFetch`] checks the hash of what it is given.
+//! A body lives in the partition of the record that refers to it ([`BodyRef`]), so it moves with that record. A
+//! record may refer to a body only after [`BodyPut`] has stored it there: every copy it counts was fsynced. Any
+//! copy serves; [`BodyFetch`] checks the hash of what it is given. [`shelf`] is a node's own copies, [`duty`] says
+//! who should hold one, [`backlog`] remembers which ones lack copies; [`crate::references`] tells which ones are needed.
 
-use crate::id::NodeId;
-use crate::store::{StoreError, Table, Transaction};
+pub mod backlog;
+pub mod duty;
+pub mod shelf;
+
+use crate::id::{NodeId, Partition};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -29,16 +34,60 @@ impl fmt::Debug for BodyHash {
     }
 }
 
+/// A body where it is kept: the same content in two partitions is two bodies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct BodyRef {
+    /// The partition of the record that refers to it.
+    pub partition: Partition,
+    /// Its content's hash.
+    pub hash: BodyHash,
+}
+
+impl BodyRef {
+    /// The bytes under which the body is stored: partition (2 bytes, big endian), then the hash (32 bytes).
+    #[must_use]
+    pub fn to_bytes(self) -> Vec<u8> {
+        [self.partition.0.to_be_bytes().as_slice(), &self.hash.0].concat()
+    }
+
+    /// The inverse of [`BodyRef::to_bytes`]; `None` for bytes of another length.
+    #[must_use]
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (partition, hash) = bytes.split_first_chunk::<2>()?;
+        Some(Self { partition: Partition(u16::from_be_bytes(*partition)), hash: BodyHash(hash.try_into().ok()?) })
+    }
+}
+
 /// Copies of a body in rings of three nodes or more.
 pub const COPIES: usize = 3;
 /// Largest body, bytes.
 pub const MAX_BODY_BYTES: usize = 16 * 1024 * 1024;
 
+/// Copies of each body in a ring of `nodes`, down or not: in rings below three nodes one, as of registers.
+#[must_use]
+pub const fn copies(nodes: usize) -> usize {
+    if nodes < COPIES { 1 } else { COPIES }
+}
+
+/// Copies with which a put is content when nobody else takes one: a ring of three or four survives the loss of
+/// one node, so two, and the third is made later; larger rings survive two, so all three.
+#[must_use]
+pub const fn least_copies(nodes: usize) -> usize {
+    match nodes {
+        0..=2 => 1,
+        3..=4 => 2,
+        _ => COPIES,
+    }
+}
+
 /// What came of a put.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PutOutcome {
-    /// As many distinct nodes as the ring allows, at most [`COPIES`], hold the body on disk.
+    /// As many distinct nodes as [`copies`] says hold the body on disk.
     Stored,
+    /// Nobody is left to ask, and [`least_copies`] hold it: a record may refer to it, and the missing copy is to
+    /// be made as soon as there is a node for it.
+    Short,
     /// Too few nodes took it. Copies that were made do no harm.
     Unavailable,
 }
@@ -49,23 +98,29 @@ pub struct BodyPut {
     waiting: VecDeque<NodeId>,
     asked: BTreeSet<NodeId>,
     stored: BTreeSet<NodeId>,
-    needed: usize,
+    copies: usize,
+    least: usize,
 }
 
 impl BodyPut {
-    /// Puts to the first of `candidates` (best first), one more for each that fails. A node that is named again
-    /// is still one node.
+    /// Puts to the first of `candidates` (best first, see [`duty::candidates`]) in a ring of `nodes`, one more for
+    /// each that fails. A node that is named again is still one node.
     #[must_use]
-    pub fn new(candidates: impl IntoIterator<Item = NodeId>) -> Self {
+    pub fn new(candidates: impl IntoIterator<Item = NodeId>, nodes: usize) -> Self {
         let mut named = BTreeSet::new();
-        let waiting: VecDeque<NodeId> = candidates.into_iter().filter(|node| named.insert(*node)).collect();
-        let needed = waiting.len().clamp(1, COPIES);
-        Self { waiting, asked: BTreeSet::new(), stored: BTreeSet::new(), needed }
+        let waiting = candidates.into_iter().filter(|node| named.insert(*node)).collect();
+        Self {
+            waiting,
+            asked: BTreeSet::new(),
+            stored: BTreeSet::new(),
+            copies: copies(nodes),
+            least: least_copies(nodes),
+        }
     }
 
     /// The next node to send the body to; ask until `None`.
     pub fn poll_transmit(&mut self) -> Option<NodeId> {
-        if self.asked.len() + self.stored.len() >= self.needed {
+        if self.asked.len() + self.stored.len() >= self.copies {
             return None;
         }
         let node = self.waiting.pop_front()?;
@@ -83,10 +138,13 @@ impl BodyPut {
     /// The outcome, as soon as it is known.
     #[must_use]
     pub fn poll_outcome(&self) -> Option<PutOutcome> {
-        if self.stored.len() >= self.needed {
+        if self.stored.len() >= self.copies {
             return Some(PutOutcome::Stored);
         }
-        (self.asked.is_empty() && self.waiting.is_empty()).then_some(PutOutcome::Unavailable)
+        if !self.asked.is_empty() || !self.waiting.is_empty() {
+            return None;
+        }
+        Some(if self.stored.len() >= self.least { PutOutcome::Short } else { PutOutcome::Unavailable })
     }
 }
 
@@ -115,6 +173,12 @@ impl BodyFetch {
         self.found = self.found.take().or_else(|| content.filter(|content| BodyHash::of(content) == self.hash));
     }
 
+    /// Whether the body was found.
+    #[must_use]
+    pub fn is_found(&self) -> bool {
+        self.found.is_some()
+    }
+
     /// The body, if it was found.
     #[must_use]
     pub fn into_found(self) -> Option<Bytes> {
@@ -122,33 +186,9 @@ impl BodyFetch {
     }
 }
 
-/// Keeps `content` on this node; it is stored when the transaction is durable.
-///
-/// Returns whether `content` has the hash `hash`; otherwise nothing is kept.
-pub fn keep(hash: BodyHash, content: Bytes, transaction: &mut Transaction<'_>) -> bool {
-    let sound = content.len() <= MAX_BODY_BYTES && BodyHash::of(&content) == hash;
-    if sound {
-        transaction.put(Table::Bodies, hash.0.to_vec(), content);
-    }
-    sound
-}
-
-/// The body `hash` if this node keeps it. A copy that the store finds damaged is no copy: the other holders have
-/// theirs, and whatever shares the transaction goes on.
-///
-/// # Errors
-/// [`StoreError`] if the store cannot be read.
-pub fn kept(hash: BodyHash, transaction: &Transaction<'_>) -> Result<Option<Bytes>, StoreError> {
-    match transaction.read(Table::Bodies, &hash.0) {
-        Err(StoreError::Damaged { .. }) => Ok(None),
-        read => read,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::{Batch, Entry, ScanLimit, Store};
 
     fn node(number: u8) -> NodeId {
         NodeId([number; 20])
@@ -156,7 +196,7 @@ mod tests {
 
     #[test]
     fn a_body_is_stored_only_on_three_distinct_nodes() {
-        let mut put = BodyPut::new((0..5).map(node));
+        let mut put = BodyPut::new((0..5).map(node), 5);
         let asked: Vec<_> = std::iter::from_fn(|| put.poll_transmit()).collect();
         assert_eq!(asked, [node(0), node(1), node(2)]);
         put.handle_reply(node(0), true);
@@ -168,13 +208,27 @@ mod tests {
         assert_eq!(put.poll_outcome(), Some(PutOutcome::Stored));
     }
 
-    #[test]
-    fn a_put_fails_when_too_few_nodes_are_left() {
-        let mut put = BodyPut::new((0..3).map(node));
+    /// What becomes of a put in a ring of `nodes` of which the first `living` answer.
+    fn outcome(nodes: u8, living: u8) -> PutOutcome {
+        let mut put = BodyPut::new((0..nodes).rev().map(node), usize::from(nodes));
         while let Some(asked) = put.poll_transmit() {
-            put.handle_reply(asked, asked != node(1));
+            put.handle_reply(asked, asked < node(living));
         }
-        assert_eq!(put.poll_outcome(), Some(PutOutcome::Unavailable));
+        put.poll_outcome().expect("everybody has answered")
+    }
+
+    #[test]
+    fn a_put_is_content_with_two_copies_only_in_a_small_ring_with_nobody_left_to_ask() {
+        for nodes in [3, 4] {
+            let outcomes = [3, 2, 1].map(|living| outcome(nodes, living));
+            assert_eq!(outcomes, [PutOutcome::Stored, PutOutcome::Short, PutOutcome::Unavailable]);
+        }
+        for nodes in [5, 9] {
+            assert_eq!([3, 2].map(|living| outcome(nodes, living)), [PutOutcome::Stored, PutOutcome::Unavailable]);
+        }
+        for nodes in [1, 2] {
+            assert_eq!([1, 0].map(|living| outcome(nodes, living)), [PutOutcome::Stored, PutOutcome::Unavailable]);
+        }
     }
 
     #[test]
@@ -190,30 +244,17 @@ mod tests {
 
     #[test]
     fn a_node_that_is_named_twice_is_asked_once_and_counts_once() {
-        let mut put = BodyPut::new([0, 0, 1, 0, 2].map(node));
+        let mut put = BodyPut::new([0, 0, 1, 0, 2].map(node), 5);
         let asked: Vec<_> = std::iter::from_fn(|| put.poll_transmit()).collect();
         assert_eq!(asked, [node(0), node(1), node(2)]);
         asked.iter().for_each(|node| put.handle_reply(*node, true));
         assert_eq!(put.poll_outcome(), Some(PutOutcome::Stored));
     }
 
-    /// A disk that notices that it has rotted.
-    struct Rotten;
-
-    impl Store for Rotten {
-        fn read(&self, table: Table, _: &[u8]) -> Result<Option<Bytes>, StoreError> {
-            Err(StoreError::Damaged { table: table.name() })
-        }
-        fn scan(&self, table: Table, _: &[u8], _: Option<&[u8]>, _: ScanLimit) -> Result<Vec<Entry>, StoreError> {
-            Err(StoreError::Damaged { table: table.name() })
-        }
-        fn commit(&self, _: &Batch) -> Result<(), StoreError> {
-            Ok(())
-        }
-    }
-
     #[test]
-    fn a_copy_that_the_store_finds_damaged_is_no_copy() {
-        assert!(matches!(kept(BodyHash::of(b"body"), &Transaction::new(&Rotten)), Ok(None)));
+    fn a_reference_is_read_back_from_its_bytes() {
+        let reference = BodyRef { partition: Partition(0x0102), hash: BodyHash([9; 32]) };
+        assert_eq!(BodyRef::from_bytes(&reference.to_bytes()), Some(reference));
+        assert_eq!(BodyRef::from_bytes(&[0; 2]), None);
     }
 }

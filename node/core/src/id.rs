@@ -60,14 +60,16 @@ impl Point {
     /// How far it is clockwise from `self` to `to`, as a number below 2^160.
     #[must_use]
     pub fn distance_to(self, to: Self) -> [u8; 20] {
+        let halves = |point: Self| {
+            let (high, low) = point.0.split_first_chunk::<4>().expect("there are 20 bytes");
+            (u32::from_be_bytes(*high), u128::from_be_bytes(low.try_into().expect("16 are left")))
+        };
+        let ((from_high, from_low), (to_high, to_low)) = (halves(self), halves(to));
+        let (low, borrow) = to_low.overflowing_sub(from_low);
+        let high = to_high.wrapping_sub(from_high).wrapping_sub(u32::from(borrow));
         let mut difference = [0; 20];
-        let mut borrow = false;
-        for index in (0..20).rev() {
-            let (less, first) = to.0[index].overflowing_sub(self.0[index]);
-            let (less, second) = less.overflowing_sub(u8::from(borrow));
-            difference[index] = less;
-            borrow = first || second;
-        }
+        difference[..4].copy_from_slice(&high.to_be_bytes());
+        difference[4..].copy_from_slice(&low.to_be_bytes());
         difference
     }
 
@@ -122,7 +124,8 @@ impl Partition {
 
 /// The key of a register: its partition and its name inside the partition.
 ///
-/// Names that reach a disk carry no user's words: they are made of hashes and ids (see `frontier::keys`).
+/// Names reach disks unsealed. Those of the frontier are made of hashes and ids (see [`crate::frontier::keys`]); those
+/// of the key-value store and of locks are their users' own words, so that a prefix can be listed in order.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Key {
     /// Where the register lives.
@@ -227,6 +230,17 @@ mod tests {
         carried[18] = 0x01;
         assert_eq!(Point(bytes).plus_power_of_two(0), Point(carried));
         assert_eq!(Point([0xff; 20]).plus_power_of_two(0), Point([0; 20]));
+    }
+
+    #[test]
+    fn a_distance_borrows_over_byte_borders_and_wraps_around_zero() {
+        for exponent in 0..160 {
+            let mut power = [0; 20];
+            power[19 - exponent as usize / 8] = 1 << (exponent % 8);
+            for start in [Point([0; 20]), Point([0xff; 20]), Point([0x80; 20]), Point([0x7f; 20])] {
+                assert_eq!(start.distance_to(start.plus_power_of_two(exponent)), power);
+            }
+        }
     }
 
     #[test]

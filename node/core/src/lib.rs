@@ -6,12 +6,17 @@
 //! owns; [`register`] and [`body`] keep what was acknowledged; [`frontier`] does the work of a [`job`].
 
 pub mod body;
+pub mod formation;
 pub mod frontier;
 pub mod id;
 pub mod job;
+pub mod kv;
+pub mod lock;
 pub mod membership;
+pub mod references;
 pub mod register;
 pub mod ring;
 pub mod store;
+pub mod sync;
 pub mod time;
 pub mod view;

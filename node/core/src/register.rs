@@ -18,9 +18,10 @@ pub use proposal::{BallotClock, Change, Outcome, Proposal};
 
 use crate::id::{NodeId, OperationId};
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 
 /// A proposer in one life of its process. A restarted process is another proposer, so no ballot is used twice.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ProposerId {
     /// The node that proposes.
     pub node: NodeId,
@@ -29,7 +30,7 @@ pub struct ProposerId {
 }
 
 /// Orders proposals for a key. The default is below every real ballot.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Ballot {
     /// Counts up; compared first.
     pub counter: u64,
@@ -69,5 +70,5 @@ pub struct Register {
     pub accepted: Accepted,
 }
 
-/// Largest content of one register, bytes.
-pub const MAX_CONTENT_BYTES: usize = 1024 * 1024;
+/// Largest content of one register, bytes: a mebibyte of a user's and the record around it.
+pub const MAX_CONTENT_BYTES: usize = 1024 * 1024 + 4096;

@@ -13,17 +13,22 @@ use std::collections::BTreeMap;
 pub enum Table {
     /// Registers by [`crate::id::Key`].
     Registers,
-    /// Immutable bodies by SHA-256 of their content.
+    /// Contents of immutable bodies by [`crate::body::BodyRef`].
     Bodies,
-    /// Views by partition.
+    /// A node's part in the views of each partition.
     Views,
+    /// What a node's copy of each partition amounts to.
+    Roots,
     /// Facts about this node: identity, boots.
     Meta,
+    /// What is known of each body in [`Table::Bodies`] without reading its content; and one sum a partition.
+    BodyIndex,
 }
 
 impl Table {
     /// Every table.
-    pub const ALL: [Self; 4] = [Self::Registers, Self::Bodies, Self::Views, Self::Meta];
+    pub const ALL: [Self; 6] =
+        [Self::Registers, Self::Bodies, Self::Views, Self::Roots, Self::Meta, Self::BodyIndex];
 
     /// The table's name on disk.
     #[must_use]
@@ -32,7 +37,9 @@ impl Table {
             Self::Registers => "registers",
             Self::Bodies => "bodies",
             Self::Views => "views",
+            Self::Roots => "roots",
             Self::Meta => "meta",
+            Self::BodyIndex => "body-index",
         }
     }
 }
@@ -222,6 +229,11 @@ impl<'store> Transaction<'store> {
     /// Sets `key` to `value`.
     pub fn put(&mut self, table: Table, key: Vec<u8>, value: impl Into<Bytes>) {
         self.batch.put(table, key, value);
+    }
+
+    /// Removes `key`.
+    pub fn delete(&mut self, table: Table, key: Vec<u8>) {
+        self.batch.delete(table, key);
     }
 
     /// What is to be made durable before anything that was decided here may leave the node.

@@ -3,6 +3,7 @@
 //! Two independent methods: [`wgl`] searches for an order that the full register model allows; [`zones`] decides
 //! the weaker question about values alone in O(n log n). What zones refuses, WGL must refuse as well.
 
+pub mod forgetful;
 pub mod wgl;
 pub mod zones;
 

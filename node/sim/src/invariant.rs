@@ -1,13 +1,16 @@
 //! What must hold after every event, whatever clients see. Each `invariant_<sentence>` is one rule.
 //!
 //! The watcher hears what every disk took over and of every outcome, and keeps what was ever accepted by whom.
-//! A value counts as *chosen* once a majority has had it on disk, be it only inside a group commit that ended
-//! with a newer one.
+//! A value counts as *chosen* once a majority of one epoch has had it on disk, be it only inside a group commit
+//! that ended with a newer one, or once it belongs to the state with which an epoch begins.
 
 pub mod body;
+pub mod view;
 
 use crate::history::State;
-use scrapering_core::register::{Accepted, Ballot, Register, Versioned};
+use scrapering_core::id::NodeId;
+use scrapering_core::register::{Accepted, Ballot, ProposerId, Register, Versioned};
+use scrapering_core::view::Epoch;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A sentence that does not hold, and where.
@@ -49,13 +52,16 @@ struct Held {
 #[derive(Default)]
 struct Proposed {
     state: State,
-    holders: BTreeSet<usize>,
+    /// By epoch: the members that have had it; none yet where the epoch began with it.
+    holders: BTreeMap<Epoch, BTreeSet<usize>>,
 }
 
 #[derive(Default)]
 struct Cell {
     proposed: BTreeMap<Ballot, Proposed>,
-    chosen: BTreeMap<Ballot, State>,
+    chosen: BTreeMap<(Epoch, Ballot), State>,
+    /// By epoch: what it began with.
+    starts: BTreeMap<Epoch, Ballot>,
     /// By node: what its disk holds.
     held: BTreeMap<usize, Held>,
 }
@@ -64,6 +70,8 @@ struct Cell {
 #[derive(Default)]
 pub struct Watcher {
     quorum: usize,
+    /// Whether views move: then a copy is taken over and deleted as well.
+    moves: bool,
     cells: BTreeMap<usize, Cell>,
     accepted: BTreeSet<u64>,
     refused: BTreeSet<u64>,
@@ -72,39 +80,88 @@ pub struct Watcher {
 impl Watcher {
     /// A watcher of views in which `quorum` members are a majority.
     #[must_use]
-    pub fn new(quorum: usize) -> Self {
-        Self { quorum, ..Self::default() }
+    pub fn new(quorum: usize, moves: bool) -> Self {
+        Self { quorum, moves, ..Self::default() }
     }
 
-    /// The disk of `node` has taken over `accepted` for `key`; what was accepted later may already cover it.
+    /// The disk of `node` has taken over `accepted` for `key`, in `epoch`; what was accepted later may already
+    /// cover it.
     ///
     /// # Errors
     /// The sentence that this breaks.
-    pub fn handle_accepted(&mut self, node: usize, key: usize, accepted: &Accepted) -> Check {
+    pub fn handle_accepted(&mut self, epoch: Epoch, node: usize, key: usize, accepted: &Accepted) -> Check {
         let (cell, state) = (self.cells.entry(key).or_default(), state_of(accepted.value.as_ref()));
         self.accepted.insert(state.operation);
         let proposed =
-            cell.proposed.entry(accepted.ballot).or_insert_with(|| Proposed { state, holders: BTreeSet::new() });
-        proposed.holders.insert(node);
+            cell.proposed.entry(accepted.ballot).or_insert_with(|| Proposed { state, holders: BTreeMap::new() });
+        let holders = proposed.holders.entry(epoch).or_default();
+        holders.insert(node);
+        let enough = holders.len() >= self.quorum;
         invariant_a_ballot_has_one_value(proposed, state)?;
         invariant_what_was_refused_is_never_accepted(&self.refused, state.operation)?;
-        if proposed.holders.len() < self.quorum {
+        if !enough {
             return Ok(());
         }
-        cell.chosen.insert(accepted.ballot, state);
-        invariant_versions_of_chosen_values_grow_with_their_ballots(cell, accepted.ballot)
+        cell.chosen.insert((epoch, accepted.ballot), state);
+        invariant_versions_of_chosen_values_grow_with_their_ballots(cell, (epoch, accepted.ballot))
     }
 
-    /// The disk of `node` now holds `register` under `key`.
+    /// A member has taken over `accepted` for `key` from another copy, to serve it in `epoch`.
     ///
     /// # Errors
     /// The sentence that this breaks.
-    pub fn handle_durable(&mut self, node: usize, key: usize, register: &Register) -> Check {
+    pub fn handle_copied(&mut self, epoch: Epoch, node: usize, key: usize, accepted: &Accepted) -> Check {
+        invariant_a_member_takes_over_only_what_its_epoch_has(self.cells.get(&key), epoch, accepted)?;
+        self.handle_accepted(epoch, node, key, accepted)
+    }
+
+    /// A member begins to serve `epoch` late, with `accepted` under `key` or with nothing.
+    ///
+    /// # Errors
+    /// The sentence that this breaks.
+    pub fn handle_late(&mut self, epoch: Epoch, node: usize, key: usize, accepted: Option<&Accepted>) -> Check {
+        let ballot = accepted.map_or(Ballot::default(), |accepted| accepted.ballot);
+        invariant_who_begins_late_has_all_that_the_epoch_began_with(self.cells.get(&key), epoch, ballot)?;
+        accepted.map_or(Ok(()), |accepted| self.handle_copied(epoch, node, key, accepted))
+    }
+
+    /// `epoch` begins with `accepted` under `key`, or with nothing.
+    ///
+    /// # Errors
+    /// The sentence that this breaks.
+    pub fn handle_start(&mut self, epoch: Epoch, key: usize, accepted: Option<&Accepted>) -> Check {
+        let cell = self.cells.entry(key).or_default();
+        let before = Epoch(epoch.0 - 1);
+        let ballot = accepted.map_or(Ballot::default(), |accepted| accepted.ballot);
+        invariant_an_epoch_begins_with_all_that_was_chosen_in_the_one_before(cell, before, ballot)?;
+        let Some(accepted) = accepted else { return Ok(()) };
+        let state = state_of(accepted.value.as_ref());
+        let proposed = cell.proposed.entry(ballot).or_insert_with(|| Proposed { state, holders: BTreeMap::new() });
+        invariant_a_ballot_has_one_value(proposed, state)?;
+        cell.chosen.insert((before, ballot), state);
+        if !accepted.is_tombstone() {
+            proposed.holders.entry(epoch).or_default();
+            cell.starts.insert(epoch, ballot);
+            cell.chosen.insert((epoch, ballot), state);
+        }
+        invariant_versions_of_chosen_values_grow_with_their_ballots(cell, (before, ballot))
+    }
+
+    /// The disk of `node` now holds `register` under `key`; `is_replaced` if not under the acceptor's rule alone.
+    ///
+    /// # Errors
+    /// The sentence that this breaks.
+    pub fn handle_durable(&mut self, node: usize, key: usize, register: &Register, is_replaced: bool) -> Check {
         let cell = self.cells.entry(key).or_default();
         let now = Held { promised: register.promised, accepted: register.accepted.ballot };
         let before = cell.held.insert(node, now).unwrap_or_default();
         invariant_an_accepted_ballot_is_never_above_the_promise(now)?;
-        invariant_a_promise_never_goes_back(before, now)?;
+        if !is_replaced {
+            invariant_a_promise_never_goes_back(before, now)?;
+        }
+        if self.moves {
+            return Ok(());
+        }
         invariant_what_is_chosen_stays_on_a_majority_of_disks(cell, self.quorum)
     }
 
@@ -141,20 +198,58 @@ fn invariant_a_ballot_has_one_value(proposed: &Proposed, state: State) -> Check 
     ensure(proposed.state == state, "a ballot has one value", || format!("{:?} and {state:?}", proposed.state))
 }
 
-fn invariant_versions_of_chosen_values_grow_with_their_ballots(cell: &Cell, ballot: Ballot) -> Check {
-    let Some(state) = cell.chosen.get(&ballot) else { return Ok(()) };
-    let before = cell.chosen.range(..ballot).next_back().map(|(_, state)| *state).unwrap_or_default();
-    let after = cell.chosen.range(ballot..).nth(1).map_or(*state, |(_, state)| *state);
-    let grows = |low: State, high: State| low == high || low.version < high.version;
+fn invariant_versions_of_chosen_values_grow_with_their_ballots(cell: &Cell, at: (Epoch, Ballot)) -> Check {
+    let Some(state) = cell.chosen.get(&at) else { return Ok(()) };
+    let before = cell.chosen.range(..at).next_back().map(|(_, state)| *state).unwrap_or_default();
+    let after = cell.chosen.range(at..).nth(1).map_or(*state, |(_, state)| *state);
+    // Where an epoch has dropped its mark, a register that was deleted is as one that was never written.
+    let is_forgotten = |low: State, high: State| !low.present && high == State::default();
+    let grows = |low: State, high: State| low == high || low.version < high.version || is_forgotten(low, high);
     ensure(grows(before, *state) && grows(*state, after), "versions of chosen values grow with their ballots", || {
         format!("{before:?}, then {state:?}, then {after:?}")
     })
 }
 
 fn invariant_what_is_chosen_stays_on_a_majority_of_disks(cell: &Cell, quorum: usize) -> Check {
-    let Some((newest, state)) = cell.chosen.last_key_value() else { return Ok(()) };
+    let Some(((_, newest), state)) = cell.chosen.last_key_value() else { return Ok(()) };
     let holders = cell.held.values().filter(|held| held.accepted >= *newest).count();
     ensure(holders >= quorum, "what is chosen stays on a majority of disks", || format!("{state:?} is on {holders}"))
+}
+
+fn invariant_an_epoch_begins_with_all_that_was_chosen_in_the_one_before(
+    cell: &Cell,
+    before: Epoch,
+    ballot: Ballot,
+) -> Check {
+    let newest = cell.chosen.range((before, Ballot::default())..=(before, LAST)).next_back();
+    let kept = newest.is_none_or(|((_, chosen), _)| *chosen <= ballot);
+    ensure(kept, "an epoch begins with all that was chosen in the one before", || {
+        format!("{newest:?} was chosen, {ballot:?} is there after {before:?}")
+    })
+}
+
+/// Above every ballot.
+const LAST: Ballot = Ballot { counter: u64::MAX, proposer: ProposerId { node: NodeId([u8::MAX; 20]), boot: u32::MAX } };
+
+fn invariant_who_begins_late_has_all_that_the_epoch_began_with(
+    cell: Option<&Cell>,
+    epoch: Epoch,
+    ballot: Ballot,
+) -> Check {
+    let start = cell.and_then(|cell| cell.starts.get(&epoch)).copied().unwrap_or_default();
+    ensure(ballot >= start, "who begins late has all that the epoch began with", || {
+        format!("{ballot:?} is there, {epoch:?} began with {start:?}")
+    })
+}
+
+fn invariant_a_member_takes_over_only_what_its_epoch_has(
+    cell: Option<&Cell>,
+    epoch: Epoch,
+    accepted: &Accepted,
+) -> Check {
+    let proposed = cell.and_then(|cell| cell.proposed.get(&accepted.ballot));
+    let is_there = proposed.is_some_and(|proposed| proposed.holders.contains_key(&epoch));
+    ensure(is_there, "a member takes over only what its epoch has", || format!("{accepted:?} in {epoch:?}"))
 }
 
 fn invariant_only_chosen_values_are_shown(cell: Option<&Cell>, state: State) -> Check {
@@ -177,7 +272,6 @@ fn invariant_what_was_accepted_is_never_refused(accepted: &BTreeSet<u64>, operat
 mod tests {
     use super::*;
     use scrapering_core::id::OperationId;
-    use scrapering_core::register::ProposerId;
 
     fn register(counter: u64, version: u64, operation: u64) -> Register {
         let ballot = Ballot { counter, proposer: ProposerId::default() };
@@ -187,8 +281,8 @@ mod tests {
     }
 
     fn store(watcher: &mut Watcher, node: usize, register: &Register) -> Check {
-        watcher.handle_accepted(node, 0, &register.accepted)?;
-        watcher.handle_durable(node, 0, register)
+        watcher.handle_accepted(Epoch(1), node, 0, &register.accepted)?;
+        watcher.handle_durable(node, 0, register, false)
     }
 
     fn broken(check: Check) -> &'static str {
@@ -197,14 +291,14 @@ mod tests {
 
     #[test]
     fn two_values_of_one_ballot_are_noticed() {
-        let mut watcher = Watcher::new(2);
+        let mut watcher = Watcher::new(2, false);
         store(&mut watcher, 0, &register(5, 1, 1)).expect("the first value");
         assert_eq!(broken(store(&mut watcher, 1, &register(5, 1, 2))), "a ballot has one value");
     }
 
     #[test]
     fn a_disk_that_forgets_is_noticed() {
-        let mut watcher = Watcher::new(2);
+        let mut watcher = Watcher::new(2, false);
         for node in 0..2 {
             store(&mut watcher, node, &register(5, 1, 1)).expect("the first value");
         }
@@ -213,7 +307,7 @@ mod tests {
 
     #[test]
     fn a_newer_value_with_an_older_version_is_noticed() {
-        let mut watcher = Watcher::new(1);
+        let mut watcher = Watcher::new(1, false);
         store(&mut watcher, 0, &register(5, 7, 1)).expect("the first value");
         assert_eq!(
             broken(store(&mut watcher, 0, &register(6, 7, 2))),
@@ -223,7 +317,7 @@ mod tests {
 
     #[test]
     fn a_value_that_no_majority_holds_must_not_be_shown() {
-        let mut watcher = Watcher::new(2);
+        let mut watcher = Watcher::new(2, false);
         let state = State { version: 1, operation: 1, present: true };
         store(&mut watcher, 0, &register(5, 1, 1)).expect("on one disk");
         assert!(watcher.handle_shown(0, state).is_err());
@@ -233,9 +327,34 @@ mod tests {
 
     #[test]
     fn an_operation_is_refused_or_accepted_but_never_both() {
-        let mut watcher = Watcher::new(2);
+        let mut watcher = Watcher::new(2, false);
         watcher.handle_refused(1).expect("nothing was accepted");
         assert_eq!(broken(store(&mut watcher, 0, &register(5, 1, 1))), "what was refused is never accepted");
         assert_eq!(broken(watcher.handle_refused(1)), "what was accepted is never refused");
+    }
+
+    #[test]
+    fn an_epoch_that_begins_without_what_was_chosen_is_noticed() {
+        let mut watcher = Watcher::new(2, true);
+        let [old, new] = [register(5, 1, 1), register(6, 2, 2)];
+        store(&mut watcher, 0, &old).expect("on one disk");
+        store(&mut watcher, 1, &old).expect("on two disks");
+        let rule = "an epoch begins with all that was chosen in the one before";
+        assert_eq!(broken(watcher.handle_start(Epoch(2), 0, None)), rule);
+        watcher.handle_start(Epoch(2), 0, Some(&new.accepted)).expect("a newer value");
+        assert_eq!(broken(watcher.handle_start(Epoch(3), 0, Some(&old.accepted))), rule);
+    }
+
+    #[test]
+    fn a_member_that_takes_over_what_an_older_epoch_left_behind_is_noticed() {
+        let mut watcher = Watcher::new(2, true);
+        let [left, kept] = [register(5, 1, 1), register(6, 2, 2)];
+        store(&mut watcher, 0, &left).expect("on one disk");
+        watcher.handle_start(Epoch(2), 0, Some(&kept.accepted)).expect("what epoch 2 begins with");
+        assert_eq!(watcher.handle_copied(Epoch(2), 1, 0, &kept.accepted), Ok(()));
+        assert_eq!(
+            broken(watcher.handle_copied(Epoch(2), 1, 0, &left.accepted)),
+            "a member takes over only what its epoch has"
+        );
     }
 }

@@ -1,6 +1,8 @@
 //! The command line of the simulator: run seeds, replay one, or show that every rule matters.
 #![allow(clippy::print_stdout, reason = "what the program found is its output")]
 
+mod commands;
+
 use anyhow::{Context, bail};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use scrapering_sim::campaign::{Plan, Totals};
@@ -19,7 +21,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Run the register protocol under many seeds; exit code 1 on any violation.
+    /// Run the register protocol, with views that move, under many seeds; exit code 1 on any violation.
     Register {
         /// Seeds; each runs in every chosen world.
         #[arg(long, default_value_t = 1_000)]
@@ -48,6 +50,12 @@ enum Command {
         #[arg(long)]
         threads: Option<usize>,
     },
+    /// Measure how membership sees crashes, pauses and partitions under loss; exit code 1 on any violation.
+    Swim(commands::swim::SwimArgs),
+    /// Draw the tables of the Chord papers and heal many small rings; exit code 1 if one does not heal.
+    Chord(commands::chord::ChordArgs),
+    /// Explore every reachable state of a small ring; exit code 1 if it breaks, or if lists of two do not.
+    Zave(commands::zave::ZaveArgs),
     /// Print every event of one run.
     Replay {
         /// The seed that was printed.
@@ -142,6 +150,9 @@ fn main() -> anyhow::Result<ExitCode> {
             let worlds = Worlds { profile: ProfileChoice::All, replicas };
             Ok(run(&worlds.plan(seeds, base, &Profile::WITH_BODIES), threads))
         }
+        Command::Swim(args) => Ok(commands::swim::run(&args)),
+        Command::Chord(args) => Ok(commands::chord::run(&args)),
+        Command::Zave(args) => Ok(commands::zave::run(&args)),
         Command::Replay { seed, worlds, mutant } => replay(seed, worlds, mutant.as_deref()),
         Command::Mutants { only, seeds, base, worlds, threads } => {
             mutants(only.as_deref(), worlds, &worlds.plan(seeds, base, &[]), threads)
@@ -184,8 +195,18 @@ fn print_totals(totals: &Totals) {
     println!("crashes         {}", stats.crashes);
     println!("partitions      {}", stats.partitions);
     println!("frozen          {}", stats.pauses);
+    if stats.moves > 0 {
+        println!("views           {} begun by {} reconfigurations", stats.views, stats.moves);
+        println!(
+            "  copies fetched late {}, compared {}, deleted {}",
+            stats.recoveries, stats.relays, stats.retirements
+        );
+    }
     if stats.bodies_put > 0 {
-        println!("bodies          {} put, {} of them stored", stats.bodies_put, stats.bodies_stored);
+        println!(
+            "bodies          {} put, {} of them stored, {} with a copy to be made later",
+            stats.bodies_put, stats.bodies_stored, stats.bodies_short
+        );
         println!("  looked for: {} found, {} not found while faults lasted", stats.bodies_found, stats.bodies_missed);
         println!("  copies lost or damaged on disk: {}", stats.copies_damaged);
     }

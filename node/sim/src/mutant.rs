@@ -5,9 +5,11 @@
 
 mod acceptor;
 mod body;
+mod govern;
 mod proposer;
+mod replica;
 
-use crate::rules::{FetchBody, Propose, PutBody, Rules, Start};
+use crate::rules::{Carry, FetchBody, Move, Propose, PutBody, Rules, Start};
 use crate::wire::Answer;
 use crate::world::Profile;
 use proposer::{Early, EarlyAnswer, Forgetful, Hasty, Impatient, Stubborn, Twice};
@@ -18,7 +20,9 @@ use scrapering_core::body::{BodyFetch, BodyHash, BodyPut};
 use scrapering_core::id::{NodeId, Partition};
 use scrapering_core::register::{Acceptor, Envelope, Reply};
 use scrapering_core::store::{StoreError, Transaction};
-use scrapering_core::view::View;
+use scrapering_core::time::Instant;
+use scrapering_core::view::message::Reply as ViewReply;
+use scrapering_core::view::{Recovery, View};
 use std::collections::BTreeMap;
 
 macro_rules! mutants {
@@ -85,6 +89,34 @@ mutants! {
     LateAnswers = "late-answers", "an answer counts only in its own round";
     /// An unknown outcome is reported as not done.
     UnknownAsRefused = "unknown-as-refused", "an unknown outcome is reported as unknown";
+    /// A replica that has promised to end its epoch goes on serving.
+    NoSeal = "no-seal", "who has promised to end an epoch serves no more in it";
+    /// What is to become exactly another copy keeps what it has beside it, or newer.
+    MergeLeftovers = "merge-leftovers", "a copy is replaced, never merged with leftovers";
+    /// A member serves before it has the state of its view.
+    VoteBeforeInstall = "vote-before-install", "a member serves when it has its view's state";
+    /// Members accept any state, and begin with any.
+    StateOutsideDecision = "state-outside-decision", "the start state is part of the decision";
+    /// A sealed member does not say what it had accepted.
+    DecisionForgotten = "decision-forgotten", "a promise reports what was accepted";
+    /// Marks of what was deleted are dropped where a replica is sealed.
+    TombstonesDroppedEarly = "tombstones-dropped-early", "a mark of deletion stays until the next epoch begins";
+    /// A promise to end an epoch leaves before the fsync.
+    SealBeforeFsync = "seal-before-fsync", "a promise to end an epoch waits for its fsync";
+    /// A sealed replica promises again below its promise.
+    SealBelowSeal = "seal-below-seal", "no lower ballot is promised in the decision of an epoch";
+    /// A sealed replica accepts a decision below its promise.
+    DecideBelowSeal = "decide-below-seal", "no lower ballot decides an epoch";
+    /// Less than a majority is enough to end an epoch.
+    SealedMinority = "sealed-minority", "an epoch ends with a majority of its members";
+    /// A proposer that was overtaken is told that its entries were taken over.
+    OvertakenAdopts = "overtaken-adopts", "an overtaken proposer is told so";
+    /// A replica gives away what is left of an older epoch.
+    LeftoversGivenAway = "leftovers-given-away", "only a whole copy is given away";
+    /// A late member serves before it has fetched anything.
+    FinishBeforeState = "finish-before-state", "a late member serves when it has fetched its view's state";
+    /// A replica goes back to an older view when it hears of one.
+    OlderViewInstalled = "older-view-installed", "a replica never goes back to an older view";
     /// Copies of bodies are reported before the fsync.
     CopyBeforeFsync = "copy-before-fsync", "a copy of a body counts when it is on disk";
     /// A node that reports its copy twice counts as two.
@@ -132,6 +164,27 @@ impl Rules for Mutant {
         }
     }
 
+    fn reconfigure(&self, mut start: Move) -> Box<dyn Carry> {
+        if *self == Self::SealedMinority {
+            start.plan.needed -= 1;
+        }
+        Box::new(start.reconfiguration())
+    }
+
+    fn recover(
+        &self,
+        me: NodeId,
+        partition: Partition,
+        view: &View,
+        sources: Vec<NodeId>,
+        now: Instant,
+    ) -> Box<dyn Carry> {
+        match self {
+            Self::FinishBeforeState => Box::new(govern::Careless::new(me, partition, view, now)),
+            _ => Box::new(Recovery::new(me, partition, view.clone(), sources, now)),
+        }
+    }
+
     fn believed_view(&self, view: &View, nodes: &[NodeId], dice: &mut SmallRng) -> View {
         let mut members = view.members.clone();
         match self {
@@ -147,40 +200,40 @@ impl Rules for Mutant {
             }
             _ => {}
         }
-        View { epoch: view.epoch, members }
+        View { members, ..view.clone() }
     }
 
     fn scanned_view(&self, view: &View, dice: &mut SmallRng) -> View {
         let one = view.members.choose(dice).copied();
         match (self, one) {
-            (Self::ScanOfOne, Some(member)) => View { epoch: view.epoch, members: vec![member] },
+            (Self::ScanOfOne, Some(member)) => View { members: vec![member], ..view.clone() },
             _ => view.clone(),
         }
     }
 
     fn acceptor(&self, node: NodeId, views: &BTreeMap<Partition, View>, nodes: &[NodeId]) -> Acceptor {
-        let everybody = |view: &View| View { epoch: view.epoch, members: nodes.to_vec() };
+        let everybody = |view: &View| View { members: nodes.to_vec(), ..view.clone() };
         match self {
             Self::OwnMemberList | Self::EpochIgnored => {
-                Acceptor::new(node, views.iter().map(|(partition, view)| (*partition, everybody(view))).collect())
+                let views = views.iter().map(|(partition, view)| (*partition, everybody(view))).collect();
+                Acceptor::genesis(node, &views)
             }
-            _ => Acceptor::new(node, views.clone()),
+            _ => Acceptor::genesis(node, views),
         }
     }
 
     fn answer(
         &self,
-        acceptor: &Acceptor,
+        acceptor: &mut Acceptor,
         envelope: &Envelope,
         transaction: &mut Transaction<'_>,
     ) -> Result<Reply, StoreError> {
         match self {
             Self::AcceptBelowPromise => acceptor::forget_promises_before_accept(envelope, transaction)?,
             Self::PromiseBelowPromise => acceptor::forget_promises_before_prepare(envelope, transaction)?,
-            Self::EpochIgnored => return acceptor.handle(&acceptor::in_first_epoch(envelope), transaction),
             _ => {}
         }
-        acceptor.handle(envelope, transaction)
+        replica::answer(*self, acceptor, envelope, transaction)
     }
 
     fn waits_for_disk(&self, answer: &Answer) -> bool {
@@ -188,15 +241,16 @@ impl Rules for Mutant {
             Self::ReplyBeforeFsync => false,
             Self::PromiseBeforeFsync => !matches!(answer, Answer::Register(Reply::Prepare(_))),
             Self::CopyBeforeFsync => !matches!(answer, Answer::Keep(_)),
+            Self::SealBeforeFsync => !matches!(answer, Answer::Register(Reply::View(ViewReply::Sealed { .. }))),
             _ => true,
         }
     }
 
-    fn put_body(&self, holders: &[NodeId]) -> Box<dyn PutBody> {
+    fn put_body(&self, holders: &[NodeId], nodes: usize) -> Box<dyn PutBody> {
         match self {
-            Self::CopyTwice => Box::new(body::Twice::new(holders)),
+            Self::CopyTwice => Box::new(body::Twice::new(holders, nodes)),
             Self::TwoCopies => Box::new(body::Frugal::new(holders)),
-            _ => Box::new(BodyPut::new(holders.iter().copied())),
+            _ => Box::new(BodyPut::new(holders.iter().copied(), nodes)),
         }
     }
 

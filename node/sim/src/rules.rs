@@ -9,8 +9,10 @@ use scrapering_core::id::{NodeId, Partition};
 use scrapering_core::register::proposal::{Item, Transmit};
 use scrapering_core::register::{Acceptor, BallotClock, Envelope, Outcome, Proposal, Reply};
 use scrapering_core::store::{StoreError, Transaction};
+use scrapering_core::sync::Transfer;
 use scrapering_core::time::Instant;
-use scrapering_core::view::View;
+use scrapering_core::view::reconfiguration::{Outcome as Came, Plan};
+use scrapering_core::view::{Reconfiguration, Recovery, Retirement, View};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -44,6 +46,60 @@ impl Propose for Proposal {
     fn handle_timeout(&mut self, now: Instant) {
         Self::handle_timeout(self, now);
     }
+}
+
+/// How a machine that moves views or copies ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ended {
+    /// Whether it did what it was there for.
+    pub done: bool,
+    /// A view that it came to know.
+    pub view: Option<View>,
+}
+
+/// What the machines that move views and copies have in common.
+pub trait Carry {
+    /// As [`Reconfiguration::poll_transmit`].
+    fn poll_transmit(&mut self) -> Option<Transmit>;
+    /// As [`Reconfiguration::poll_timeout`].
+    fn poll_timeout(&self) -> Instant;
+    /// As [`Reconfiguration::poll_outcome`].
+    fn poll_ended(&self) -> Option<Ended>;
+    /// As [`Reconfiguration::handle_reply`].
+    fn handle_reply(&mut self, from: NodeId, round: u64, reply: Reply, now: Instant);
+    /// As [`Reconfiguration::handle_timeout`].
+    fn handle_timeout(&mut self, now: Instant);
+}
+
+macro_rules! carry {
+    ($($machine:ty: $outcome:pat => $done:expr, $view:expr;)+) => {$(
+        impl Carry for $machine {
+            fn poll_transmit(&mut self) -> Option<Transmit> {
+                Self::poll_transmit(self)
+            }
+            fn poll_timeout(&self) -> Instant {
+                Self::poll_timeout(self)
+            }
+            fn poll_ended(&self) -> Option<Ended> {
+                self.poll_outcome().map(|$outcome| Ended { done: $done, view: $view })
+            }
+            fn handle_reply(&mut self, from: NodeId, round: u64, reply: Reply, now: Instant) {
+                Self::handle_reply(self, from, round, reply, now);
+            }
+            fn handle_timeout(&mut self, now: Instant) {
+                Self::handle_timeout(self, now);
+            }
+        }
+    )+};
+}
+carry! {
+    Reconfiguration: outcome => matches!(outcome, Came::Installed(_)), match outcome {
+        Came::Installed(view) | Came::Superseded(view) => Some(view.clone()),
+        Came::Unfinished => None,
+    };
+    Transfer: outcome => outcome.is_ok(), None;
+    Recovery: done => *done, None;
+    Retirement: done => *done, None;
 }
 
 /// What a [`BodyPut`] does, so that something else can stand in its place.
@@ -117,11 +173,51 @@ impl Start {
     }
 }
 
+/// Everything a change of a view starts from.
+#[derive(Clone)]
+pub struct Move {
+    /// From which view to which members.
+    pub plan: Plan,
+    /// The process's ballots.
+    pub clock: Arc<BallotClock>,
+    /// The present.
+    pub now: Instant,
+    /// When to give up.
+    pub deadline: Instant,
+    /// For the pauses between rivals.
+    pub seed: u64,
+}
+
+impl Move {
+    /// The reconfiguration of `scrapering-core`.
+    #[must_use]
+    pub fn reconfiguration(self) -> Reconfiguration {
+        Reconfiguration::new(self.plan, self.clock, self.now, self.deadline, self.seed)
+    }
+}
+
 /// The parts of a world. Every default is the protocol as it should be.
 pub trait Rules: Sync {
     /// A proposal for a batch.
     fn propose(&self, start: Start) -> Box<dyn Propose> {
         Box::new(start.proposal())
+    }
+
+    /// A change of a view.
+    fn reconfigure(&self, start: Move) -> Box<dyn Carry> {
+        Box::new(start.reconfiguration())
+    }
+
+    /// The way of a member, `me`, to the state of `view`, from one of `sources`.
+    fn recover(
+        &self,
+        me: NodeId,
+        partition: Partition,
+        view: &View,
+        sources: Vec<NodeId>,
+        now: Instant,
+    ) -> Box<dyn Carry> {
+        Box::new(Recovery::new(me, partition, view.clone(), sources, now))
     }
 
     /// The members that a coordinator believes in, given the true view and all nodes.
@@ -134,9 +230,9 @@ pub trait Rules: Sync {
         view.clone()
     }
 
-    /// The acceptors of `node`.
+    /// The acceptors of `node` at the beginning of the ring.
     fn acceptor(&self, node: NodeId, views: &BTreeMap<Partition, View>, _nodes: &[NodeId]) -> Acceptor {
-        Acceptor::new(node, views.clone())
+        Acceptor::genesis(node, views)
     }
 
     /// An acceptor's answer to one message.
@@ -145,7 +241,7 @@ pub trait Rules: Sync {
     /// As [`Acceptor::handle`].
     fn answer(
         &self,
-        acceptor: &Acceptor,
+        acceptor: &mut Acceptor,
         envelope: &Envelope,
         transaction: &mut Transaction<'_>,
     ) -> Result<Reply, StoreError> {
@@ -157,9 +253,9 @@ pub trait Rules: Sync {
         true
     }
 
-    /// A put to `holders`, best first.
-    fn put_body(&self, holders: &[NodeId]) -> Box<dyn PutBody> {
-        Box::new(BodyPut::new(holders.iter().copied()))
+    /// A put to `holders`, best first, in a ring of `nodes`.
+    fn put_body(&self, holders: &[NodeId], nodes: usize) -> Box<dyn PutBody> {
+        Box::new(BodyPut::new(holders.iter().copied(), nodes))
     }
 
     /// A search for `hash` among `holders`, best first.

@@ -1,8 +1,10 @@
 //! What nodes of a world ask each other and answer, about registers and about bodies.
 
 use bytes::Bytes;
-use scrapering_core::body::BodyHash;
+use scrapering_core::body::BodyRef;
+use scrapering_core::id::Partition;
 use scrapering_core::register::{Envelope, Reply};
+use scrapering_core::view::{Epoch, View};
 
 /// What is asked of a node.
 #[derive(Clone, Debug)]
@@ -10,9 +12,11 @@ pub enum Ask {
     /// Something of its acceptors.
     Register(Envelope),
     /// To keep a body.
-    Keep(BodyHash, Bytes),
+    Keep(BodyRef, Bytes),
     /// For a body that it keeps.
-    Kept(BodyHash),
+    Kept(BodyRef),
+    /// For the views it knows that are newer than these.
+    Views(Vec<(Partition, Epoch)>),
 }
 
 /// What a node answers.
@@ -24,6 +28,8 @@ pub enum Answer {
     Keep(bool),
     /// To [`Ask::Kept`]: the body, if it has it.
     Kept(Option<Bytes>),
+    /// To [`Ask::Views`].
+    Views(Vec<(Partition, View)>),
 }
 
 impl Answer {
@@ -34,6 +40,7 @@ impl Answer {
             Self::Register(_) => Self::Register(Reply::Refused),
             Self::Keep(_) => Self::Keep(false),
             Self::Kept(_) => Self::Kept(None),
+            Self::Views(_) => Self::Views(Vec::new()),
         }
     }
 }

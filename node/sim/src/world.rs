@@ -8,11 +8,15 @@ mod bodies;
 mod client;
 mod coordinator;
 mod dials;
+mod errand;
 mod fault;
 mod network;
 mod node;
+mod note;
+mod outcome;
 mod report;
 mod serve;
+mod steward;
 mod trace;
 
 pub use dials::{Dials, Profile, Setup};
@@ -20,6 +24,7 @@ pub use report::{Report, Stats, judge};
 
 use crate::history::History;
 use crate::invariant::body::BodyWatcher;
+use crate::invariant::view::ViewWatcher;
 use crate::invariant::{Violation, Watcher};
 use crate::rules::Rules;
 use crate::wire::Answer;
@@ -51,6 +56,8 @@ enum Event {
     Client { client: usize },
     Fault,
     Rot,
+    Move,
+    Steward { node: usize },
     Restart { node: usize },
     Heal,
     Quiet,
@@ -62,7 +69,7 @@ impl Event {
     fn process(&self) -> Option<usize> {
         match self {
             Self::Request { to, .. } | Self::Answer { to, .. } => Some(*to),
-            Self::Disk { node, .. } | Self::Timer { node, .. } => Some(*node),
+            Self::Disk { node, .. } | Self::Timer { node, .. } | Self::Steward { node } => Some(*node),
             _ => None,
         }
     }
@@ -101,7 +108,8 @@ pub struct World<'rules> {
     sequence: u64,
     ids: Vec<NodeId>,
     nodes: Vec<Node>,
-    views: BTreeMap<Partition, View>,
+    /// The views with which the ring begins, of the partitions of the keys.
+    genesis: BTreeMap<Partition, View>,
     keys: Vec<Key>,
     /// By key: the newest version that any client saw.
     rumours: Vec<u64>,
@@ -116,6 +124,7 @@ pub struct World<'rules> {
     /// Nodes on whose disks bodies rot.
     rotten: Vec<usize>,
     watcher: Watcher,
+    views: ViewWatcher,
     bodies: BodyWatcher,
     violations: Vec<Violation>,
     stats: Stats,
@@ -129,19 +138,22 @@ impl<'rules> World<'rules> {
         let dials = Dials::of(setup);
         let mut dice = SmallRng::seed_from_u64(setup.seed);
         let ids: Vec<NodeId> = (0..dials.nodes).map(|index| NodeId::new(&format!("ring-{index}"), 1)).collect();
-        let views = Placement::new(ids.iter().copied()).genesis_views();
-        let nodes = ids
-            .iter()
-            .enumerate()
-            .map(|(index, id)| Node::new(index, *id, rules.acceptor(*id, &views, &ids)))
-            .collect();
         let keys = dials.keys(&mut dice);
+        let placement = Placement::new(ids.iter().copied());
+        let first_view = |key: &Key| {
+            let members = placement.successors(key.partition.last_point(), setup.replicas);
+            (key.partition, View::genesis(members))
+        };
+        let genesis: BTreeMap<Partition, View> = keys.iter().map(first_view).collect();
+        let node = |(index, id): (usize, &NodeId)| Node::new(index, *id, rules.acceptor(*id, &genesis, &ids));
+        let nodes = ids.iter().enumerate().map(node).collect();
         let clients = (0..dials.clients).map(|_| Client::new(dials.calls_per_client)).collect();
         let mut world = Self {
             rules,
             network: Network::new(dials.nodes),
             rumours: vec![0; keys.len()],
-            watcher: Watcher::new(setup.replicas / 2 + 1),
+            watcher: Watcher::new(setup.replicas / 2 + 1, dials.move_every_us.is_some()),
+            views: ViewWatcher::default(),
             bodies: BodyWatcher::new(dials.nodes),
             references: BTreeMap::new(),
             rotten: sample(&mut dice, dials.nodes, dials.rotten_disks).into_vec(),
@@ -153,7 +165,7 @@ impl<'rules> World<'rules> {
             sequence: 0,
             ids,
             nodes,
-            views,
+            genesis,
             keys,
             clients,
             tasks_started: 0,
@@ -170,6 +182,14 @@ impl<'rules> World<'rules> {
         world.schedule(50_000, Event::Fault);
         world.schedule(50_000, Event::Rot);
         world.schedule(world.dials.workload_us, Event::Quiet);
+        (0..world.nodes.len()).for_each(|node| world.observe_beginning(node));
+        if let Some(every_us) = world.dials.move_every_us {
+            world.schedule(every_us, Event::Move);
+            for node in 0..world.nodes.len() {
+                let after_us = world.dice.random_range(0..300_000);
+                world.schedule(after_us, Event::Steward { node });
+            }
+        }
         world
     }
 
@@ -208,6 +228,8 @@ impl<'rules> World<'rules> {
             Event::Client { client } => self.handle_client(client),
             Event::Fault => self.handle_fault(),
             Event::Rot => self.handle_rot(),
+            Event::Move => self.handle_move(),
+            Event::Steward { node } => self.handle_steward(node),
             Event::Restart { node } => self.restart(node),
             Event::Heal => self.network.heal(),
             Event::Quiet => self.handle_quiet(),
@@ -279,6 +301,7 @@ mod tests {
         let seen = [
             stats.bodies_put - stats.bodies_stored,
             stats.bodies_stored,
+            stats.bodies_short,
             stats.bodies_found,
             stats.bodies_missed,
             stats.copies_damaged,
@@ -293,6 +316,11 @@ mod tests {
             stats.pauses,
             stats.disk_failures,
             stats.shared_fsyncs,
+            stats.moves - stats.views,
+            stats.views,
+            stats.recoveries,
+            stats.retirements,
+            stats.relays,
         ];
         assert!(seen.iter().all(|count| *count > 0), "{stats:?}");
     }

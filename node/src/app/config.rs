@@ -5,18 +5,23 @@ use crate::identity::layout::{LayoutError, RingDir, RingNode};
 use crate::identity::tls::Pair;
 use crate::rpc::PeerAddress;
 use crate::storage::RingKey;
+use scrapering_core::formation::GENESIS_GENERATION;
 use scrapering_core::id::{NodeId, RingId};
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-
-/// The generation of every member of a ring at its genesis.
-pub const GENESIS_GENERATION: u64 = 1;
 
 /// What a node may be told beside its ring folder.
 #[derive(Clone, Debug, Default)]
 pub struct NodeOptions {
     /// Networks that may be visited although they are not globally routable.
     pub allow_private_cidrs: Vec<Cidr>,
+    /// The zone it stands in; by default that of its ring folder.
+    pub zone: Option<String>,
+    /// Its share of the ring, by default 1, which is 32 virtual nodes.
+    pub weight: Option<u16>,
+    /// The ring is known to have been formed: an empty data folder may join it, and never forms another.
+    pub formed: bool,
 }
 
 /// A member of the ring.
@@ -31,14 +36,13 @@ pub struct Member {
 }
 
 impl Member {
-    /// Its id: every genesis member begins in the first generation of its storage.
-    #[must_use]
-    pub fn node_id(&self) -> NodeId {
-        NodeId::new(&self.name, GENESIS_GENERATION)
-    }
-
+    /// Where it is dialled. The generation is that of a genesis member: who is asked before it is known need not be in it.
     pub(super) fn peer_address(&self) -> PeerAddress {
-        PeerAddress { node: self.node_id(), name: self.name.clone(), address: self.address.clone() }
+        PeerAddress {
+            node: NodeId::new(&self.name, GENESIS_GENERATION),
+            name: self.name.clone(),
+            address: self.address.clone(),
+        }
     }
 }
 
@@ -47,19 +51,20 @@ impl Member {
 pub struct NodeConfig {
     /// The ring.
     pub ring_id: RingId,
-    /// Which of the members it is.
-    pub name: String,
-    /// All members at genesis, this node among them.
-    pub members: Vec<Member>,
+    /// The node itself, as the others shall know it.
+    pub own: Member,
+    /// The zone it stands in; empty if unknown.
+    pub zone: String,
+    /// All members at genesis. A node that is not among them joins a ring that is formed.
+    pub genesis: Vec<Member>,
+    /// Other nodes of the ring, as far as they are known.
+    pub contacts: Vec<Member>,
     /// Where it listens for peers.
     pub listen: SocketAddr,
     /// Where its gateway listens.
     pub gateway: SocketAddr,
     /// Its data folder.
     pub data: PathBuf,
-    /// A file that is made when the data folder is first used. Where it is there and the folder is not, the
-    /// disk was lost.
-    pub started: Option<PathBuf>,
     /// The key that wraps its data keys.
     pub ring_key: RingKey,
     /// Its certificate and key.
@@ -84,20 +89,33 @@ impl NodeConfig {
             address: node.ring_address.to_string(),
             gateway: Some(node.gateway_address.to_string()),
         };
+        let (genesis, joined): (Vec<_>, Vec<_>) = dir.nodes().iter().partition(|node| node.is_founder());
         Ok(Self {
             ring_id: dir.ring_id(),
-            name: node.name.clone(),
-            members: dir.nodes().iter().map(member).collect(),
+            own: member(node),
+            zone: options.zone.clone().unwrap_or_else(|| node.zone.clone()),
+            genesis: genesis.into_iter().map(member).collect(),
+            contacts: joined.into_iter().map(member).collect(),
             listen: node.ring_address,
             gateway: node.gateway_address,
             data: dir.data(node),
-            started: Some(dir.started(node)),
             ring_key: dir.ring_key()?,
             tls: dir.tls(node),
             ca: dir.ca(),
             token_public_key: dir.token_public_key(),
             options,
         })
+    }
+
+    /// The names of the genesis members.
+    #[must_use]
+    pub fn genesis_names(&self) -> BTreeSet<String> {
+        self.genesis.iter().map(|member| member.name.clone()).collect()
+    }
+
+    /// Every other node that is known before the ring has told of its members.
+    pub fn others(&self) -> impl Iterator<Item = &Member> {
+        self.genesis.iter().chain(&self.contacts).filter(|member| member.name != self.own.name)
     }
 }
 

@@ -15,6 +15,14 @@ pub struct Tenant(String);
 #[error("a tenant is named by up to {LONGEST} lower-case letters, digits and \"-\", with no \"-\" at either end")]
 pub struct TenantError;
 
+impl Tenant {
+    /// The name.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
 impl Default for Tenant {
     /// The tenant of a ring that is not shared.
     fn default() -> Self {

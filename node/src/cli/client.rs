@@ -3,13 +3,17 @@
 //! Everything it sends may be sent twice: a submission carries an `Idempotency-Key`, and the rest names a state rather than a step.
 
 mod error;
+pub(super) mod events;
+pub(super) mod kv;
+mod locks;
 
 pub(super) use error::ClientError;
 
 use crate::auth::{Grant, Issuer, Scopes, Tenant};
 use crate::gateway::object::{JobList, JobObject};
 use crate::gateway::{
-    COMPLETE_HEADER, CURSOR_HEADER, IDEMPOTENCY_KEY_HEADER, LARGEST_PAGE, Lookup, ProblemBody, RingStatus,
+    COMPLETE_HEADER, CURSOR_HEADER, GiveUp, IDEMPOTENCY_KEY_HEADER, LARGEST_PAGE, Lookup, ProblemBody, Recovery,
+    RingStatus,
 };
 use reqwest::header::CONTENT_TYPE;
 use reqwest::{Certificate, Method, RequestBuilder, Response, StatusCode};
@@ -153,6 +157,32 @@ impl Client {
     /// What a node believes of the ring.
     pub(super) async fn ring(&self) -> Result<RingStatus, ClientError> {
         self.read("/v1/ring").await
+    }
+
+    /// What every gateway that answers believes of the ring; the first answer is an error if there is no other.
+    pub(super) async fn rings(&self) -> Result<Vec<RingStatus>, ClientError> {
+        let (first, elsewhere) = (self.ring().await?, self.gateways.iter().map(|gateway| self.ring_at(gateway)));
+        let mut rings: Vec<RingStatus> = futures::future::join_all(elsewhere).await.into_iter().flatten().collect();
+        rings.retain(|ring| ring.node != first.node);
+        rings.insert(0, first);
+        Ok(rings)
+    }
+
+    async fn ring_at(&self, gateway: &Url) -> Option<RingStatus> {
+        let request = self.http.get(at(gateway, "/v1/ring")).timeout(CONNECT_TIMEOUT).bearer_auth(self.token().ok()?);
+        json(request.send().await.ok()?.error_for_status().ok()?).await.ok()
+    }
+
+    /// Goes on without lost nodes.
+    pub(super) async fn recover(&self, asked: &GiveUp) -> Result<Recovery, ClientError> {
+        // Asked once: the answer to a second asking would be another.
+        json(self.call(Method::POST, "/v1/ring/recover", |request| request.json(asked)).await?).await
+    }
+
+    /// Makes a node leave the ring.
+    pub(super) async fn leave(&self, name: &str) -> Result<(), ClientError> {
+        let path = format!("/v1/nodes/{}", kv::escaped(name));
+        self.call(Method::DELETE, &path, |request| request).await.map(|_| ())
     }
 
     /// Where a key lives.

@@ -1,5 +1,6 @@
 //! How a command ends: its exit status, and one sentence for whatever went wrong.
 
+use super::client::ClientError;
 use std::io;
 use std::process::ExitCode;
 
@@ -12,6 +13,12 @@ pub(super) enum Status {
     Failed,
     /// The command line or the job file is wrong; nothing was begun.
     BadInput,
+    /// A change may or may not have been made, and reading does not tell.
+    Unknown,
+    /// Another holds the lock, or the key is in another version.
+    Conflict,
+    /// As the command that was run.
+    OfCommand(u8),
     /// Ctrl-C; what was begun is paused.
     Interrupted,
     /// SIGTERM; what was begun is paused.
@@ -24,6 +31,9 @@ impl From<Status> for ExitCode {
             Status::Done => 0,
             Status::Failed => 1,
             Status::BadInput => 2,
+            Status::Unknown => 3,
+            Status::Conflict => 4,
+            Status::OfCommand(code) => code,
             // As shells report a process ended by signal 2 or 15.
             Status::Interrupted => 130,
             Status::Terminated => 143,
@@ -54,7 +64,8 @@ pub(super) fn report(error: &anyhow::Error) -> Status {
         }
         None => {
             eprintln!("error: {}", sentence(error));
-            Status::Failed
+            let is_unknown = matches!(error.downcast_ref(), Some(ClientError::Unknown { .. }));
+            if is_unknown { Status::Unknown } else { Status::Failed }
         }
     }
 }
@@ -117,5 +128,7 @@ mod tests {
     fn bad_input_has_a_status_of_its_own() {
         assert_eq!(report(&BadInput::one("job.yaml: spec: is wrong")), Status::BadInput);
         assert_eq!(report(&anyhow::anyhow!("no")), Status::Failed);
+        let unknown = ClientError::Unknown { operation: "00".to_owned(), cause: "no answer in time".to_owned() };
+        assert_eq!(report(&unknown.into()), Status::Unknown);
     }
 }

@@ -55,7 +55,7 @@ pub(super) struct ShapeArgs {
 impl ShapeArgs {
     /// With the first node's gateway at `gateway`.
     pub(super) fn shape(&self, gateway: Option<SocketAddr>) -> Shape {
-        Shape { nodes: self.nodes, gateway, ring_port_base: self.ring_port }
+        Shape { nodes: self.nodes, gateway, ring_port_base: self.ring_port, zones: Vec::new() }
     }
 }
 
@@ -98,10 +98,15 @@ pub(super) async fn open_to_start(root: &Path, shape: &Shape) -> anyhow::Result<
 
 /// Opens the folder `root`, or makes it; asking for another shape than it has is bad input.
 pub(super) fn open(root: &Path, shape: &Shape) -> anyhow::Result<RingDir> {
-    RingDir::open_or_init(root, shape).map_err(|error| match error {
+    RingDir::open_or_init(root, shape).map_err(told)
+}
+
+/// What was asked for wrongly is bad input.
+pub(super) fn told(error: LayoutError) -> anyhow::Error {
+    match error {
         LayoutError::Shape(error) => BadInput::one(error.to_string()),
         other => other.into(),
-    })
+    }
 }
 
 /// Whether a ring was made in `root`.
@@ -154,7 +159,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("folder");
         let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("port");
         let gateway = taken.local_addr().expect("address");
-        let shape = Shape { nodes: Some(1), gateway: Some(gateway), ring_port_base: None };
+        let shape = Shape { nodes: Some(1), gateway: Some(gateway), ..Shape::default() };
         let root = folder.path().join("ring");
         let error = open_to_start(&root, &shape).await.expect_err("in use").to_string();
         assert_eq!(error, format!("{gateway} is in use by another program; choose another with --gateway"));

@@ -3,9 +3,9 @@
 use super::failure::{BadInput, Status};
 use super::folder::{self, GuardArgs};
 use super::signals::Signals;
-use crate::app::config::parse_peers;
+use crate::app::config::{Member, parse_peers};
 use crate::app::{NodeConfig, NodeOptions, RunningNode};
-use crate::identity::layout::Shape;
+use crate::identity::layout::{self, Shape};
 use crate::identity::tls::Pair;
 use crate::storage::RingKey;
 use anyhow::Context;
@@ -30,6 +30,15 @@ pub(super) struct NodeArgs {
     name: String,
     #[command(flatten)]
     peers: PeersArgs,
+    /// Zone the node stands in; copies are spread over zones [default: that of the ring folder].
+    #[arg(long, value_name = "ZONE", env = "ZONE")]
+    zone: Option<String>,
+    /// Its share of the ring: a node of weight 2 keeps twice as much as one of weight 1.
+    #[arg(long, value_name = "N", env = "WEIGHT", value_parser = clap::value_parser!(u16).range(1..=64))]
+    weight: Option<u16>,
+    /// The ring is known to have been formed: with an empty data folder, join it and never form another.
+    #[arg(long, env = "RING_FORMED")]
+    ring_formed: bool,
     #[command(flatten)]
     guard: GuardArgs,
 }
@@ -40,6 +49,12 @@ struct PeersArgs {
     /// Every member of the ring at its genesis, this node too: NAME=HOST:PORT or HOST:PORT, separated by commas.
     #[arg(long, value_name = "LIST", env = "PEERS", requires_all = ["data_dir", "ring_key_file", "tls_ca_file", "tls_cert_file", "tls_key_file", "jwt_key_file"])]
     peers: Option<String>,
+    /// Nodes of the ring that a node which is not among the genesis members asks to be let in, as in --peers; may name the node itself, with the address where the others reach it.
+    #[arg(long, value_name = "LIST", env = "JOIN", requires = "peers")]
+    join: Option<String>,
+    /// Where the others reach this node, if no list says so: HOST:PORT [default: its name, and the port of --listen].
+    #[arg(long, value_name = "ADDRESS", env = "ADVERTISE", requires = "join")]
+    advertise: Option<String>,
     /// Folder for the node's data.
     #[arg(long, value_name = "DIR", env = "DATA_DIR")]
     data_dir: Option<PathBuf>,
@@ -69,8 +84,12 @@ struct PeersArgs {
 /// Runs the command.
 pub(super) async fn node(args: NodeArgs) -> anyhow::Result<Status> {
     args.guard.warn();
-    let NodeArgs { ring_dir, name, peers, guard } = args;
-    let options = NodeOptions { allow_private_cidrs: guard.allow_private_cidr };
+    let NodeArgs { ring_dir, name, peers, zone, weight, ring_formed, guard } = args;
+    let zone = zone.filter(|zone| !zone.is_empty());
+    if let Some(zone) = zone.as_ref().filter(|zone| !layout::is_zone(zone)) {
+        return Err(BadInput::one(format!("the zone {zone:?} is not {}", layout::ZONE_RULE)));
+    }
+    let options = NodeOptions { allow_private_cidrs: guard.allow_private_cidr, zone, weight, formed: ring_formed };
     let config = match ring_dir {
         Some(folder) => {
             let dir = folder::open(&folder, &Shape::default())?;
@@ -79,40 +98,91 @@ pub(super) async fn node(args: NodeArgs) -> anyhow::Result<Status> {
         }
         None => of_peers(&name, peers, options)?,
     };
-    let name = config.name.clone();
+    let (name, folder) = (config.own.name.clone(), config.data.clone());
     let mut signals = Signals::listen().context("signals cannot be listened to")?;
     let node = tokio::select! {
         node = RunningNode::start(config) => node.with_context(|| format!("the node {name} did not start"))?,
         status = signals.next() => return Ok(status),
     };
-    signals.next().await;
+    let is_broken = tokio::select! {
+        _ = signals.next() => false,
+        () = node.broken() => true,
+    };
     tracing::info!(name, "stopping");
     node.stop().await;
+    anyhow::ensure!(
+        !is_broken,
+        "the data folder {} is damaged: empty it, and {name} comes back as a new node that fetches its data from the others",
+        folder.display()
+    );
     Ok(Status::Done)
 }
 
 fn of_peers(name: &str, args: PeersArgs, options: NodeOptions) -> anyhow::Result<NodeConfig> {
     let told = |file: Option<PathBuf>| file.context("clap requires every file together with --peers");
-    let members = parse_peers(&args.peers.unwrap_or_default()).map_err(BadInput::one)?;
-    // A pod knows its own name; its peers know it by the name of its headless Service.
-    let in_service = format!("{name}.");
-    let member = members.iter().find(|member| member.name == name || member.name.starts_with(&in_service));
-    let member = member.ok_or_else(|| {
-        BadInput::one(format!("{name} is not in the list of peers; the list names every member, this node too"))
-    })?;
+    let genesis = parse_peers(&args.peers.unwrap_or_default()).map_err(BadInput::one)?;
+    let contacts = args.join.as_deref().map(parse_peers).transpose().map_err(BadInput::one)?;
+    let own = own(name, &genesis, contacts.as_deref(), args.advertise, args.listen)?;
     let ring_key = RingKey::from_file(&told(args.ring_key_file)?)?;
     Ok(NodeConfig {
         ring_id: ring_key.ring_id(),
-        name: member.name.clone(),
+        own,
+        zone: options.zone.clone().unwrap_or_default(),
+        genesis,
+        contacts: contacts.unwrap_or_default(),
         listen: args.listen,
         gateway: args.gateway,
         data: told(args.data_dir)?,
-        started: None,
         ring_key,
         tls: Pair { certificate: told(args.tls_cert_file)?, key: told(args.tls_key_file)? },
         ca: told(args.tls_ca_file)?,
         token_public_key: told(args.jwt_key_file)?,
         options,
-        members,
     })
+}
+
+/// Who this node is: in the list of the genesis members, or one that joins.
+fn own(
+    name: &str,
+    genesis: &[Member],
+    contacts: Option<&[Member]>,
+    advertise: Option<String>,
+    listen: SocketAddr,
+) -> anyhow::Result<Member> {
+    // A pod knows its own name; its peers know it by the name of its headless Service.
+    let in_service = format!("{name}.");
+    let is_own = |member: &&Member| member.name == name || member.name.starts_with(&in_service);
+    let found = genesis.iter().find(is_own).or_else(|| contacts.unwrap_or_default().iter().find(is_own));
+    match (found, contacts) {
+        (Some(member), _) => Ok(member.clone()),
+        (None, Some(_)) => {
+            let address = advertise.unwrap_or_else(|| format!("{name}:{}", listen.port()));
+            parse_peers(&format!("{name}={address}")).map(|mut one| one.remove(0)).map_err(BadInput::one)
+        }
+        (None, None) => Err(BadInput::one(format!(
+            "{name} is not in the list of peers; the list names every member, this node too; a node that joins later is given --join as well"
+        ))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_node_finds_itself_in_the_lists_or_says_where_it_is() {
+        let list = |text: &str| parse_peers(text).expect("a good list");
+        let genesis = list("main-0.peers:7443,main-1.peers:7443");
+        let listen = SocketAddr::from(([0, 0, 0, 0], 7443));
+        let own = |name: &str, contacts: Option<&[Member]>, advertise: Option<&str>| {
+            own(name, &genesis, contacts, advertise.map(str::to_owned), listen)
+        };
+        assert_eq!(own("main-1", None, None).expect("a founder").address, "main-1.peers:7443");
+        let contacts = list("main-5.peers:7000,main-0.peers:7443");
+        assert_eq!(own("main-5", Some(&contacts), None).expect("named").address, "main-5.peers:7000");
+        assert_eq!(own("main-6", Some(&contacts), None).expect("joins").address, "main-6:7443");
+        assert_eq!(own("main-6", Some(&contacts), Some("10.0.0.6:1")).expect("joins").address, "10.0.0.6:1");
+        let error = own("main-6", None, None).expect_err("nobody knows it").to_string();
+        assert!(error.contains("main-6 is not in the list of peers") && error.contains("--join"), "{error}");
+    }
 }

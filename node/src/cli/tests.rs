@@ -33,6 +33,21 @@ fn the_documented_lines_parse() {
         "scrapering token create --scope jobs:read,jobs:write --scope ring:admin --ttl 1h",
         "scrapering ring status --data d",
         "scrapering ring lookup books.example",
+        "scrapering ring leave ring-4",
+        "scrapering kv get a/b --any",
+        "scrapering kv put a/b 10 --type text/plain --if-absent",
+        "scrapering kv put a/b --file f",
+        "scrapering kv cas a/b --version 7 11",
+        "scrapering kv delete a/b --version 7",
+        "scrapering kv list",
+        "scrapering kv list a/",
+        "scrapering kv watch a/b",
+        "scrapering kv watch --prefix a/",
+        "scrapering lock acquire nightly --ttl 30s --wait 1m --owner me",
+        "scrapering lock renew nightly --token 7",
+        "scrapering lock release nightly --token 7",
+        "scrapering lock show nightly",
+        "scrapering lock run nightly --ttl 30s -- ./import.sh --all",
     ] {
         if let Err(error) = parse(line) {
             panic!("{line}: {error}");
@@ -54,6 +69,12 @@ fn a_wrong_argument_is_named_with_what_would_be_right_and_ends_with_2() {
         ("scrapering token create --scope jobs:read --ttl 60", "1h30m"),
         ("scrapering job get x", "a job id is a UUID"),
         ("scrapering frobnicate", "frobnicate"),
+        ("scrapering kv get a/../b", "URLs cannot carry it"),
+        ("scrapering kv put a", "<CONTENT>"),
+        ("scrapering kv cas a 1", "--version"),
+        ("scrapering kv watch", "<KEY>"),
+        ("scrapering lock acquire a --ttl 100ms", "from 1s to 24h"),
+        ("scrapering lock run a", "COMMAND"),
     ] {
         let error = parse(line).map(|_| ()).expect_err(line);
         assert_eq!(error.exit_code(), 2, "{line}");

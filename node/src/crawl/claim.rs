@@ -3,7 +3,7 @@
 use crate::driver::Driver;
 use crate::driver::registers::Unavailable;
 use scrapering_core::frontier::Shard;
-use scrapering_core::frontier::keys::Name;
+use scrapering_core::frontier::keys::{END, Name};
 use scrapering_core::frontier::record::{JobId, JobRecord, OwnerRecord, Token, decode, encode};
 use scrapering_core::frontier::shard::Previous;
 use scrapering_core::id::Partition;
@@ -82,7 +82,8 @@ async fn load(driver: &Driver, partition: Partition, mut shard: Shard) -> Result
                 jobs.push(id);
             }
         }
-        after = page.next;
+        // Behind the frontier's names come the users' own keys.
+        after = page.next.filter(|name| name.as_slice() < END);
         if after.is_none() {
             return Ok(Claimed { shard, jobs });
         }

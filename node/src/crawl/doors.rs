@@ -240,7 +240,7 @@ impl Jobs {
     ) -> Gathered {
         let living = self.crawl.driver.living_nodes();
         let asked = limit.max(SMALLEST_ASK);
-        let calls = living.map(|node| self.results_at(node, id, &page.cursor, asked, kind));
+        let calls = living.into_iter().map(|node| self.results_at(node, id, &page.cursor, asked, kind));
         let replies: Vec<v1::ResultsReply> = futures::future::join_all(calls).await.into_iter().flatten().collect();
         let mut gathered = Gathered::default();
         for owned in replies.iter().flat_map(|reply| &reply.owned) {

@@ -172,7 +172,7 @@ impl Crawl {
                 Items::Body(hash) => {
                     let body = self
                         .driver
-                        .body(hash)
+                        .body(key.partition, hash)
                         .await
                         .ok_or_else(|| Status::unavailable("no node that answers holds the items"))?;
                     String::from_utf8_lossy(&body).into_owned()

@@ -51,15 +51,15 @@ impl Router {
 
     /// The node that probably owns `partition`; another guess for each further `attempt`.
     pub(super) fn owner(&self, partition: Partition, attempt: usize) -> NodeId {
-        let members = &self.driver.view(partition).members;
+        let view = self.driver.view(partition);
         let known = self
             .owners()
             .get(&partition)
             .copied()
             .filter(|owner| attempt == 0 && self.driver.members().is_alive(*owner));
         let living: Vec<NodeId> =
-            members.iter().copied().filter(|member| self.driver.members().is_alive(*member)).collect();
-        known.or_else(|| living.get(attempt % living.len().max(1)).copied()).unwrap_or(members[0])
+            view.members.iter().copied().filter(|member| self.driver.members().is_alive(*member)).collect();
+        known.or_else(|| living.get(attempt % living.len().max(1)).copied()).or(view.members.first().copied()).unwrap_or(self.driver.me())
     }
 
     /// `owner` said that `partition` is, or is not, its own.

@@ -225,7 +225,7 @@ async fn page(crawl: &Crawl, spec: &Arc<Spec>, visit: &Visit, fetched: &Fetched,
         attempts: visit.attempt,
         items: count,
         item_errors,
-        content: store_items(crawl, lines.join("\n")).await,
+        content: store_items(crawl, visit.partition, lines.join("\n")).await,
     };
     Conclusion { attempt: Attempt::Closed(PageResult::Fetched(page)), follow, unfollowed }
 }
@@ -243,13 +243,13 @@ fn line(item: Map<String, Value>, visit: &Visit, status: u16, fetched_ms: u64) -
 }
 
 /// Small results live in the record; larger ones in a body that is stored before the record refers to it.
-async fn store_items(crawl: &Crawl, items: String) -> Items {
+async fn store_items(crawl: &Crawl, partition: Partition, items: String) -> Items {
     if items.len() <= INLINE_ITEMS_BYTES {
         return Items::Inline(items);
     }
     let content = bytes::Bytes::from(items);
     loop {
-        match crawl.driver.put_body(content.clone()).await {
+        match crawl.driver.put_body(partition, content.clone()).await {
             Ok(hash) => return Items::Body(hash),
             // A ring with a node down may have too few takers for a body, and still a majority for a record.
             Err(_) if content.len() <= LARGEST_INLINE_BYTES => {

@@ -7,6 +7,7 @@ use scrapering_core::register::message::{Envelope, MAX_KEYS, Reply};
 use scrapering_core::register::proposal::Item;
 use scrapering_core::register::scan::Scan;
 use scrapering_core::register::{Change, Outcome, Proposal, Versioned};
+use scrapering_core::view::View;
 use std::time::Duration;
 
 /// How long a change or read may take before it is given up.
@@ -35,15 +36,22 @@ impl Driver {
     /// must fit one message together; what is read may be larger and then takes more rounds.
     pub async fn change(&self, partition: Partition, changes: Vec<(Key, Change)>) -> Vec<Outcome> {
         debug_assert!(changes.len() <= MAX_KEYS);
-        let items: Vec<Item> = changes
-            .into_iter()
-            .map(|(key, change)| Item { key, change, operation: OperationId(rand::random()) })
-            .collect();
+        let item = |(key, change)| Item { key, change, operation: OperationId(rand::random()) };
+        self.propose(partition, changes.into_iter().map(item).collect()).await
+    }
+
+    /// Makes one change under the caller's name for it: sent again under the same name, it is not done twice.
+    pub async fn change_as(&self, key: Key, change: Change, operation: OperationId) -> Outcome {
+        let outcomes = self.propose(key.partition, vec![Item { key, change, operation }]).await;
+        outcomes.into_iter().next().unwrap_or(Outcome::Unavailable)
+    }
+
+    async fn propose(&self, partition: Partition, items: Vec<Item>) -> Vec<Outcome> {
         if items.is_empty() {
             return Vec::new();
         }
         let now = self.clock().now();
-        let view = self.view(partition).clone();
+        let view = View::clone(&self.view(partition));
         let mut proposal =
             Proposal::new(view, partition, items, self.inner.ballots.clone(), now, now + DEADLINE, rand::random());
         let mut calls = FuturesUnordered::new();
@@ -53,6 +61,7 @@ impl Driver {
                     .push(async move { (transmit.to, transmit.round, self.ask(transmit.to, transmit.envelope).await) });
             }
             if let Some(outcomes) = proposal.poll_outcomes() {
+                self.views().learn(partition, proposal.view());
                 return outcomes;
             }
             let timeout = self.clock().deadline(proposal.poll_timeout());
@@ -108,7 +117,10 @@ impl Driver {
         after: Option<Vec<u8>>,
     ) -> Result<Page, Unavailable> {
         let deadline = self.clock().now() + DEADLINE;
-        let mut scan = Scan::new(self.view(partition).clone(), partition, prefix, after, SCAN_PAGE, self.clock().now());
+        let start = |view: &View| {
+            Scan::new(view.clone(), partition, prefix.clone(), after.clone(), SCAN_PAGE, self.clock().now())
+        };
+        let mut scan = start(&self.view(partition));
         let mut calls = FuturesUnordered::new();
         let page = loop {
             while let Some((to, envelope)) = scan.poll_transmit() {
@@ -116,6 +128,12 @@ impl Driver {
             }
             if let Some(page) = scan.poll_page() {
                 break page;
+            }
+            if let Some(newer) = scan.newer_view() {
+                self.views().learn(partition, newer);
+                calls.clear();
+                scan = start(&self.view(partition));
+                continue;
             }
             if scan.is_refused() || self.clock().now() >= deadline {
                 return Err(Unavailable);
@@ -133,13 +151,16 @@ impl Driver {
     }
 
     /// Asks the acceptors of `to`, this node's own without a detour.
-    async fn ask(&self, to: NodeId, envelope: Envelope) -> Option<Reply> {
+    pub(super) async fn ask(&self, to: NodeId, envelope: Envelope) -> Option<Reply> {
         if to == self.me() {
             return Some(self.disk().handle(envelope).await);
         }
+        let partition = envelope.partition;
         let reply = self.peers().exchange(to, envelope).await;
-        if reply.is_none() {
-            self.members().hint(to);
+        match &reply {
+            None => self.members().hint(to),
+            Some(Reply::Stale(view)) => self.views().learn(partition, view),
+            Some(_) => {}
         }
         reply
     }

@@ -53,12 +53,34 @@ pub(super) enum Kind {
     OutcomeUnknown,
     /// The request took too long.
     Timeout,
+    /// The text is no key.
+    InvalidKey,
+    /// The key holds nothing.
+    KeyNotFound,
+    /// The precondition does not hold; nothing was changed.
+    PreconditionFailed,
+    /// A stored value cannot be read.
+    Damaged,
+    /// A field of a lock is wrong.
+    InvalidLock,
+    /// Another holds the lock.
+    LockHeld,
+    /// The token does not hold the lock any more.
+    LockLost,
+    /// Nobody holds the lock.
+    LockNotHeld,
+    /// No such node.
+    NodeNotFound,
+    /// The node cannot leave.
+    NodeStays,
+    /// The ring does not go on without nodes.
+    NotRecovered,
 }
 
 impl Kind {
     /// Every kind there is.
     #[cfg(test)]
-    pub(super) const ALL: [Self; 19] = [
+    pub(super) const ALL: [Self; 30] = [
         Self::Unauthorized,
         Self::Forbidden,
         Self::NoSuchRoute,
@@ -78,6 +100,17 @@ impl Kind {
         Self::DiskFull,
         Self::OutcomeUnknown,
         Self::Timeout,
+        Self::InvalidKey,
+        Self::KeyNotFound,
+        Self::PreconditionFailed,
+        Self::Damaged,
+        Self::InvalidLock,
+        Self::LockHeld,
+        Self::LockLost,
+        Self::LockNotHeld,
+        Self::NodeNotFound,
+        Self::NodeStays,
+        Self::NotRecovered,
     ];
 
     /// Last part of `type`, status and title.
@@ -114,6 +147,21 @@ impl Kind {
                 ("outcome-unknown", StatusCode::GATEWAY_TIMEOUT, "It is not known whether the change was made")
             }
             Self::Timeout => ("timeout", StatusCode::GATEWAY_TIMEOUT, "The request took too long"),
+            Self::InvalidKey => ("invalid-key", StatusCode::BAD_REQUEST, "The key is not valid"),
+            Self::KeyNotFound => ("key-not-found", StatusCode::NOT_FOUND, "The key holds nothing"),
+            Self::PreconditionFailed => {
+                ("precondition-failed", StatusCode::PRECONDITION_FAILED, "The precondition does not hold")
+            }
+            Self::Damaged => ("damaged", StatusCode::INTERNAL_SERVER_ERROR, "A stored value cannot be read"),
+            Self::InvalidLock => ("invalid-lock", StatusCode::UNPROCESSABLE_ENTITY, "The lock is not valid"),
+            Self::LockHeld => ("lock-held", StatusCode::CONFLICT, "Another holds the lock"),
+            Self::LockLost => ("lock-lost", StatusCode::CONFLICT, "The token does not hold the lock any more"),
+            Self::LockNotHeld => ("lock-not-held", StatusCode::NOT_FOUND, "Nobody holds the lock"),
+            Self::NodeNotFound => ("node-not-found", StatusCode::NOT_FOUND, "There is no such node"),
+            Self::NodeStays => ("node-stays", StatusCode::CONFLICT, "The node cannot leave the ring"),
+            Self::NotRecovered => {
+                ("not-recovered", StatusCode::CONFLICT, "The ring does not go on without these nodes")
+            }
         }
     }
 }
@@ -186,9 +234,11 @@ pub(super) struct Problem {
 }
 
 impl Problem {
-    /// A problem of `kind`; `detail` says what happened this time and what to do.
+    /// A problem of `kind`; `detail` says what happened this time and what to do. What is unavailable may be asked
+    /// for again after a second.
     pub(super) fn new(kind: Kind, detail: impl Into<String>) -> Self {
-        Self { kind, detail: detail.into(), errors: Vec::new(), header: None }
+        let header = if kind == Kind::Unavailable { header(RETRY_AFTER, "1") } else { None };
+        Self { kind, detail: detail.into(), errors: Vec::new(), header }
     }
 
     /// A problem with fields.
@@ -205,7 +255,8 @@ impl Problem {
         self.with(LOCATION, location)
     }
 
-    fn with(mut self, name: HeaderName, value: &str) -> Self {
+    /// The same with a header that tells more.
+    pub(super) fn with(mut self, name: HeaderName, value: &str) -> Self {
         self.header = header(name, value);
         self
     }
@@ -225,8 +276,7 @@ impl From<JobsError> for Problem {
             JobsError::DiskFull => Kind::DiskFull,
             JobsError::Indeterminate => Kind::OutcomeUnknown,
         };
-        let problem = Self::new(kind, error.to_string());
-        if kind == Kind::Unavailable { problem.with(RETRY_AFTER, "1") } else { problem }
+        Self::new(kind, error.to_string())
     }
 }
 

@@ -3,10 +3,15 @@
 use super::GatewayState;
 use super::problem::{Kind, Problem};
 use super::service::Answer;
-use axum::Json;
-use axum::extract::State;
-use http::Uri;
+use crate::auth::Caller;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, State};
+use axum::{Extension, Json};
+use futures::future::BoxFuture;
+use http::header::RETRY_AFTER;
+use http::{StatusCode, Uri};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use url::form_urlencoded;
 
 /// Longest key that is looked up, bytes.
@@ -23,10 +28,59 @@ pub trait RingView: Send + Sync + 'static {
     fn status(&self) -> RingStatus;
     /// Finds the owners of a key by asking along the ring.
     fn lookup<'a>(&'a self, key: &'a str) -> Answer<'a, Lookup>;
+    /// Makes a node leave: it hands over what it keeps first. Returns when that has durably begun.
+    fn leave<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<(), LeaveError>>;
+    /// Goes on without these nodes where no majority lives; the error is a sentence and nothing has changed.
+    fn recover<'a>(&'a self, names: &'a BTreeSet<String>) -> BoxFuture<'a, Result<Recovery, String>>;
+}
+
+/// Asks to go on without nodes that are lost for ever.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct GiveUp {
+    /// Exactly the nodes that are lost, by name: what is only on them is given up.
+    pub give_up: BTreeSet<String>,
+}
+
+/// What came of going on without lost nodes, in partitions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Recovery {
+    /// Served again, with what the living members held.
+    pub recovered: usize,
+    /// Served again, but empty: no member was left.
+    pub emptied: usize,
+    /// Still not served; ask again.
+    pub unfinished: usize,
+}
+
+/// Why a node is not made to leave. Nothing changed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LeaveError {
+    /// No such node.
+    #[error("{0}")]
+    NoSuchNode(String),
+    /// It cannot leave.
+    #[error("{0}")]
+    Refused(String),
+    /// It does not answer.
+    #[error("{0}")]
+    Unreachable(String),
+}
+
+impl From<LeaveError> for Problem {
+    fn from(error: LeaveError) -> Self {
+        let detail = error.to_string();
+        match error {
+            LeaveError::NoSuchNode(_) => Self::new(Kind::NodeNotFound, detail),
+            LeaveError::Refused(_) => Self::new(Kind::NodeStays, detail),
+            LeaveError::Unreachable(_) => Self::new(Kind::Unavailable, detail).with(RETRY_AFTER, "5"),
+        }
+    }
 }
 
 /// What a node believes of its ring.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RingStatus {
     /// Which ring.
@@ -37,18 +91,76 @@ pub struct RingStatus {
     pub nodes: Vec<NodeStatus>,
     /// How many nodes may still be lost at the same instant without losing anything acknowledged.
     pub tolerates: usize,
+    /// Who keeps what.
+    pub views: ViewCounts,
+    /// What the node that answers does without being asked.
+    pub background: Vec<BackgroundStatus>,
+}
+
+/// The views of all partitions in numbers, as a node knows them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ViewCounts {
+    /// Partitions.
+    pub count: usize,
+    /// Partitions that other nodes should keep than do.
+    pub moving: usize,
+    /// Partitions whose copy at this node is sealed: its view is being changed.
+    pub sealed: usize,
+    /// Partitions with fewer living copies than a ring of this size keeps.
+    pub under_replicated: usize,
+    /// Partitions without a living majority: what is in them cannot be read or changed as on one machine.
+    pub unavailable: usize,
+}
+
+/// A background task of a node.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BackgroundStatus {
+    /// Whose it is.
+    pub node: String,
+    /// What it does.
+    pub name: String,
+    /// `working`, `waiting`, `failing` or `ended`.
+    pub state: String,
+    /// Units of work done since the node started.
+    pub done: u64,
+    /// Units known to be left.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remaining: Option<u64>,
+    /// What it is at; may be empty.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub text: String,
+    /// Its last failure.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_failure: Option<String>,
 }
 
 /// One node, as another believes it to be.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct NodeStatus {
     /// Its stable DNS name.
     pub name: String,
     /// Its node id, in hex.
     pub id: String,
+    /// The generation of its storage.
+    pub generation: u64,
+    /// Host and port where the other nodes reach it.
+    pub address: String,
+    /// Its zone; empty if unknown.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub zone: String,
+    /// Its share of the work, in thirty-two virtual nodes.
+    pub weight: u16,
     /// Whether it lives.
     pub liveness: Liveness,
+    /// Whether it takes part.
+    pub serving: Serving,
+    /// Share of the keys of which it is the first owner, 0 to 1.
+    pub share: f64,
+    /// Partitions of which it keeps a copy.
+    pub copies: usize,
     /// Where its gateway listens, if that is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gateway: Option<String>,
@@ -64,6 +176,18 @@ pub enum Liveness {
     Suspect,
     /// It is given up.
     Dead,
+}
+
+/// Whether a node takes part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Serving {
+    /// It takes over what it shall keep.
+    Joining,
+    /// It does.
+    Serving,
+    /// It hands over what it keeps.
+    Leaving,
 }
 
 /// Where a key lives.
@@ -100,4 +224,27 @@ pub(super) async fn lookup(State(state): State<GatewayState>, uri: Uri) -> Resul
         }
     };
     Ok(Json(state.ring.lookup(&key).await?))
+}
+
+/// `POST /v1/ring/recover`: answered when every partition was tried.
+pub(super) async fn recover(
+    State(state): State<GatewayState>,
+    Extension(caller): Extension<Caller>,
+    Json(asked): Json<GiveUp>,
+) -> Result<Json<Recovery>, Problem> {
+    tracing::warn!(nodes = ?asked.give_up, subject = caller.subject, "the ring was asked to go on without nodes");
+    let recovery = state.ring.recover(&asked.give_up).await;
+    recovery.map(Json).map_err(|why| Problem::new(Kind::NotRecovered, why))
+}
+
+/// `DELETE /v1/nodes/{name}`: accepted when the node has durably begun to leave.
+pub(super) async fn leave(
+    State(state): State<GatewayState>,
+    Extension(caller): Extension<Caller>,
+    path: Result<Path<String>, PathRejection>,
+) -> Result<StatusCode, Problem> {
+    let Path(name) = path.map_err(|_| Problem::new(Kind::NodeNotFound, "the path names no node: it is not UTF-8"))?;
+    state.ring.leave(&name).await?;
+    tracing::info!(node = name, subject = caller.subject, "a node was asked to leave the ring");
+    Ok(StatusCode::ACCEPTED)
 }

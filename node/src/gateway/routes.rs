@@ -2,7 +2,7 @@
 
 use super::access::{self, Access};
 use super::problem::{Kind, Problem};
-use super::{GatewayState, jobs, probes, results, ring};
+use super::{GatewayState, jobs, kv, locks, probes, results, ring};
 use crate::auth::Scope;
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request};
@@ -45,6 +45,7 @@ pub(super) fn all() -> Vec<Route> {
     let read = Access::Needs(Scope::JobsRead);
     let write = Access::Needs(Scope::JobsWrite);
     let results = Access::Needs(Scope::ResultsRead);
+    let (kv_read, kv_write) = (Access::Needs(Scope::KvRead), Access::Needs(Scope::KvWrite));
     let admin = Access::Needs(Scope::RingAdmin);
     vec![
         Route::new(Method::GET, "/healthz", Access::Open, probes::health),
@@ -59,8 +60,18 @@ pub(super) fn all() -> Vec<Route> {
         Route::new(Method::POST, "/v1/jobs/{id}/resume", write, jobs::resume),
         Route::new(Method::GET, "/v1/jobs/{id}/items", results, results::items),
         Route::new(Method::GET, "/v1/jobs/{id}/skipped", read, results::skipped),
+        Route::new(Method::GET, "/v1/kv", kv_read, kv::list),
+        Route::new(Method::GET, "/v1/kv/{*key}", kv_read, kv::read),
+        Route::new(Method::PUT, "/v1/kv/{*key}", kv_write, kv::write),
+        Route::new(Method::DELETE, "/v1/kv/{*key}", kv_write, kv::delete),
+        Route::new(Method::POST, "/v1/locks/{*name}", kv_write, locks::acquire),
+        Route::new(Method::PUT, "/v1/locks/{*name}", kv_write, locks::renew),
+        Route::new(Method::DELETE, "/v1/locks/{*name}", kv_write, locks::release),
+        Route::new(Method::GET, "/v1/locks/{*name}", kv_read, locks::show),
         Route::new(Method::GET, "/v1/ring", admin, ring::status),
         Route::new(Method::GET, "/v1/ring/lookup", admin, ring::lookup),
+        Route::new(Method::POST, "/v1/ring/recover", admin, ring::recover),
+        Route::new(Method::DELETE, "/v1/nodes/{name}", admin, ring::leave),
     ]
 }
 

@@ -50,6 +50,16 @@ pub enum ServeError {
 pub async fn serve(
     listener: TcpListener,
     state: GatewayState,
+    tls: rustls::ServerConfig,
+    shutdown: CancellationToken,
+) -> Result<(), ServeError> {
+    serve_router(listener, routes::router(&state), tls, shutdown).await
+}
+
+/// As [`serve`], for any router.
+pub(super) async fn serve_router(
+    listener: TcpListener,
+    router: Router,
     mut tls: rustls::ServerConfig,
     shutdown: CancellationToken,
 ) -> Result<(), ServeError> {
@@ -68,8 +78,7 @@ pub async fn serve(
         .keep_alive_timeout(HEADER_TIMEOUT)
         .max_concurrent_streams(MOST_STREAMS)
         .max_header_list_size(LARGEST_HEADER_BYTES as u32);
-    let connections =
-        Connections { router: routes::router(&state), permits: Arc::new(Semaphore::new(MOST_CONNECTIONS)) };
+    let connections = Connections { router, permits: Arc::new(Semaphore::new(MOST_CONNECTIONS)) };
     let stop = async {
         shutdown.cancelled().await;
         handle.graceful_shutdown(Some(STOP_TIMEOUT));

@@ -2,11 +2,15 @@
 
 mod access;
 mod jobs;
+mod kv;
+mod locks;
 pub(crate) mod memory;
 pub(crate) mod serving;
 
 use super::{GatewayState, ProblemBody, routes};
 use crate::auth::{Grant, Issuer, Scope, Tenant};
+use crate::kv::Kv;
+use crate::kv::memory::MemoryRegisters;
 use axum::Router;
 use axum::body::Body;
 use http::{HeaderMap, Request, StatusCode};
@@ -25,6 +29,7 @@ pub(crate) const GOOD_JOB: &str = "apiVersion: scrapering.io/v1alpha1\nkind: Scr
 /// A gateway whose tokens can be made.
 pub(crate) struct House {
     pub(crate) jobs: MemoryJobs,
+    pub(crate) registers: MemoryRegisters,
     pub(crate) issuer: Issuer,
     private_pem: String,
     public_pem: String,
@@ -44,9 +49,18 @@ impl House {
         let pair = rcgen::KeyPair::generate_for(&rcgen::PKCS_ED25519).expect("key");
         let issuer = Issuer::new(pair.serialize_pem().as_bytes(), RING).expect("issuer");
         let jobs = MemoryJobs::default();
-        let state = GatewayState::new(jobs.clone(), OneNode, issuer.verifier());
+        let registers = MemoryRegisters::default();
+        let state = GatewayState::new(jobs.clone(), OneNode, Kv::new(registers.clone()), issuer.verifier());
         let router = routes::router(&state);
-        Self { jobs, issuer, private_pem: pair.serialize_pem(), public_pem: pair.public_key_pem(), router, state }
+        Self {
+            jobs,
+            registers,
+            issuer,
+            private_pem: pair.serialize_pem(),
+            public_pem: pair.public_key_pem(),
+            router,
+            state,
+        }
     }
 
     pub(crate) fn token(&self, scopes: &[Scope]) -> String {

@@ -14,7 +14,7 @@
 mod create;
 mod shape;
 
-pub use shape::{RingNode, Shape, ShapeError};
+pub use shape::{RingNode, Shape, ShapeError, ZONE_RULE, is_zone};
 
 use super::authority::{Authority, AuthorityError, Validity};
 use super::tls::Pair;
@@ -187,10 +187,26 @@ impl RingDir {
         self.root.join(&node.name).join("data")
     }
 
-    /// Present once `node` has started: from then on its data folder holds promises that must not be forgotten.
-    #[must_use]
-    pub fn started(&self, node: &RingNode) -> PathBuf {
-        self.root.join(&node.name).join("started")
+    /// Adds `count` nodes in `zone` to the ring in `root`; they join it when they are started.
+    ///
+    /// # Errors
+    /// [`LayoutError`]; those nodes were added that the ring has then.
+    pub fn add(root: &Path, count: u16, zone: &str) -> Result<Self, LayoutError> {
+        let mut ring = Self::open_or_init(root, &Shape::default())?;
+        let _lock = lock(root)?;
+        let (path, now) = (root.join("ring.json"), Timestamp::now());
+        let file =
+            files::read_json::<RingFile>(&path, FORMAT)?.ok_or_else(|| LayoutError::Absent { path: path.clone() })?;
+        let mut nodes = file.nodes;
+        let authority = authority(root, now)?;
+        for _ in 0..count {
+            let node = shape::next(&nodes, zone)?;
+            create::member(root, &node, &authority, now)?;
+            nodes.push(node);
+        }
+        files::write_json(&path, &RingFile { nodes: nodes.clone(), ..file }, Readers::Everybody)?;
+        ring.nodes = nodes;
+        Ok(ring)
     }
 
     fn renew_certificates(&self, now: Timestamp) -> Result<(), LayoutError> {

@@ -1,11 +1,18 @@
 //! Wire types to core types and back. Everything that comes in is checked here.
 
+pub mod copies;
+pub mod formation;
+pub mod kv;
+pub mod membership;
+pub mod ring;
+pub mod view;
+
 use bytes::Bytes;
 use scrapering_core::frontier::record::{Counters, JobId};
-use scrapering_core::id::{Key, NodeId, OperationId, PARTITIONS, Partition, Point, RingId};
+use scrapering_core::id::{Key, NodeId, OperationId, PARTITIONS, Partition, RingId};
 use scrapering_core::register::message::{Accepted, Envelope, Reply, Request};
 use scrapering_core::register::{Ballot, ProposerId, Versioned};
-use scrapering_core::ring::{Finger, Step};
+use scrapering_core::sync::Fingerprint;
 use scrapering_core::view::{Epoch, View};
 use scrapering_proto::v1;
 
@@ -25,16 +32,45 @@ fn owned(bytes: &[u8]) -> Bytes {
     Bytes::copy_from_slice(bytes)
 }
 
-/// Who speaks.
-pub fn header(header: Option<v1::Header>) -> Checked<(RingId, NodeId)> {
-    let header = header.ok_or(Malformed("header"))?;
-    Ok((RingId(fixed(&header.ring, "header.ring")?), node(&header.from)?))
+/// Who speaks, to whom, and in which ring.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Header {
+    /// The ring.
+    pub ring: RingId,
+    /// The sender.
+    pub from: NodeId,
+    /// The generation of the sender's storage.
+    pub generation: u64,
+    /// Who is meant; `None` for whoever listens.
+    pub to: Option<NodeId>,
+    /// Fingerprint of the record by which the sender's ring was formed.
+    pub founding: [u8; 8],
 }
 
-/// What every request begins with.
+/// What a request begins with.
+pub fn header(header: Option<v1::Header>) -> Checked<Header> {
+    let v1::Header { ring, from, generation, to, founding } = header.ok_or(Malformed("header"))?;
+    let to = if to.is_empty() { None } else { Some(NodeId(fixed(&to, "header.to")?)) };
+    Ok(Header {
+        ring: RingId(fixed(&ring, "header.ring")?),
+        from: NodeId(fixed(&from, "header.from")?),
+        generation,
+        to,
+        founding: fixed(&founding, "header.founding")?,
+    })
+}
+
+/// The inverse of [`header`].
 #[must_use]
-pub fn header_to_wire(ring: RingId, from: NodeId) -> v1::Header {
-    v1::Header { ring: owned(&ring.0), from: owned(&from.0) }
+pub fn header_to_wire(header: &Header) -> v1::Header {
+    let Header { ring, from, generation, to, founding } = header;
+    v1::Header {
+        ring: owned(&ring.0),
+        from: owned(&from.0),
+        generation: *generation,
+        to: to.map(|to| owned(&to.0)).unwrap_or_default(),
+        founding: owned(founding),
+    }
 }
 
 /// A node id.
@@ -86,11 +122,13 @@ fn view(view: v1::View) -> Checked<View> {
     Ok(View {
         epoch: Epoch(view.epoch),
         members: view.members.iter().map(|member| node(member)).collect::<Checked<_>>()?,
+        start: Fingerprint(fixed(&view.start, "view.start")?),
     })
 }
 
 fn view_to_wire(view: View) -> v1::View {
-    v1::View { epoch: view.epoch.0, members: view.members.iter().map(|member| owned(&member.0)).collect() }
+    let members = view.members.iter().map(|member| owned(&member.0)).collect();
+    v1::View { epoch: view.epoch.0, members, start: owned(&view.start.0) }
 }
 
 /// A request to an acceptor.
@@ -113,6 +151,7 @@ pub fn envelope(envelope: v1::Envelope) -> Checked<Envelope> {
         Wire::Scan(scan) => {
             Request::Scan { prefix: scan.prefix.into(), after: scan.after.map(Into::into), limit: scan.limit as usize }
         }
+        Wire::View(wire) => Request::View(view::request(wire)?),
     };
     Ok(Envelope { partition, epoch: Epoch(envelope.epoch), request })
 }
@@ -140,6 +179,7 @@ pub fn envelope_to_wire(envelope: Envelope) -> v1::Envelope {
             after: after.map(Into::into),
             limit: u32::try_from(limit).unwrap_or(u32::MAX),
         }),
+        Request::View(request) => Wire::View(view::request_to_wire(request)),
     };
     v1::Envelope { partition: u32::from(envelope.partition.0), epoch: envelope.epoch.0, request: Some(request) }
 }
@@ -162,6 +202,8 @@ pub fn reply(reply: v1::Reply) -> Checked<Reply> {
         }
         Wire::Stale(stale) => Reply::Stale(view(stale)?),
         Wire::Refused(_) => Reply::Refused,
+        Wire::View(wire) => Reply::View(view::reply(wire)?),
+        Wire::NotReady(_) => Reply::NotReady,
     })
 }
 
@@ -188,6 +230,8 @@ pub fn reply_to_wire(reply: Reply) -> v1::Reply {
         }
         Reply::Stale(view) => Wire::Stale(view_to_wire(view)),
         Reply::Refused => Wire::Refused(v1::reply::Refused {}),
+        Reply::View(reply) => Wire::View(view::reply_to_wire(reply)),
+        Reply::NotReady => Wire::NotReady(v1::reply::NotReady {}),
     };
     v1::Reply { reply: Some(wire) }
 }
@@ -212,38 +256,6 @@ fn promise_to_wire(promise: Result<Accepted, Ballot>) -> v1::reply::Promise {
 /// An empty ballot is no denial.
 fn denial(denied: v1::Ballot) -> Checked<Result<(), Ballot>> {
     if denied.node.is_empty() { Ok(Ok(())) } else { Ok(Err(ballot(denied)?)) }
-}
-
-/// A step of a lookup.
-pub fn step(reply: v1::StepReply) -> Checked<Step> {
-    match reply.successor {
-        Some(successor) => finger(successor).map(Step::Successor),
-        None => reply.closer.into_iter().map(finger).collect::<Checked<_>>().map(Step::Closer),
-    }
-}
-
-/// The inverse of [`step`].
-#[must_use]
-pub fn step_to_wire(step: Step) -> v1::StepReply {
-    match step {
-        Step::Successor(successor) => v1::StepReply { successor: Some(finger_to_wire(successor)), closer: Vec::new() },
-        Step::Closer(closer) => {
-            v1::StepReply { successor: None, closer: closer.into_iter().map(finger_to_wire).collect() }
-        }
-    }
-}
-
-/// The point of a lookup.
-pub fn point(bytes: &[u8]) -> Checked<Point> {
-    fixed(bytes, "target").map(Point)
-}
-
-fn finger(finger: v1::Finger) -> Checked<Finger> {
-    Ok(Finger { point: point(&finger.point)?, node: node(&finger.node)? })
-}
-
-fn finger_to_wire(finger: Finger) -> v1::Finger {
-    v1::Finger { point: owned(&finger.point.0), node: owned(&finger.node.0) }
 }
 
 /// Counters of a job.

@@ -12,6 +12,9 @@ const HOST: u8 = b'H';
 const URL: u8 = b'U';
 const LINK: u8 = b'L';
 
+/// Every name of the frontier is below this; those of the key-value store and of locks are above.
+pub const END: &[u8] = b"V";
+
 /// What a register of the frontier is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Name {
@@ -115,7 +118,9 @@ mod tests {
             Name::Url(job, url),
             Name::Link(job, url),
         ] {
-            assert_eq!(Name::parse(&name.key(Partition(5))), Some(name));
+            let key = name.key(Partition(5));
+            assert!(key.name.as_slice() < END && END < crate::kv::PREFIX);
+            assert_eq!(Name::parse(&key), Some(name));
         }
         assert_eq!(Name::parse(&Key::new(Partition(5), [b'U', 1, 2])), None);
     }

@@ -6,54 +6,163 @@
 //! on with a prepare; of a prepare, the keys beyond the bound are denied without a promise, and the proposer asks
 //! for them again when it is through with the others. So a batch may name large registers, and takes more rounds.
 
+mod copy;
+
 use super::message::{Envelope, MAX_KEYS, MAX_REPLY_BYTES, Reply, Request};
 use super::{Accepted, Ballot, MAX_CONTENT_BYTES, Register, Versioned, codec};
-use crate::id::{Key, NodeId, Partition};
-use crate::store::{ScanLimit, StoreError, Table, Transaction, page_is_full};
-use crate::view::View;
+use crate::id::{Key, NodeId, PARTITIONS, Partition};
+use crate::store::{Batch, ScanLimit, Store, StoreError, Table, Transaction, page_is_full};
+use crate::sync::Root;
+use crate::view::{self, Replica, Standing, View};
 use bytes::Bytes;
+use copy::Copy;
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Most bytes in one answer to a scan.
 const SCAN_BYTES: usize = 2 * 1024 * 1024;
 
-/// The acceptors of one node.
+/// What a node keeps about one partition.
+#[derive(Clone, Debug)]
+pub struct Partitioned {
+    /// Its part in the partition's views.
+    pub replica: Replica,
+    /// Its copy.
+    pub root: Root,
+}
+
+/// The acceptors of one node, with its part in the views of every partition.
+///
+/// What [`Acceptor::handle`] changes is in the transaction as well: when that cannot be made durable, the memory of
+/// it must go too ([`Acceptor::load`] again).
 #[derive(Clone, Debug)]
 pub struct Acceptor {
     node: NodeId,
-    views: BTreeMap<Partition, View>,
+    partitions: BTreeMap<Partition, Partitioned>,
 }
 
 impl Acceptor {
-    /// Acceptors of `node` in `views`; partitions that are not listed are refused.
+    /// Acceptors of `node` at the beginning of a ring with these views, when nothing was written yet.
     #[must_use]
-    pub fn new(node: NodeId, views: BTreeMap<Partition, View>) -> Self {
-        Self { node, views }
+    pub fn genesis(node: NodeId, views: &BTreeMap<Partition, View>) -> Self {
+        let begin = |view: &View| Partitioned { replica: Replica::genesis(view.clone(), node), root: Root::default() };
+        Self { node, partitions: views.iter().map(|(partition, view)| (*partition, begin(view))).collect() }
+    }
+
+    /// The acceptors of `node` as `store` has them; none in a store that is new.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the store cannot be read, or holds something else.
+    pub fn load(node: NodeId, store: &dyn Store) -> Result<Self, StoreError> {
+        let limit = ScanLimit { entries: usize::from(PARTITIONS) + 1, bytes: usize::MAX };
+        let damaged = |table: Table| StoreError::Damaged { table: table.name() };
+        let mut partitions = BTreeMap::new();
+        for (key, bytes) in store.scan(Table::Views, &[], None, limit)? {
+            let number = key.as_ref().try_into().map_err(|_| damaged(Table::Views))?;
+            let replica = Replica::decode(&bytes).ok_or_else(|| damaged(Table::Views))?;
+            let root = store.read(Table::Roots, &key)?.map_or(Some(Root::default()), Root::decode);
+            let root = root.ok_or_else(|| damaged(Table::Roots))?;
+            partitions.insert(Partition(u16::from_be_bytes(number)), Partitioned { replica, root });
+        }
+        Ok(Self { node, partitions })
+    }
+
+    /// Writes down everything: what a ring begins with.
+    pub fn persist(&self, batch: &mut Batch) {
+        for (partition, slot) in &self.partitions {
+            let key = partition.0.to_be_bytes().to_vec();
+            batch.put(Table::Views, key.clone(), slot.replica.encode());
+            batch.put(Table::Roots, key, slot.root.encode());
+        }
+    }
+
+    /// Whose acceptors these are.
+    #[must_use]
+    pub const fn node(&self) -> NodeId {
+        self.node
+    }
+
+    /// What the node keeps about `partition`.
+    #[must_use]
+    pub fn partition(&self, partition: Partition) -> Option<&Partitioned> {
+        self.partitions.get(&partition)
+    }
+
+    /// As [`Acceptor::partition`], to be changed; what is changed so is not made durable.
+    pub fn partition_mut(&mut self, partition: Partition) -> Option<&mut Partitioned> {
+        self.partitions.get_mut(&partition)
+    }
+
+    /// Every partition of which the node has heard.
+    pub fn partitions(&self) -> impl Iterator<Item = (Partition, &Partitioned)> {
+        self.partitions.iter().map(|(partition, slot)| (*partition, slot))
     }
 
     /// Answers one request; what must be durable before the answer leaves is added to `transaction`.
     ///
     /// # Errors
     /// [`StoreError`] if the store cannot be read; the transaction must then be dropped.
-    pub fn handle(&self, envelope: &Envelope, transaction: &mut Transaction<'_>) -> Result<Reply, StoreError> {
-        let Some(view) = self.views.get(&envelope.partition) else { return Ok(Reply::Refused) };
-        if !view.members.contains(&self.node) || !well_formed(envelope) {
+    pub fn handle(&mut self, envelope: &Envelope, transaction: &mut Transaction<'_>) -> Result<Reply, StoreError> {
+        if !well_formed(envelope) {
             return Ok(Reply::Refused);
         }
-        if view.epoch != envelope.epoch {
+        let partition = envelope.partition;
+        let slot = match (self.partitions.entry(partition), &envelope.request) {
+            (Entry::Occupied(slot), _) => slot.into_mut(),
+            (Entry::Vacant(empty), Request::View(view::message::Request::Install(view))) => {
+                empty.insert(Partitioned { replica: Replica::outside(view.clone()), root: Root::default() })
+            }
+            (Entry::Vacant(_), _) => return Ok(Reply::NotReady),
+        };
+        let (name, root) = (partition.0.to_be_bytes(), slot.root);
+        let reply = match &envelope.request {
+            Request::View(request) => {
+                let stored = transaction.read(Table::Views, &name)?;
+                let reply = Copy { node: self.node, partition, slot, transaction }.handle(envelope, request)?;
+                let replica = slot.replica.encode();
+                if stored.as_ref() != Some(&replica) {
+                    transaction.put(Table::Views, name.to_vec(), replica);
+                }
+                reply
+            }
+            _ => slot.handle_data(self.node, envelope, transaction)?,
+        };
+        if slot.root != root {
+            transaction.put(Table::Roots, name.to_vec(), slot.root.encode());
+        }
+        Ok(reply)
+    }
+}
+
+impl Partitioned {
+    fn handle_data(
+        &mut self,
+        node: NodeId,
+        envelope: &Envelope,
+        transaction: &mut Transaction<'_>,
+    ) -> Result<Reply, StoreError> {
+        let view = &self.replica.view;
+        if envelope.epoch < view.epoch {
             return Ok(Reply::Stale(view.clone()));
+        }
+        if envelope.epoch == view.epoch && !view.has(node) {
+            return Ok(Reply::Refused);
+        }
+        if envelope.epoch > view.epoch || self.replica.standing(node) != Standing::Active {
+            return Ok(Reply::NotReady);
         }
         match &envelope.request {
             Request::Read { keys } => handle_read(transaction, keys),
             Request::Prepare { ballot, keys } => handle_prepare(transaction, keys, *ballot),
             Request::Accept { ballot, writes } => writes
                 .iter()
-                .map(|(key, value)| handle_accept(transaction, key, *ballot, value.clone()))
+                .map(|(key, value)| handle_accept(transaction, &mut self.root, key, *ballot, value.clone()))
                 .collect::<Result<_, _>>()
                 .map(Reply::Accept),
             Request::Scan { prefix, after, limit } => {
                 handle_scan(transaction, envelope.partition, prefix, after.as_deref(), *limit)
             }
+            Request::View(_) => Ok(Reply::Refused),
         }
     }
 }
@@ -75,6 +184,7 @@ fn well_formed(envelope: &Envelope) -> bool {
                 && are_distinct(writes.iter().map(|(key, _)| key))
         }
         Request::Scan { prefix, .. } => prefix.len() <= Key::MAX_NAME_BYTES,
+        Request::View(request) => copy::is_well_formed(request),
     }
 }
 
@@ -132,6 +242,7 @@ fn prepare(
 
 fn handle_accept(
     transaction: &mut Transaction<'_>,
+    root: &mut Root,
     key: &Key,
     ballot: Ballot,
     value: Option<Versioned>,
@@ -140,7 +251,9 @@ fn handle_accept(
     if ballot < register.promised || ballot < register.accepted.ballot {
         return Ok(Err(register.promised.max(register.accepted.ballot)));
     }
+    let before = register.accepted;
     let register = Register { promised: ballot, accepted: Accepted { ballot, value } };
+    root.replace(key, &before, &register.accepted);
     transaction.put(Table::Registers, key.to_bytes(), codec::encode(&register));
     Ok(Ok(()))
 }
@@ -167,6 +280,14 @@ fn load(transaction: &Transaction<'_>, key: &Key) -> Result<Register, StoreError
     transaction.read(Table::Registers, &key.to_bytes())?.map_or_else(|| Ok(Register::default()), decode)
 }
 
+/// What `store` holds for `key`, whatever the part of its node in any view: a copy that may be old.
+///
+/// # Errors
+/// [`StoreError`] if the store cannot be read.
+pub fn copy(store: &dyn Store, key: &Key) -> Result<Option<Versioned>, StoreError> {
+    Ok(store.read(Table::Registers, &key.to_bytes())?.map(decode).transpose()?.and_then(|found| found.accepted.value))
+}
+
 fn decode(bytes: Bytes) -> Result<Register, StoreError> {
     codec::decode(bytes).map_err(|_| StoreError::Damaged { table: Table::Registers.name() })
 }
@@ -183,23 +304,32 @@ mod tests {
 
     fn alone() -> (NodeId, Acceptor) {
         let node = NodeId::new("ring-0", 1);
-        let view = View { epoch: Epoch(1), members: vec![node] };
-        (node, Acceptor::new(node, BTreeMap::from([(PARTITION, view)])))
+        let view = View::genesis(vec![node]);
+        (node, Acceptor::genesis(node, &BTreeMap::from([(PARTITION, view)])))
     }
 
     fn ballot(counter: u64) -> Ballot {
         Ballot { counter, proposer: ProposerId { node: alone().0, boot: 1 } }
     }
 
-    fn ask(transaction: &mut Transaction<'_>, request: Request) -> Reply {
+    /// A node's only acceptor in the middle of a transaction.
+    struct Busy<'store>(Acceptor, Transaction<'store>);
+
+    impl<'store> Busy<'store> {
+        fn over(store: &'store MemoryStore) -> Self {
+            Self(alone().1, Transaction::new(store))
+        }
+    }
+
+    fn ask(busy: &mut Busy<'_>, request: Request) -> Reply {
         let envelope = Envelope { partition: PARTITION, epoch: Epoch(1), request };
-        alone().1.handle(&envelope, transaction).expect("memory does not fail")
+        busy.0.handle(&envelope, &mut busy.1).expect("memory does not fail")
     }
 
     fn answer_to(counter: u64) -> [Reply; 2] {
         let (ballot, key) = (ballot(counter), Key::new(PARTITION, *b"key"));
         let store = MemoryStore::default();
-        let mut transaction = Transaction::new(&store);
+        let mut transaction = Busy::over(&store);
         let requests = [
             Request::Prepare { ballot, keys: vec![key.clone()] },
             Request::Accept { ballot, writes: vec![(key, None)] },
@@ -227,7 +357,7 @@ mod tests {
                 Request::Accept { ballot, writes },
             ]
         };
-        let mut transaction = Transaction::new(&store);
+        let mut transaction = Busy::over(&store);
         for request in requests(["a", "b"]) {
             assert_ne!(ask(&mut transaction, request), Reply::Refused);
         }
@@ -239,7 +369,7 @@ mod tests {
     #[test]
     fn an_answer_never_carries_more_than_its_bound() {
         let store = MemoryStore::default();
-        let mut transaction = Transaction::new(&store);
+        let mut transaction = Busy::over(&store);
         let fitting = MAX_REPLY_BYTES / MAX_CONTENT_BYTES;
         let keys: Vec<Key> = (0..=fitting as u8).map(|number| Key::new(PARTITION, [number])).collect();
         let content = Bytes::from(vec![7; MAX_CONTENT_BYTES]);

@@ -2,7 +2,7 @@
 
 use super::{Ballot, Versioned};
 use crate::id::{Key, Partition};
-use crate::view::{Epoch, View};
+use crate::view::{self, Epoch, View};
 
 /// A request to one member of a view.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,6 +46,8 @@ pub enum Request {
         /// At most so many entries.
         limit: usize,
     },
+    /// Something about the partition's view or its copies.
+    View(view::message::Request),
 }
 
 /// Most keys in one request.
@@ -61,6 +63,14 @@ pub struct Accepted {
     pub ballot: Ballot,
     /// The value.
     pub value: Option<Versioned>,
+}
+
+impl Accepted {
+    /// Whether nothing is there: deleted, or never written.
+    #[must_use]
+    pub fn is_tombstone(&self) -> bool {
+        self.value.as_ref().is_none_or(|value| value.content.is_none())
+    }
 }
 
 /// An acceptor's answer. Lists follow the order of the request.
@@ -80,8 +90,13 @@ pub enum Reply {
         /// Whether no more entries follow.
         complete: bool,
     },
-    /// The envelope's epoch is not the replica's; here is the replica's own view.
+    /// To [`Request::View`].
+    View(view::message::Reply),
+    /// The envelope's epoch is over; here is the newest view that the replica knows.
     Stale(View),
+    /// The replica does not serve the envelope's epoch now, and may soon: its view is about to change, or it has
+    /// not heard of that epoch, or does not hold its state yet. Nothing was done.
+    NotReady,
     /// The replica is not a member of the partition, the request is malformed (a key twice, too many keys), what a
     /// read asks for is more than [`MAX_REPLY_BYTES`], or the disk failed: nothing was done.
     Refused,

@@ -5,7 +5,8 @@
 //! - a read answers after one round only if a majority accepted the same ballot;
 //! - a change always writes back in the second round, also when its precondition failed;
 //! - once an accept was sent, a mutation that got no majority is [`Outcome::Indeterminate`] and never repeated;
-//! - the same accept may be sent again: it is the same ballot and the same value.
+//! - the same accept may be sent again: it is the same ballot and the same value;
+//! - a newer view is asked from the beginning; what was sent to be accepted in the old one is not repeated.
 //!
 //! A batch whose values are too large for one answer is prepared, and so decided, in several pieces.
 
@@ -24,8 +25,10 @@ use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Unanswered members are asked again after this long.
+/// Unanswered members are asked again after this long, and then after twice as long each time ...
 pub const RESEND_AFTER: Duration = Duration::from_millis(100);
+/// ... so many times: whoever is slow is not made slower by being asked again.
+const RESEND_DOUBLINGS: u32 = 4;
 /// The pause after a lost race is drawn from twice as long a span each time, from this ...
 const BACKOFF_MIN: Duration = Duration::from_millis(2);
 /// ... up to this.
@@ -60,6 +63,8 @@ pub struct Transmit {
 #[derive(Debug)]
 pub struct Proposal {
     view: View,
+    /// A member knows this one.
+    newer: Option<View>,
     partition: Partition,
     clock: Arc<BallotClock>,
     items: Vec<Item>,
@@ -97,6 +102,7 @@ impl Proposal {
         let reads_only = items.iter().all(|item| matches!(item.change, Change::Read));
         let mut proposal = Self {
             view,
+            newer: None,
             partition,
             clock,
             items,
@@ -125,8 +131,16 @@ impl Proposal {
     /// When to call [`Proposal::handle_timeout`] unless an answer comes first.
     #[must_use]
     pub fn poll_timeout(&self) -> Instant {
-        let next = self.round.as_ref().map_or(self.resume_at, |round| round.sent_at + RESEND_AFTER);
+        let next = self.round.as_ref().map_or(self.resume_at, |round| {
+            round.sent_at + RESEND_AFTER * (1 << round.resends.min(RESEND_DOUBLINGS))
+        });
         next.min(self.deadline)
+    }
+
+    /// A newer view than the proposal was given, if a member knew one.
+    #[must_use]
+    pub fn view(&self) -> &View {
+        self.newer.as_ref().unwrap_or(&self.view)
     }
 
     /// One outcome an item, in the order of the items, as soon as all are known.
@@ -141,6 +155,16 @@ impl Proposal {
             return;
         }
         let Some(current) = self.round.as_mut().filter(|current| current.number == round) else { return };
+        match &reply {
+            // Asked again when it is time.
+            Reply::NotReady => return,
+            Reply::Stale(view) if view.epoch > self.view.epoch => self.newer = Some(view.clone()),
+            _ => {}
+        }
+        if current.stage != Stage::Accepting && self.newer.is_some() {
+            // Nothing was asked to be accepted yet: the newer view is asked instead.
+            return self.start_over(now);
+        }
         if let Some(highest) = current.record(from, reply) {
             self.clock.witness(highest);
         }
@@ -150,8 +174,26 @@ impl Proposal {
         } else if current.stage == Stage::Reading {
             // More than one answer may carry; a prepare is answered in pieces.
             self.start_preparing(now);
+        } else if self.newer.is_some() {
+            // Too few are left in the old view: what may have been accepted there is not repeated, the rest is.
+            let round = self.round.take();
+            for index in self.open_items() {
+                let sent = round.as_ref().and_then(|round| round.planned_for(index)).is_some_and(|plan| plan.mutates);
+                self.outcomes[index] = sent.then_some(Outcome::Indeterminate);
+            }
+            self.start_over(now);
         } else {
             self.give_up();
+        }
+    }
+
+    /// Asks the newer view for what is still open, in a round of its own.
+    fn start_over(&mut self, now: Instant) {
+        self.outbox.clear();
+        if self.open_items().is_empty() {
+            self.round = None;
+        } else {
+            self.back_off(now);
         }
     }
 
@@ -170,6 +212,9 @@ impl Proposal {
             let before = self.rounds;
             self.advance(true, now);
             if self.rounds == before {
+                if let Some(round) = &mut self.round {
+                    round.resends += 1;
+                }
                 self.resend(now);
             }
         }
@@ -186,6 +231,9 @@ impl Proposal {
     }
 
     fn start_preparing(&mut self, now: Instant) {
+        if let Some(newer) = self.newer.take() {
+            self.view = newer;
+        }
         let items = self.open_items();
         let ballot = self.clock.next();
         let keys = items.iter().map(|index| self.items[*index].key.clone()).collect();
@@ -258,7 +306,7 @@ impl Proposal {
                 continue;
             }
             let item = &self.items[*index];
-            let decision = decide(&item.change, item.operation, tally.newest.value.as_ref());
+            let decision = decide(&item.change, item.operation, tally.newest.value.as_ref(), self.view.epoch);
             items.push(*index);
             writes.push((item.key.clone(), decision.value.clone()));
             planned.push(decision);
@@ -330,7 +378,6 @@ mod tests {
     use crate::register::{Acceptor, Ballot, MAX_CONTENT_BYTES, ProposerId, Versioned};
     use crate::store::Transaction;
     use crate::store::memory::MemoryStore;
-    use crate::view::Epoch;
     use bytes::Bytes;
     use std::collections::BTreeMap;
 
@@ -342,7 +389,7 @@ mod tests {
         let key = Key::new(Partition(7), *b"key");
         let items = vec![Item { key, change: Change::Put(b"content".as_slice().into()), operation: OperationId(1) }];
         Proposal::new(
-            View { epoch: Epoch(1), members },
+            View::genesis(members),
             Partition(7),
             items,
             clock,
@@ -388,7 +435,7 @@ mod tests {
     fn a_batch_of_more_than_one_answer_may_carry_is_done_in_pieces() {
         let mut proposal = put(1);
         let (view, partition, clock) = (proposal.view.clone(), proposal.partition, proposal.clock.clone());
-        let acceptor = Acceptor::new(view.members[0], BTreeMap::from([(partition, view.clone())]));
+        let mut acceptor = Acceptor::genesis(view.members[0], &BTreeMap::from([(partition, view.clone())]));
         let store = MemoryStore::default();
         let mut transaction = Transaction::new(&store);
         let mut now = START;

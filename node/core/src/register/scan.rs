@@ -32,6 +32,7 @@ pub struct Scan {
     request: Request,
     replies: BTreeMap<NodeId, Answer>,
     refused: BTreeSet<NodeId>,
+    newer: Option<View>,
     resend_at: Instant,
     outbox: VecDeque<(NodeId, Envelope)>,
 }
@@ -54,6 +55,7 @@ impl Scan {
             request,
             replies: BTreeMap::new(),
             refused: BTreeSet::new(),
+            newer: None,
             resend_at: now,
             outbox: VecDeque::new(),
         };
@@ -91,10 +93,19 @@ impl Scan {
             Reply::Scan { entries, complete } => {
                 self.replies.insert(from, (entries, complete));
             }
+            // Asked again when it is time.
+            Reply::NotReady => {}
+            Reply::Stale(view) if view.epoch > self.view.epoch => self.newer = Some(view),
             _ => {
                 self.refused.insert(from);
             }
         }
+    }
+
+    /// A newer view that a member knows: the page is to be read there, by a scan of its own.
+    #[must_use]
+    pub fn newer_view(&self) -> Option<&View> {
+        self.newer.as_ref()
     }
 
     /// Whether so many members refused that no majority is left.

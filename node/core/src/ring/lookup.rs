@@ -1,6 +1,6 @@
 //! A lookup that asks node after node (Chord's iterative style), counts its hops and steps around the dead.
 
-use super::{Finger, Step};
+use super::{Finger, Health, Step};
 use crate::id::{NodeId, Point};
 use std::collections::BTreeSet;
 
@@ -16,25 +16,57 @@ pub struct Hop {
 /// Most nodes asked in one lookup; twice what 2^32 nodes would take.
 const MAX_HOPS: usize = 64;
 
-/// A lookup in progress: ask [`Lookup::poll_transmit`] whom to ask, feed what comes back.
-#[derive(Debug)]
+/// A lookup in progress: ask [`Lookup::poll_transmit`] whom to ask, feed what comes back. It neither asks nor
+/// names a node that the asker knows to be dead, and asks a suspected one only when nobody else is left.
+#[derive(Clone, Debug)]
 pub struct Lookup {
     target: Point,
     /// Nodes still worth asking, the closest to the target last.
     candidates: Vec<NodeId>,
     asked: BTreeSet<NodeId>,
     path: Vec<Hop>,
-    found: Option<Finger>,
+    found: Option<Found>,
+}
+
+/// Where a lookup ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// The target's successor and those behind it, without any that the asker knows to be dead. Never empty.
+    pub successors: Vec<Finger>,
+    /// The members before the target, according to the node that answered last: the closest first, never empty.
+    pub before: Vec<Finger>,
+}
+
+impl Found {
+    /// The target's successor.
+    #[must_use]
+    pub fn successor(&self) -> Finger {
+        self.successors[0]
+    }
 }
 
 impl Lookup {
     /// Looks for the successor of `target`, beginning with what this node itself answers.
     #[must_use]
-    pub fn new(target: Point, me: NodeId, own_step: Step) -> Self {
-        let mut lookup =
-            Self { target, candidates: Vec::new(), asked: BTreeSet::from([me]), path: Vec::new(), found: None };
-        lookup.take(own_step);
+    pub fn new(target: Point, me: NodeId, own_step: Step, health: impl Fn(NodeId) -> Health) -> Self {
+        let mut lookup = Self::empty(target);
+        lookup.asked.insert(me);
+        lookup.take(own_step, health);
         lookup
+    }
+
+    /// Looks for the successor of `target` through `through` only, without what this node itself knows: shows
+    /// a node whose ring has come apart what the others believe.
+    #[must_use]
+    pub fn through(target: Point, me: NodeId, through: impl IntoIterator<Item = NodeId>) -> Self {
+        let mut lookup = Self::empty(target);
+        lookup.asked.insert(me);
+        lookup.candidates.extend(through);
+        lookup
+    }
+
+    fn empty(target: Point) -> Self {
+        Self { target, candidates: Vec::new(), asked: BTreeSet::new(), path: Vec::new(), found: None }
     }
 
     /// The point that is looked for.
@@ -44,103 +76,57 @@ impl Lookup {
     }
 
     /// The node to ask next; `None` when the lookup has ended.
-    pub fn poll_transmit(&mut self) -> Option<NodeId> {
+    pub fn poll_transmit(&mut self, health: impl Fn(NodeId) -> Health) -> Option<NodeId> {
         if self.found.is_some() || self.path.len() >= MAX_HOPS {
             return None;
         }
-        while let Some(node) = self.candidates.pop() {
-            if self.asked.insert(node) {
-                return Some(node);
-            }
-        }
-        None
+        let Self { candidates, asked, .. } = self;
+        candidates.retain(|node| !asked.contains(node) && health(*node) != Health::Dead);
+        let healthy = candidates.iter().rposition(|node| health(*node) == Health::Alive);
+        let index = healthy.or(candidates.len().checked_sub(1))?;
+        let node = candidates.remove(index);
+        asked.insert(node);
+        Some(node)
     }
 
     /// What `node` answered; `None` if it did not.
-    pub fn handle_reply(&mut self, node: NodeId, step: Option<Step>) {
+    pub fn handle_reply(&mut self, node: NodeId, step: Option<Step>, health: impl Fn(NodeId) -> Health) {
         self.path.push(Hop { node, answered: step.is_some() });
         if let Some(step) = step {
-            self.take(step);
+            self.take(step, health);
         }
     }
 
-    /// The successor of the target if it was found, and the nodes asked on the way, in order.
+    /// Where it ended, if the target was found, and the nodes asked on the way, in order.
     #[must_use]
-    pub fn into_outcome(self) -> (Option<Finger>, Vec<Hop>) {
+    pub fn into_outcome(self) -> (Option<Found>, Vec<Hop>) {
         (self.found, self.path)
     }
 
-    fn take(&mut self, step: Step) {
-        match step {
-            Step::Successor(finger) => self.found = Some(finger),
-            Step::Closer(closer) => self.candidates.extend(closer.into_iter().rev().map(|finger| finger.node)),
+    /// None of the successors that were found answers, as `health` now says: goes on through those before them.
+    pub fn handle_dead_successors(&mut self, health: impl Fn(NodeId) -> Health) {
+        if let Some(Found { before, mut successors }) = self.found.take() {
+            successors.retain(|finger| health(finger.node) != Health::Dead);
+            self.found = (!successors.is_empty()).then_some(Found { successors, before });
         }
     }
-}
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::ring::Ring;
-    use crate::view::Placement;
-    use std::collections::BTreeMap;
-
-    fn ring(size: u32) -> (Placement, BTreeMap<NodeId, Ring>) {
-        let nodes: Vec<_> = (0..size).map(|i| NodeId::new(&format!("ring-{i}"), 1)).collect();
-        let placement = Placement::new(nodes.iter().copied());
-        let rings = nodes.iter().map(|node| (*node, Ring::genesis(*node, &placement))).collect();
-        (placement, rings)
+    /// What has been found so far.
+    #[must_use]
+    pub fn found(&self) -> Option<&Found> {
+        self.found.as_ref()
     }
 
-    fn look_up(
-        rings: &BTreeMap<NodeId, Ring>,
-        from: NodeId,
-        target: Point,
-        dead: &BTreeSet<NodeId>,
-    ) -> (Option<Finger>, Vec<Hop>) {
-        let mut lookup = Lookup::new(target, from, rings[&from].step(target));
-        while let Some(node) = lookup.poll_transmit() {
-            let step = (!dead.contains(&node)).then(|| rings[&node].step(target));
-            lookup.handle_reply(node, step);
-        }
-        lookup.into_outcome()
-    }
-
-    #[test]
-    fn every_node_finds_the_same_successor_of_every_point() {
-        let (placement, rings) = ring(16);
-        for number in 0..200_u32 {
-            let target = Point::of(&number.to_be_bytes());
-            let expected = placement.successors(target, 1)[0];
-            for from in rings.keys() {
-                let (found, _) = look_up(&rings, *from, target, &BTreeSet::new());
-                assert_eq!(found.map(|finger| finger.node), Some(expected));
+    fn take(&mut self, step: Step, health: impl Fn(NodeId) -> Health) {
+        let closer = match step {
+            Step::Successors { before, mut successors } => {
+                successors.retain(|finger| health(finger.node) != Health::Dead);
+                let closer = before.clone();
+                self.found = (!successors.is_empty() && !before.is_empty()).then_some(Found { successors, before });
+                closer
             }
-        }
-    }
-
-    #[test]
-    fn a_lookup_takes_no_more_hops_than_the_logarithm_of_the_ring() {
-        let (_, rings) = ring(64);
-        let mut hops = Vec::new();
-        for number in 0..500_u32 {
-            let from = *rings.keys().nth(number as usize % 64).expect("64 nodes");
-            let (found, path) = look_up(&rings, from, Point::of(&number.to_be_bytes()), &BTreeSet::new());
-            assert!(found.is_some());
-            hops.push(path.len());
-        }
-        let mean = hops.iter().sum::<usize>() as f64 / hops.len() as f64;
-        assert!(mean <= 3.0, "half of log2 64 is 3, the mean path was {mean}");
-    }
-
-    #[test]
-    fn two_dead_nodes_are_stepped_around() {
-        let (_, rings) = ring(16);
-        let dead: BTreeSet<NodeId> = rings.keys().copied().take(2).collect();
-        for number in 0..200_u32 {
-            let from = *rings.keys().last().expect("16 nodes");
-            let (found, _) = look_up(&rings, from, Point::of(&number.to_be_bytes()), &dead);
-            assert!(found.is_some());
-        }
+            Step::Closer(closer) => closer,
+        };
+        self.candidates.extend(closer.into_iter().rev().map(|finger| finger.node));
     }
 }

@@ -3,7 +3,6 @@
 use scrapering_core::id::Key;
 use scrapering_core::register::{Ballot, Envelope, Request, codec};
 use scrapering_core::store::{StoreError, Table, Transaction};
-use scrapering_core::view::Epoch;
 
 pub(super) fn forget_promises_before_accept(
     envelope: &Envelope,
@@ -36,9 +35,4 @@ fn forget_promise(transaction: &mut Transaction<'_>, key: &Key, ballot: Ballot) 
         transaction.put(Table::Registers, key.to_bytes(), codec::encode(&register));
     }
     Ok(())
-}
-
-/// The message as if it were of the only epoch of these worlds.
-pub(super) fn in_first_epoch(envelope: &Envelope) -> Envelope {
-    Envelope { epoch: Epoch(1), ..envelope.clone() }
 }

@@ -13,8 +13,8 @@ pub(super) struct Twice {
 }
 
 impl Twice {
-    pub(super) fn new(holders: &[NodeId]) -> Self {
-        Self { inner: BodyPut::new(holders.iter().copied()), silent: BTreeSet::new() }
+    pub(super) fn new(holders: &[NodeId], nodes: usize) -> Self {
+        Self { inner: BodyPut::new(holders.iter().copied(), nodes), silent: BTreeSet::new() }
     }
 }
 

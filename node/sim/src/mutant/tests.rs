@@ -52,8 +52,8 @@ caught! {
     a_promise_that_leaves_before_its_fsync_is_caught: PromiseBeforeFsync within 3000;
     an_acceptor_that_accepts_below_its_promise_is_caught: AcceptBelowPromise within 100;
     an_acceptor_that_promises_below_its_promise_is_caught: PromiseBelowPromise within 100;
-    a_process_that_uses_the_ballots_of_its_last_life_is_caught: BallotReuse within 6000;
-    a_process_that_goes_on_from_a_stale_counter_is_caught: StaleCounter within 3000;
+    a_process_that_uses_the_ballots_of_its_last_life_is_caught: BallotReuse within 500;
+    a_process_that_goes_on_from_a_stale_counter_is_caught: StaleCounter within 500;
     coordinators_with_member_lists_of_their_own_are_caught: OwnMemberList within 100;
     a_replica_that_answers_in_another_epoch_is_caught: EpochIgnored within 200;
     a_read_that_does_not_write_back_what_members_differ_on_is_caught: ReadWithoutWriteBack within 100;
@@ -62,6 +62,20 @@ caught! {
     a_member_that_is_counted_twice_is_caught: CountTwice within 100;
     an_answer_to_an_earlier_round_that_is_counted_is_caught: LateAnswers within 500;
     an_unknown_outcome_reported_as_not_done_is_caught: UnknownAsRefused within 100;
+    a_sealed_replica_that_goes_on_serving_is_caught: NoSeal within 100;
+    a_copy_that_is_merged_with_leftovers_is_caught: MergeLeftovers within 300;
+    a_member_that_serves_without_its_state_is_caught: VoteBeforeInstall within 100;
+    a_start_state_that_is_not_part_of_the_decision_is_caught: StateOutsideDecision within 100;
+    a_promise_that_does_not_report_what_was_accepted_is_caught: DecisionForgotten within 500;
+    a_mark_of_deletion_that_is_dropped_too_early_is_caught: TombstonesDroppedEarly within 100;
+    a_promise_to_end_an_epoch_that_leaves_before_its_fsync_is_caught: SealBeforeFsync within 3000;
+    a_replica_that_promises_below_its_seal_is_caught: SealBelowSeal within 500;
+    a_replica_that_decides_below_its_seal_is_caught: DecideBelowSeal within 500;
+    an_epoch_that_ends_with_less_than_a_majority_is_caught: SealedMinority within 100;
+    an_overtaken_proposer_that_goes_on_is_caught: OvertakenAdopts within 1000;
+    leftovers_that_are_given_away_are_caught: LeftoversGivenAway within 1000;
+    a_late_member_that_has_fetched_nothing_is_caught: FinishBeforeState within 100;
+    a_replica_that_goes_back_to_an_older_view_is_caught: OlderViewInstalled within 1500;
     a_copy_that_counts_before_its_fsync_is_caught: CopyBeforeFsync within 200
         breaks "a body is on enough disks when a record that refers to it is acknowledged";
     a_node_that_counts_as_two_copies_is_caught: CopyTwice within 200

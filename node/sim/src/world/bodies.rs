@@ -8,8 +8,9 @@ use crate::history::Action;
 use crate::rules::{FetchBody, PutBody};
 use bytes::Bytes;
 use rand::Rng;
-use scrapering_core::body::{BodyHash, PutOutcome};
-use scrapering_core::id::{NodeId, Partition};
+use scrapering_core::body::duty::candidates;
+use scrapering_core::body::{BodyHash, BodyRef, PutOutcome};
+use scrapering_core::id::NodeId;
 use scrapering_core::store::{Batch, Table};
 use scrapering_core::time::Instant;
 use scrapering_core::view::View;
@@ -33,7 +34,7 @@ pub(super) struct Then {
 /// A body on its way to its holders.
 pub(super) struct Putting {
     pub(super) put: Box<dyn PutBody>,
-    pub(super) hash: BodyHash,
+    pub(super) body: BodyRef,
     pub(super) content: Bytes,
     /// By node that was asked: until when its answer is waited for.
     waiting: BTreeMap<NodeId, Instant>,
@@ -66,13 +67,13 @@ impl Putting {
 /// Bodies being looked for, one after the other.
 pub(super) struct Fetching {
     fetch: Box<dyn FetchBody>,
-    pub(super) hash: BodyHash,
+    pub(super) body: BodyRef,
     /// Counts the nodes that were asked; an answer to an earlier question comes too late.
     pub(super) round: u64,
     /// Until when the present node's answer is waited for.
     waiting: Option<Instant>,
     /// What to look for next.
-    more: Vec<BodyHash>,
+    more: Vec<BodyRef>,
 }
 
 impl Fetching {
@@ -106,9 +107,10 @@ impl World<'_> {
     pub(super) fn start_put(&mut self, node: usize, owner: Owner, then: Then) {
         self.stats.bodies_put += 1;
         let content = self.any_content();
-        let hash = BodyHash::of(&content);
-        let put = self.rules.put_body(&self.holders(hash));
-        let putting = Putting { put, hash, content, waiting: BTreeMap::new(), then };
+        let partition = self.keys[then.wishes[0].0].partition;
+        let body = BodyRef { partition, hash: BodyHash::of(&content) };
+        let put = self.rules.put_body(&self.holders(body), self.nodes.len());
+        let putting = Putting { put, body, content, waiting: BTreeMap::new(), then };
         self.start_task(node, Task::new(owner, Vec::new(), Machine::Put(Box::new(putting))));
     }
 
@@ -120,13 +122,12 @@ impl World<'_> {
         (0..bytes).map(|_| self.dice.random::<u8>()).collect()
     }
 
-    /// Who should hold a body: the members of its partition's view, those first that seem to be alive.
-    fn holders(&mut self, hash: BodyHash) -> Vec<NodeId> {
-        let mut holders = self.views[&Partition::of(&hash.0)].members.clone();
+    /// Whom to ask for a copy, by who seems to be alive.
+    fn holders(&mut self, body: BodyRef) -> Vec<NodeId> {
         let seems_down: Vec<bool> =
             (0..self.nodes.len()).map(|node| self.nodes[node].up == self.chance(MISTAKEN)).collect();
-        holders.sort_by_key(|holder| self.ids.iter().position(|id| id == holder).is_none_or(|node| seems_down[node]));
-        holders
+        let alive = |asked| self.ids.iter().position(|id| *id == asked).is_some_and(|node| !seems_down[node]);
+        candidates(&self.genesis[&body.partition], body.hash, self.ids.iter().copied(), alive)
     }
 
     /// Whether a put is over, or the rules do not wait for it.
@@ -136,39 +137,44 @@ impl World<'_> {
 
     pub(super) fn finish_put(&mut self, node: usize, task: Task, outcome: PutOutcome) {
         let (owner, Machine::Put(putting)) = (task.owner, task.machine) else { return };
-        self.trace.say(self.now_us, || format!("body {:?}: {outcome:?}", putting.hash));
+        self.trace.say(self.now_us, || format!("body {:?}: {outcome:?}", putting.body));
+        if self.rules.record_waits_for_body() {
+            let checked = self.bodies.handle_put(putting.body, outcome);
+            self.check(checked);
+        }
         if outcome == PutOutcome::Unavailable {
             return self.continue_client(owner);
         }
         self.stats.bodies_stored += 1;
+        self.stats.bodies_short += u64::from(outcome == PutOutcome::Short);
         let Then { view, wishes, patience_us } = putting.then;
-        self.start_batch(node, owner, view, &wishes, patience_us, Some(putting.hash));
+        self.start_batch(node, owner, view, &wishes, patience_us, Some(putting.body.hash));
     }
 
-    /// Looks through `node` for all of `hashes`; goes on with the owner when there are no more.
-    pub(super) fn start_fetch(&mut self, node: usize, owner: Owner, mut hashes: Vec<BodyHash>) {
-        let Some(hash) = hashes.pop() else { return self.continue_client(owner) };
-        let holders = self.holders(hash);
-        let fetch = self.rules.fetch_body(hash, &holders);
-        let fetching = Fetching { fetch, hash, round: 0, waiting: None, more: hashes };
+    /// Looks through `node` for all of `bodies`; goes on with the owner when there are no more.
+    pub(super) fn start_fetch(&mut self, node: usize, owner: Owner, mut bodies: Vec<BodyRef>) {
+        let Some(body) = bodies.pop() else { return self.continue_client(owner) };
+        let holders = self.holders(body);
+        let fetch = self.rules.fetch_body(body.hash, &holders);
+        let fetching = Fetching { fetch, body, round: 0, waiting: None, more: bodies };
         self.start_task(node, Task::new(owner, Vec::new(), Machine::Fetch(Box::new(fetching))));
     }
 
     pub(super) fn finish_fetch(&mut self, node: usize, task: Task) {
         let (owner, Machine::Fetch(fetching)) = (task.owner, task.machine) else { return };
-        let Fetching { fetch, hash, more, .. } = *fetching;
+        let Fetching { fetch, body, more, .. } = *fetching;
         let found = fetch.into_found();
-        self.trace.say(self.now_us, || format!("body {hash:?} looked for: {found:?}"));
+        self.trace.say(self.now_us, || format!("{body:?} looked for: {found:?}"));
         match &found {
             Some(content) => {
                 self.stats.bodies_found += 1;
-                let checked = self.bodies.handle_found(hash, content);
+                let checked = self.bodies.handle_found(body.hash, content);
                 self.check(checked);
             }
             None => self.stats.bodies_missed += 1,
         }
         if let Owner::Judge { .. } = owner {
-            let checked = self.bodies.handle_looked_for(hash, found.is_some());
+            let checked = self.bodies.handle_looked_for(body, found.is_some());
             self.check(checked);
         }
         self.start_fetch(node, owner, more);

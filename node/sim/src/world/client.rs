@@ -49,7 +49,7 @@ impl World<'_> {
         let reads_only = keys.len() > 1 && self.chance(0.3);
         let wishes: Vec<Wish> =
             keys.into_iter().map(|key| (key, if reads_only { Action::Read } else { self.any_action(key) })).collect();
-        let view = self.coordinators_view(partition);
+        let view = self.coordinators_view(node, partition);
         let written = self.dials.bodies > 0.0 && wishes.iter().any(|(_, action)| writes(*action));
         if written && self.chance(self.dials.bodies) {
             return self.start_put(node, Owner::Client(client), Then { view, wishes, patience_us });
@@ -57,17 +57,25 @@ impl World<'_> {
         self.start_batch(node, Owner::Client(client), view, &wishes, patience_us, None);
     }
 
-    /// The true view, or at times one of another epoch with other members: acceptors must refuse it.
-    fn coordinators_view(&mut self, partition: Partition) -> View {
-        let view = &self.views[&partition];
+    /// The newest view that `node` has heard of, or at times another, with members that are not those of an epoch
+    /// that is served, or never were: acceptors must refuse it.
+    fn coordinators_view(&mut self, node: usize, partition: Partition) -> View {
+        let view = self.known_view(node, partition);
         if self.dice.random::<f64>() >= self.dials.strays {
-            return self.rules.believed_view(view, &self.ids, &mut self.dice);
+            return self.rules.believed_view(&view, &self.ids, &mut self.dice);
+        }
+        if self.dials.move_every_us.is_some() && self.dice.random() {
+            let views: Vec<&View> = self.views.views(partition).collect();
+            return views.choose(&mut self.dice).map_or(view, |older| View::clone(older));
         }
         let mut members = self.ids.clone();
         members.shuffle(&mut self.dice);
         members.truncate(view.members.len());
-        let epoch = if self.dice.random() { view.epoch.0 + 1 } else { view.epoch.0 - 1 };
-        View { epoch: Epoch(epoch), members }
+        let epoch = match self.dials.move_every_us {
+            Some(_) => self.dice.random_range(0..2) * 1_000_000,
+            None => view.epoch.0 - 1 + 2 * self.dice.random_range(0..2),
+        };
+        View { epoch: Epoch(epoch), members, ..view }
     }
 
     fn any_action(&mut self, key: usize) -> Action {
@@ -97,6 +105,7 @@ impl World<'_> {
                 self.schedule(pause_us, Event::Client { client });
             }
             Owner::Judge { step } => self.schedule(1, Event::Epilogue { step: step + 1 }),
+            Owner::Steward => {}
         }
     }
 }

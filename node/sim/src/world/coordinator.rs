@@ -1,19 +1,18 @@
 //! Tasks in progress on their coordinators: batches and scans, driven as a node's driver would.
 
 use super::bodies::{Fetching, Putting, writes};
+use super::errand::Errand;
 use super::node::Message;
 use super::{Event, World};
-use crate::history::{Action, Seen};
-use crate::invariant::body::reference_of;
-use crate::invariant::state_of;
+use crate::history::Action;
 use crate::rules::{Propose, Start};
 use crate::wire::{Answer, Ask};
 use rand::Rng;
 use scrapering_core::body::BodyHash;
 use scrapering_core::id::{NodeId, OperationId, Partition};
 use scrapering_core::register::proposal::Item;
-use scrapering_core::register::scan::{Page, Scan};
-use scrapering_core::register::{Change, Outcome, Versioned};
+use scrapering_core::register::scan::Scan;
+use scrapering_core::register::{Change, Reply};
 use scrapering_core::time::Instant;
 use scrapering_core::view::View;
 use std::sync::Arc;
@@ -23,35 +22,42 @@ use std::time::Duration;
 /// every body.
 pub(super) const JUDGE_PARTS: usize = 5;
 /// The epilogue's patience for one step, microseconds.
-const JUDGE_US: u64 = 3_000_000;
+pub(super) const JUDGE_US: u64 = 3_000_000;
 /// The client number of the epilogue.
 const JUDGE: usize = usize::MAX;
+/// The client number of the stewards, which ask for nothing.
+const STEWARD: usize = usize::MAX - 1;
 
 /// Who waits for a task.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Owner {
     Client(usize),
-    Judge { step: usize },
+    Judge {
+        step: usize,
+    },
+    /// Nobody: it is done for the views.
+    Steward,
 }
 
 impl Owner {
-    fn number(self) -> usize {
+    pub(super) fn number(self) -> usize {
         match self {
             Self::Client(client) => client,
             Self::Judge { .. } => JUDGE,
+            Self::Steward => STEWARD,
         }
     }
 }
 
 pub(super) struct Scanning {
-    scan: Scan,
-    partition: Partition,
+    pub(super) scan: Scan,
+    pub(super) partition: Partition,
     /// When the page was asked for.
-    asked: u64,
-    after: Option<Vec<u8>>,
-    limit: usize,
-    disputed: Vec<usize>,
-    deadline: Instant,
+    pub(super) asked: u64,
+    pub(super) after: Option<Vec<u8>>,
+    pub(super) limit: usize,
+    pub(super) disputed: Vec<usize>,
+    pub(super) deadline: Instant,
 }
 
 pub(super) enum Machine {
@@ -59,6 +65,7 @@ pub(super) enum Machine {
     Scan(Box<Scanning>),
     Put(Box<Putting>),
     Fetch(Box<Fetching>),
+    Errand(Box<Errand>),
 }
 
 /// Something to be sent.
@@ -88,6 +95,7 @@ impl Task {
             Machine::Scan(scanning) => Some(scanning.scan.poll_timeout().min(scanning.deadline)),
             Machine::Put(putting) => putting.poll_timeout(),
             Machine::Fetch(fetching) => fetching.poll_timeout(),
+            Machine::Errand(errand) => Some(errand.machine.poll_timeout()),
         }
     }
 
@@ -103,11 +111,15 @@ impl Task {
             }
             Machine::Put(putting) => {
                 let to = putting.poll_transmit(now)?;
-                (to, 0, Ask::Keep(putting.hash, putting.content.clone()))
+                (to, 0, Ask::Keep(putting.body, putting.content.clone()))
             }
             Machine::Fetch(fetching) => {
                 let to = fetching.poll_transmit(now)?;
-                (to, fetching.round, Ask::Kept(fetching.hash))
+                (to, fetching.round, Ask::Kept(fetching.body))
+            }
+            Machine::Errand(errand) => {
+                let transmit = errand.machine.poll_transmit()?;
+                (transmit.to, transmit.round, Ask::Register(transmit.envelope))
             }
         };
         Some(Sending { to, round, ask })
@@ -121,6 +133,9 @@ impl Task {
             }
             (Machine::Put(putting), Answer::Keep(stored)) => putting.handle_reply(from, stored),
             (Machine::Fetch(fetching), Answer::Kept(content)) => fetching.handle_reply(round, content),
+            (Machine::Errand(errand), Answer::Register(reply)) => {
+                errand.machine.handle_reply(from, round, reply, now);
+            }
             // To an earlier page.
             _ => {}
         }
@@ -190,19 +205,21 @@ impl World<'_> {
     ) {
         self.stats.scans += 1;
         let deadline = self.now() + Duration::from_micros(patience_us);
-        let scanning = self.next_page(partition, None, limit, Vec::new(), deadline);
+        let scanning = self.next_page(node, partition, None, limit, Vec::new(), deadline);
         self.start_task(node, Task::new(owner, Vec::new(), Machine::Scan(Box::new(scanning))));
     }
 
-    fn next_page(
+    pub(super) fn next_page(
         &mut self,
+        node: usize,
         partition: Partition,
         after: Option<Vec<u8>>,
         limit: usize,
         disputed: Vec<usize>,
         deadline: Instant,
     ) -> Scanning {
-        let view = self.rules.scanned_view(&self.views[&partition], &mut self.dice);
+        let known = self.known_view(node, partition);
+        let view = self.rules.scanned_view(&known, &mut self.dice);
         let scan = Scan::new(view, partition, b"k".to_vec(), after.clone(), limit, self.now());
         Scanning { scan, partition, asked: self.history.tick(), after, limit, disputed, deadline }
     }
@@ -218,7 +235,7 @@ impl World<'_> {
         if part == 3 && partition == self.keys[0].partition {
             return false;
         }
-        let view = self.views[&partition].clone();
+        let view = self.known_view(node, partition);
         let action = if part == 1 { Action::Put } else { Action::Read };
         let wishes: Vec<Wish> = (0..self.keys.len())
             .filter(|key| self.keys[*key].partition == partition)
@@ -241,7 +258,15 @@ impl World<'_> {
             return;
         }
         let now = self.now();
+        if let Answer::Views(views) = &answer {
+            views.iter().for_each(|(partition, view)| self.nodes[to].learn(*partition, view));
+        }
         let Some(mut task) = self.nodes[to].tasks.remove(&id) else { return };
+        if let Answer::Register(Reply::Stale(view)) = &answer
+            && let Some(partition) = self.partition_of(&task)
+        {
+            self.nodes[to].learn(partition, view);
+        }
         task.handle_answer(from, round, answer, now);
         self.pump(to, id, task);
     }
@@ -260,12 +285,27 @@ impl World<'_> {
             Machine::Scan(_) => return self.finish_unsuccessful_scan(task.owner),
             Machine::Put(putting) => putting.handle_timeout(now),
             Machine::Fetch(fetching) => fetching.handle_reply(fetching.round, None),
+            Machine::Errand(errand) => errand.machine.handle_timeout(now),
         }
         self.pump(node, id, task);
     }
 
+    /// The partition whose registers `task` asks for.
+    fn partition_of(&self, task: &Task) -> Option<Partition> {
+        match &task.machine {
+            Machine::Errand(errand) => Some(errand.partition),
+            Machine::Scan(scanning) => Some(scanning.partition),
+            _ => task.calls.first().map(|call| self.keys[self.history.calls[*call].key].partition),
+        }
+    }
+
+    /// The newest view of `partition` that `node` has heard of.
+    pub(super) fn known_view(&self, node: usize, partition: Partition) -> View {
+        self.nodes[node].known.get(&partition).unwrap_or(&self.genesis[&partition]).clone()
+    }
+
     /// Sends what the task has to send and sees whether it is over; if not, waits for its timer.
-    fn pump(&mut self, node: usize, id: u64, mut task: Task) {
+    pub(super) fn pump(&mut self, node: usize, id: u64, mut task: Task) {
         while let Some(sending) = task.poll_transmit(self.now()) {
             self.send(node, id, sending);
         }
@@ -285,7 +325,15 @@ impl World<'_> {
                     return self.finish_fetch(node, task);
                 }
             }
+            Machine::Errand(errand) => {
+                if let Some(ended) = errand.machine.poll_ended() {
+                    return self.finish_errand(node, task, ended);
+                }
+            }
             Machine::Scan(scanning) => {
+                if scanning.scan.newer_view().is_some() {
+                    return self.start_page_over(node, id, task);
+                }
                 if scanning.scan.is_refused() {
                     return self.finish_unsuccessful_scan(task.owner);
                 }
@@ -308,112 +356,15 @@ impl World<'_> {
 
     fn send(&mut self, node: usize, task: u64, sending: Sending) {
         let Some(to) = self.ids.iter().position(|id| *id == sending.to) else { return };
-        self.stats.messages += 1;
         let message = Message { from: node, life: self.nodes[node].life, task, round: sending.round, ask: sending.ask };
-        let arrivals = self.network.route(node, to, &self.dials, self.quiet, &mut self.dice);
+        self.transmit(to, message);
+    }
+
+    pub(super) fn transmit(&mut self, to: usize, message: Message) {
+        self.stats.messages += 1;
+        let arrivals = self.network.route(message.from, to, &self.dials, self.quiet, &mut self.dice);
         for after_us in arrivals.into_iter().flatten() {
             self.schedule(after_us, Event::Request { to, message: message.clone() });
         }
-    }
-
-    fn finish_batch(&mut self, node: usize, task: &Task, outcomes: Vec<Outcome>) {
-        if let Owner::Judge { .. } = task.owner
-            && !outcomes.iter().all(|outcome| matches!(outcome, Outcome::Done { .. }))
-        {
-            self.violated("after the faults every node can read and write", format!("{outcomes:?}"));
-        }
-        let mut bodies = Vec::new();
-        for (call, outcome) in task.calls.iter().zip(outcomes) {
-            bodies.extend(self.finish_call(*call, &outcome));
-        }
-        match task.owner {
-            Owner::Client(_) => self.start_fetch(node, task.owner, bodies),
-            Owner::Judge { .. } => self.continue_client(task.owner),
-        }
-    }
-
-    /// Returns the body that is to be looked for, if the call has read a record that refers to one.
-    fn finish_call(&mut self, place: usize, outcome: &Outcome) -> Option<BodyHash> {
-        let call = self.history.calls[place];
-        let seen = match outcome {
-            Outcome::Done { value } => Seen::Done(state_of(value.as_ref())),
-            Outcome::Conflict { current } => Seen::Conflict(state_of(current.as_ref())),
-            Outcome::Indeterminate => Seen::Unknown,
-            Outcome::Unavailable => Seen::Refused,
-        };
-        self.trace.say(self.now_us, || {
-            format!("client {} key {} operation {} {:?}: {seen:?}", call.client, call.key, call.operation, call.action)
-        });
-        self.stats.count(seen);
-        self.history.answer(place, seen);
-        if let Seen::Done(state) | Seen::Conflict(state) = seen {
-            self.rumours[call.key] = state.version;
-            let shown = self.watcher.handle_shown(call.key, state);
-            self.check(shown);
-        }
-        if let Seen::Conflict(_) | Seen::Refused = seen {
-            let refused = self.watcher.handle_refused(call.operation);
-            self.check(refused);
-        }
-        let (Outcome::Done { value: shown } | Outcome::Conflict { current: shown }) = outcome else { return None };
-        self.finish_reference(shown.as_ref()).filter(|_| call.action == Action::Read)
-    }
-
-    /// A client was shown `value`: the body to which it refers must be stored.
-    fn finish_reference(&mut self, value: Option<&Versioned>) -> Option<BodyHash> {
-        let hash = reference_of(value)?;
-        let referred = self.bodies.handle_referred(hash);
-        self.check(referred);
-        Some(hash)
-    }
-
-    /// Every key of the page's range was read: as agreed, or as absent, or is still to be read one by one.
-    fn finish_page(&mut self, node: usize, id: u64, mut task: Task, page: Page) {
-        let Machine::Scan(scanning) = &mut task.machine else { return };
-        let (partition, after, asked) = (scanning.partition, scanning.after.take(), scanning.asked);
-        let mut disputed = std::mem::take(&mut scanning.disputed);
-        let (limit, deadline) = (scanning.limit, scanning.deadline);
-        for number in 0..self.keys.len() {
-            let key = &self.keys[number];
-            let before = after.as_ref().is_some_and(|after| key.name <= *after);
-            let beyond = page.next.as_ref().is_some_and(|next| key.name > *next);
-            if key.partition != partition || before || beyond {
-                continue;
-            }
-            if page.disputed.contains(key) {
-                disputed.push(number);
-                continue;
-            }
-            let value = page.agreed.iter().find(|(other, _)| other == key).map(|(_, value)| value);
-            let agreed = value.map(|value| state_of(Some(value)));
-            self.finish_reference(value);
-            self.trace.say(self.now_us, || {
-                format!("client {} key {number} scanned since {asked}: {agreed:?}", task.owner.number())
-            });
-            self.history.show(number, task.owner.number(), asked, agreed.map_or(Seen::Absent, Seen::Done));
-            if let Some(state) = agreed {
-                let shown = self.watcher.handle_shown(number, state);
-                self.check(shown);
-            }
-        }
-        if page.next.is_some() {
-            let scanning = self.next_page(partition, page.next, limit, disputed, deadline);
-            task.machine = Machine::Scan(Box::new(scanning));
-            return self.pump(node, id, task);
-        }
-        self.stats.disputed += disputed.len() as u64;
-        if disputed.is_empty() {
-            return self.continue_client(task.owner);
-        }
-        let wishes: Vec<Wish> = disputed.into_iter().map(|key| (key, Action::Read)).collect();
-        let view = self.views[&partition].clone();
-        self.start_batch(node, task.owner, view, &wishes, JUDGE_US, None);
-    }
-
-    fn finish_unsuccessful_scan(&mut self, owner: Owner) {
-        if let Owner::Judge { .. } = owner {
-            self.violated("after the faults every node can scan", "no page came".to_owned());
-        }
-        self.continue_client(owner);
     }
 }

@@ -2,16 +2,17 @@
 
 use rand::Rng;
 use rand::rngs::SmallRng;
+use scrapering_core::body::least_copies;
 use scrapering_core::id::{Key, Partition};
 
 /// How busy and how slow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Profile {
-    /// Four clients on three keys of two partitions.
+    /// Four clients on three keys of two partitions; views move in three worlds of four.
     Normal,
-    /// Six clients, mostly compare-and-set on one key, a quarter of all messages slow.
+    /// Six clients, mostly compare-and-set on one key, a quarter of all messages slow; views move more often.
     Hot,
-    /// As normal, with records that refer to bodies, and two disks on which bodies rot.
+    /// As normal, with records that refer to bodies, and one or two disks on which bodies rot.
     Bodies,
 }
 
@@ -76,7 +77,7 @@ pub struct Dials {
     pub scans: f64,
     /// Share of batches with a write whose records refer to a body that is put first.
     pub bodies: f64,
-    /// Disks on which bodies are lost and damaged, fewer than the copies of a body.
+    /// Disks on which bodies are lost and damaged: one less than the copies with which a put is content.
     pub rotten_disks: usize,
     /// Longest pause of a client between calls, microseconds.
     pub think_us: u64,
@@ -84,14 +85,21 @@ pub struct Dials {
     pub fault_every_us: u64,
     /// When faults and clients stop, microseconds.
     pub workload_us: u64,
+    /// Mean time between moves of views, microseconds; `None` if nothing moves.
+    pub move_every_us: Option<u64>,
 }
 
 impl Dials {
     /// The figures of `setup`.
     #[must_use]
     pub fn of(setup: Setup) -> Self {
-        // `view::replicas` keeps 3 copies in rings of 3 and 4 nodes, 5 in larger ones.
-        let nodes = if setup.replicas == 3 { 4 } else { 6 };
+        let nodes = match setup.profile {
+            Profile::Normal | Profile::Hot => setup.replicas + 3,
+            // `view::replicas` keeps 3 copies in rings of 3 and 4 nodes, 5 in larger ones.
+            Profile::Bodies => setup.replicas + 1,
+        };
+        // One world in four keeps its first views: what is only true there is watched there.
+        let moves = setup.profile != Profile::Bodies && !setup.seed.is_multiple_of(4);
         let normal = Self {
             nodes,
             replicas: setup.replicas,
@@ -112,6 +120,7 @@ impl Dials {
             think_us: 40_000,
             fault_every_us: 120_000,
             workload_us: 4_000_000,
+            move_every_us: moves.then_some(400_000),
         };
         match setup.profile {
             Profile::Normal => normal,
@@ -125,9 +134,13 @@ impl Dials {
                 mix: [20, 8, 12, 45, 15],
                 think_us: 10_000,
                 fault_every_us: 80_000,
+                move_every_us: moves.then_some(250_000),
                 ..normal
             },
-            Profile::Bodies => Self { bodies: 0.7, rotten_disks: 2, slow_fsync: 0.1, ..normal },
+            Profile::Bodies => {
+                let rotten_disks = least_copies(nodes) - 1;
+                Self { bodies: 0.7, rotten_disks, slow_fsync: 0.1, ..normal }
+            }
         }
     }
 

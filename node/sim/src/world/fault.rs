@@ -1,6 +1,7 @@
 //! What goes wrong: crashes, splits, frozen processes, disks that fail; and how it ends.
 
-use super::coordinator::{JUDGE_PARTS, Task};
+use super::coordinator::{JUDGE_PARTS, Owner, Task};
+use super::node::Node;
 use super::{Event, World};
 use rand::Rng;
 use rand::seq::IndexedRandom;
@@ -76,7 +77,9 @@ impl World<'_> {
         let counter = self.rules.remembered_counter(newest.counter, &mut self.dice);
         if !self.rules.disk_survives(&mut self.dice) {
             self.trace.say(self.now_us, || format!("node {node} has lost its disk"));
-            self.nodes[node].forget();
+            let acceptor = self.rules.acceptor(self.ids[node], &self.genesis, &self.ids);
+            self.nodes[node].forget(acceptor);
+            self.observe_beginning(node);
         }
         self.nodes[node].start(boot);
         self.nodes[node].clock.witness(Ballot { counter, ..newest });
@@ -115,12 +118,14 @@ impl World<'_> {
     /// Through every node in turn: reads each partition's keys, writes one of them, scans, and looks for
     /// every body.
     pub(super) fn handle_epilogue(&mut self, step: usize) {
-        if step == 0 && self.nodes.iter().any(|node| !node.tasks.is_empty()) {
+        let waits = |node: &Node| node.tasks.values().any(|task| !matches!(task.owner, Owner::Steward));
+        if step == 0 && self.nodes.iter().any(waits) {
             self.violated("every task ends at its deadline", "a task outlived its deadline".to_owned());
         }
         let (node, part) = (step / JUDGE_PARTS, step % JUDGE_PARTS);
         if node == self.nodes.len() {
             self.over = true;
+            self.observe_all();
         } else if !self.start_judge(node, part, step) {
             self.schedule(1, Event::Epilogue { step: step + 1 });
         }

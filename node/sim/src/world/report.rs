@@ -1,7 +1,7 @@
 //! What is left of a run: its history with the checkers' verdicts, what the watcher noticed, and counts.
 
 use super::World;
-use crate::checker::{Verdict, wgl, zones};
+use crate::checker::{Verdict, forgetful, wgl, zones};
 use crate::history::{History, Seen};
 use crate::invariant::Violation;
 
@@ -42,10 +42,22 @@ pub struct Stats {
     pub bodies_stored: u64,
     /// Bodies that were looked for and found.
     pub bodies_found: u64,
+    /// Of the bodies stored, those with fewer copies than they are to have.
+    pub bodies_short: u64,
     /// Bodies that were looked for while their holders could not be reached, and not found.
     pub bodies_missed: u64,
     /// Copies of bodies that rotted.
     pub copies_damaged: u64,
+    /// Reconfigurations started.
+    pub moves: u64,
+    /// Views that began.
+    pub views: u64,
+    /// Copies that were brought to the state of a view after it had begun.
+    pub recoveries: u64,
+    /// Copies that were deleted.
+    pub retirements: u64,
+    /// Copies that were brought up to another one's inside a view.
+    pub relays: u64,
     /// Simulated milliseconds.
     pub simulated_ms: u64,
     /// Histories of one key that the checkers judged.
@@ -72,8 +84,14 @@ impl Stats {
         self.bodies_put += other.bodies_put;
         self.bodies_stored += other.bodies_stored;
         self.bodies_found += other.bodies_found;
+        self.bodies_short += other.bodies_short;
         self.bodies_missed += other.bodies_missed;
         self.copies_damaged += other.copies_damaged;
+        self.moves += other.moves;
+        self.views += other.views;
+        self.recoveries += other.recoveries;
+        self.retirements += other.retirements;
+        self.relays += other.relays;
         self.simulated_ms += other.simulated_ms;
         self.histories += other.histories;
     }
@@ -113,13 +131,18 @@ impl Report {
     }
 }
 
-/// Judges the history of each of `keys` keys by both checkers.
+/// Judges the history of each of `keys` keys by both checkers, which must know whether views have `moved`.
 #[must_use]
-pub fn judge(history: &History, keys: usize) -> Vec<Violation> {
+pub fn judge(history: &History, keys: usize, moved: bool) -> Vec<Violation> {
     let mut violations = Vec::new();
     for key in 0..keys {
         let calls = history.of_key(key);
-        let (verdict, values_fit) = (wgl::check(&calls, wgl::BUDGET), zones::check(&calls));
+        let verdict = if moved {
+            wgl::check_with(&calls, wgl::BUDGET, forgetful::step_of(&calls))
+        } else {
+            wgl::check(&calls, wgl::BUDGET)
+        };
+        let values_fit = if moved { zones::check(&forgetful::without_absence(&calls)) } else { zones::check(&calls) };
         let rule = match verdict {
             Verdict::Linearizable if values_fit => continue,
             Verdict::Linearizable => "what zones refuses is refused by the full search",
@@ -135,7 +158,7 @@ impl World<'_> {
     pub(super) fn into_report(mut self) -> Report {
         self.stats.simulated_ms = self.now_us / 1_000;
         self.stats.histories = self.keys.len() as u64;
-        let histories = judge(&self.history, self.keys.len());
+        let histories = judge(&self.history, self.keys.len(), self.dials.move_every_us.is_some());
         for violation in &histories {
             self.trace.say(self.now_us, || format!("VIOLATION {}: {}", violation.rule, violation.details));
         }

@@ -26,10 +26,11 @@ impl Trace {
             }
             Event::Disk { node, life } => (*node, *life).hash(&mut self.hasher),
             Event::Timer { node, life, task } => (*node, *life, *task).hash(&mut self.hasher),
-            Event::Client { client: number } | Event::Restart { node: number } | Event::Epilogue { step: number } => {
-                number.hash(&mut self.hasher)
-            }
-            Event::Fault | Event::Rot | Event::Heal | Event::Quiet => {}
+            Event::Client { client: number }
+            | Event::Restart { node: number }
+            | Event::Steward { node: number }
+            | Event::Epilogue { step: number } => number.hash(&mut self.hasher),
+            Event::Fault | Event::Rot | Event::Move | Event::Heal | Event::Quiet => {}
         }
         self.say(at_us, || format!("{event:?}"));
     }

@@ -37,6 +37,16 @@ pub(in crate::cli) enum ClientError {
     /// The ring says no.
     #[error("{}", words(.0))]
     Problem(ProblemBody),
+    /// A change may or may not have been made.
+    #[error(
+        "it is not known whether the change was made ({cause}); read the key: if its Operation-Id is {operation}, it was"
+    )]
+    Unknown {
+        /// The change's name.
+        operation: String,
+        /// What happened.
+        cause: String,
+    },
     /// Something else listens there.
     #[error("{gateway} answered with {what}; is it a ScrapeRing gateway of this version?")]
     Strange {
@@ -82,9 +92,17 @@ impl ClientError {
         }
     }
 
+    /// Which kind of problem the ring tells; `None` for what it did not tell.
+    pub(in crate::cli) fn slug(&self) -> Option<&str> {
+        match self {
+            Self::Problem(problem) => Some(problem.slug()),
+            _ => None,
+        }
+    }
+
     /// Whether the ring says that there is no such job.
     pub(in crate::cli) fn is_no_job(&self) -> bool {
-        matches!(self, Self::Problem(problem) if problem.slug() == "job-not-found")
+        self.slug() == Some("job-not-found")
     }
 }
 

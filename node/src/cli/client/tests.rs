@@ -1,11 +1,14 @@
 //! The client against a gateway on a socket, and against everything else that may listen there.
 
+use super::events::Events;
+use super::kv::{Changed, Content, KvChange};
 use super::*;
 use crate::auth::Scope;
 use crate::crawl::jobs::JobsError;
 use crate::crawl::jobs::Phase;
 use crate::gateway::tests::serving::Served;
 use crate::gateway::tests::{GOOD_JOB, House, RING};
+use crate::kv::memory::Fault;
 use std::net::TcpListener;
 
 fn url(address: std::net::SocketAddr) -> Url {
@@ -47,6 +50,55 @@ async fn a_job_is_submitted_read_paused_and_deleted() {
     assert_eq!(client.ring().await.expect("ring").ring_id, RING.to_string());
     client.delete(id).await.expect("deleted");
     assert!(client.job(id).await.expect_err("gone").is_no_job());
+}
+
+fn content(text: &str) -> Content {
+    Content { content_type: "text/plain".to_owned(), bytes: text.as_bytes().to_vec() }
+}
+
+#[tokio::test]
+async fn a_key_is_changed_read_listed_and_watched() {
+    let served = Served::start();
+    served.house.registers.tell(true);
+    let (client, key) = (client(&served), "a b/c".parse().expect("key"));
+    let change = async |change: KvChange| client.kv_change(&key, &change).await.expect("answered");
+    assert_eq!(change(KvChange::Create(content("1"))).await, Changed::Done(Some(1)));
+    assert_eq!(change(KvChange::Create(content("2"))).await, Changed::Conflict(Some(1)));
+    assert_eq!(change(KvChange::CompareAndSet(1, content("3"))).await, Changed::Done(Some(2)));
+    let got = client.kv_get(&key, false).await.expect("answered").expect("there");
+    assert_eq!((got.version, got.content_type.as_str(), got.content.as_slice()), (2, "text/plain", &b"3"[..]));
+    assert_eq!(client.kv_list("a ", "").await.expect("list").items[0].key, "a b/c");
+    let mut events = client.watch_prefix("a ");
+    let name = async |events: &mut Events<'_>| events.next().await.expect("event").name;
+    assert_eq!([name(&mut events).await, name(&mut events).await], ["put", "synced"]);
+    assert_eq!(change(KvChange::Delete(None)).await, Changed::Done(None));
+    assert_eq!(name(&mut events).await, "delete");
+    assert!(client.kv_get(&key, true).await.expect("answered").is_none());
+}
+
+#[tokio::test]
+async fn an_outcome_that_the_ring_does_not_know_is_settled_by_reading() {
+    let served = Served::start();
+    let (client, key) = (client(&served), "a".parse().expect("key"));
+    served.house.registers.fail_with(Some(Fault::DoneUnknown));
+    let done = client.kv_change(&key, &KvChange::Put(content("1"))).await.expect("settled");
+    assert_eq!(done, Changed::Done(Some(1)));
+    served.house.registers.fail_with(Some(Fault::LostUnknown));
+    let error = client.kv_change(&key, &KvChange::Put(content("2"))).await.expect_err("nobody knows");
+    assert!(matches!(error, ClientError::Unknown { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn a_lock_is_taken_renewed_and_given_back() {
+    let served = Served::start();
+    let (client, name) = (client(&served), "nightly".parse().expect("name"));
+    let lock = client.acquire(&name, "ada", 30).await.expect("free");
+    assert_eq!(client.acquire(&name, "bob", 30).await.expect_err("held").slug(), Some("lock-held"));
+    let renewed = client.renew(&name, lock.token).await.expect("held");
+    assert!(renewed.token > lock.token);
+    assert_eq!(client.lock(&name).await.expect("answered"), Some(renewed.clone()));
+    client.release(&name, renewed.token).await.expect("held");
+    assert_eq!(client.lock(&name).await.expect("answered"), None);
 }
 
 #[tokio::test]

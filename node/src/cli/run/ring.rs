@@ -48,7 +48,8 @@ impl Ring {
             root.display()
         );
         args.guard.warn();
-        let options = NodeOptions { allow_private_cidrs: args.guard.allow_private_cidr.clone() };
+        let options =
+            NodeOptions { allow_private_cidrs: args.guard.allow_private_cidr.clone(), ..NodeOptions::default() };
         let started = LocalRing::start(&dir, &options).await.context("the ring did not start")?;
         Ok(Self { client, started: Some(started) })
     }

@@ -7,7 +7,7 @@ use super::{Command, Ended, Found, FoundResults, Report};
 use scrapering_core::frontier::Shard;
 use scrapering_core::frontier::record::{JobId, Token};
 use scrapering_core::frontier::shard::{Control, Event, Link, ResultKind, Visit, Waiter, Work, Write};
-use scrapering_core::id::Partition;
+use scrapering_core::id::{NodeId, Partition};
 use scrapering_core::membership::Liveness;
 use scrapering_core::register::Outcome;
 use scrapering_core::time::Instant;
@@ -59,7 +59,7 @@ struct Task {
 
 /// Runs until the node stops.
 pub(in super::super) async fn run(crawl: Crawl, mut inbox: mpsc::Receiver<Command>) {
-    let mut changes = crawl.driver.members().changes();
+    let (mut changes, mut views) = (crawl.driver.members().changes(), crawl.driver.views().changes());
     let mut look_again = tokio::time::interval(LOOK_AGAIN);
     let mut task = Task {
         crawl,
@@ -95,6 +95,7 @@ pub(in super::super) async fn run(crawl: Crawl, mut inbox: mpsc::Receiver<Comman
                 task.confirm_all();
                 task.claim_what_is_due();
             }
+            Ok(()) = views.changed() => task.claim_what_is_due(),
             _ = look_again.tick(), if !task.is_settled() => task.claim_what_is_due(),
         }
     }
@@ -363,9 +364,10 @@ impl Task {
     fn claim_what_is_due(&mut self) {
         let (driver, now) = (self.crawl.driver.clone(), self.crawl.driver.clock().now());
         for partition in Partition::all() {
-            let before_me = driver.view(partition).members.iter().take_while(|member| **member != driver.me());
-            let member = driver.view(partition).members.contains(&driver.me());
-            if !member || before_me.clone().any(|node| driver.members().liveness(*node) != Liveness::Down) {
+            let view = driver.view(partition);
+            let mut before_me = view.members.iter().take_while(|member| **member != driver.me());
+            let may_live = |node: &NodeId| !matches!(driver.members().liveness(*node), Liveness::Down | Liveness::Left);
+            if !view.has(driver.me()) || before_me.any(may_live) {
                 self.first_since.remove(&partition);
                 continue;
             }

@@ -205,6 +205,21 @@ async fn every_error_of_the_ring_has_its_status() {
 }
 
 #[tokio::test]
+async fn a_node_is_made_to_leave_or_it_is_said_why_not() {
+    let house = House::new();
+    for (name, status, slug) in [
+        ("ring-1", StatusCode::ACCEPTED, ""),
+        ("ring-0", StatusCode::CONFLICT, "node-stays"),
+        ("ring-2", StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
+        ("ring-9", StatusCode::NOT_FOUND, "node-not-found"),
+    ] {
+        let answer = house.call("DELETE", &format!("/v1/nodes/{name}"), &[], Body::empty()).await;
+        assert_eq!(answer.status, status, "{name}");
+        assert!(slug.is_empty() || answer.problem().slug() == slug, "{name}");
+    }
+}
+
+#[tokio::test]
 async fn the_ring_tells_its_administrator_who_owns_a_key() {
     let house = House::new();
     assert_eq!(house.get("/v1/ring").await.json()["nodes"][0]["liveness"], "alive");

@@ -2,12 +2,14 @@
 
 use crate::crawl::cursor::Cursor;
 use crate::crawl::jobs::{JobStatus, JobsError, Page, PageCounts, Phase, Skipped};
-use crate::gateway::{Answer, JobService, Liveness, Lookup, NodeStatus, RingStatus, RingView};
+use crate::gateway::{
+    Answer, JobService, LeaveError, Liveness, Lookup, NodeStatus, Recovery, RingStatus, RingView, Serving, ViewCounts,
+};
 use futures::future::{BoxFuture, ready};
 use scrapering_core::frontier::record::JobId;
 use scrapering_crds::ScrapeJobFile;
 use serde_json::value::{RawValue, to_raw_value};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
 /// How every call fails.
@@ -114,9 +116,45 @@ impl RingView for OneNode {
     }
 
     fn status(&self) -> RingStatus {
-        let node =
-            NodeStatus { name: "ring-0".to_owned(), id: "00".repeat(20), liveness: Liveness::Alive, gateway: None };
-        RingStatus { ring_id: super::RING.to_string(), node: node.name.clone(), nodes: vec![node], tolerates: 0 }
+        let node = NodeStatus {
+            name: "ring-0".to_owned(),
+            id: "00".repeat(20),
+            generation: 1,
+            address: "127.0.0.1:7443".to_owned(),
+            zone: String::new(),
+            weight: 1,
+            liveness: Liveness::Alive,
+            serving: Serving::Serving,
+            share: 1.0,
+            copies: 256,
+            gateway: None,
+        };
+        let views = ViewCounts { count: 256, ..ViewCounts::default() };
+        RingStatus {
+            ring_id: super::RING.to_string(),
+            node: node.name.clone(),
+            nodes: vec![node],
+            tolerates: 0,
+            views,
+            background: Vec::new(),
+        }
+    }
+
+    fn recover<'a>(&'a self, names: &'a BTreeSet<String>) -> BoxFuture<'a, Result<Recovery, String>> {
+        let named = names.iter().any(|name| name == "ring-1");
+        let verdict =
+            if named { Ok(Recovery { recovered: 3, ..Recovery::default() }) } else { Err("name ring-1".to_owned()) };
+        Box::pin(std::future::ready(verdict))
+    }
+
+    fn leave<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<(), LeaveError>> {
+        let verdict = match name {
+            "ring-0" => Err(LeaveError::Refused("ring-0 is the last node of the ring".to_owned())),
+            "ring-1" => Ok(()),
+            "ring-2" => Err(LeaveError::Unreachable("ring-2 does not answer just now".to_owned())),
+            other => Err(LeaveError::NoSuchNode(format!("the ring has no node {other:?}"))),
+        };
+        Box::pin(ready(verdict))
     }
 
     fn lookup<'a>(&'a self, key: &'a str) -> Answer<'a, Lookup> {

@@ -32,15 +32,20 @@ pub(super) fn ring(root: &Path, nodes: &[RingNode], now: Timestamp) -> Result<Ri
     public("jwt.pub", &tokens.public_key_pem())?;
     let authority = Authority::load(&certificate, &key, now)?;
     for node in nodes {
-        let files = pair(root, &node.name);
-        files::create_folder(&root.join(&node.name))?;
-        let key = authority::leaf_key()?;
-        files::write(&files.key, Zeroizing::new(key.serialize_pem()).as_bytes(), Readers::Owner)?;
-        files::write(&files.certificate, authority.issue(&node.name, &key, now)?.as_bytes(), Readers::Everybody)?;
+        member(root, node, &authority, now)?;
     }
     let file = RingFile { format: FORMAT, ring_id, nodes: nodes.to_vec() };
     files::write_json(&root.join("ring.json"), &file, Readers::Everybody)?;
     Ok(file)
+}
+
+/// Makes the folder of one node, with its certificate and key.
+pub(super) fn member(root: &Path, node: &RingNode, authority: &Authority, now: Timestamp) -> Result<(), LayoutError> {
+    let pair = pair(root, &node.name);
+    files::create_folder(&root.join(&node.name))?;
+    let key = authority::leaf_key()?;
+    files::write(&pair.key, Zeroizing::new(key.serialize_pem()).as_bytes(), Readers::Owner)?;
+    Ok(files::write(&pair.certificate, authority.issue(&node.name, &key, now)?.as_bytes(), Readers::Everybody)?)
 }
 
 /// A folder without ring.json may hold what an interrupted start left, and nothing else.

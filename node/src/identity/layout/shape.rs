@@ -13,6 +13,9 @@ const DEFAULT_NODES: u16 = 5;
 const DEFAULT_GATEWAY: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8443);
 const DEFAULT_RING_PORT: u16 = 7443;
 
+/// What a zone may be called, in words.
+pub const ZONE_RULE: &str = "1 to 63 letters, digits and inner '-', '_' or '.'";
+
 /// One node of a local ring.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -23,12 +26,25 @@ pub struct RingNode {
     pub ring_address: SocketAddr,
     /// Where clients reach it.
     pub gateway_address: SocketAddr,
-    /// The generation of its storage, from 1.
-    pub generation: u64,
+    /// The generation of its first storage: 1 for a founder of the ring; absent for a node that joins later, which
+    /// finds its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub generation: Option<u64>,
+    /// Where it stands, so that copies are spread over zones; empty if that does not matter.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub zone: String,
+}
+
+impl RingNode {
+    /// Whether it is one of the nodes that form the ring.
+    #[must_use]
+    pub const fn is_founder(&self) -> bool {
+        self.generation.is_some()
+    }
 }
 
 /// What is asked of a ring; `None` leaves it to the folder, or to the default for a new one.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Shape {
     /// How many nodes: 1 to 32, by default 5.
     pub nodes: Option<u16>,
@@ -36,6 +52,8 @@ pub struct Shape {
     pub gateway: Option<SocketAddr>,
     /// The ring port of `ring-0` on 127.0.0.1, by default 7443; the others listen on the ports above it.
     pub ring_port_base: Option<u16>,
+    /// The zones of a new ring's nodes, dealt out in turn; a ring that is there keeps its own.
+    pub zones: Vec<String>,
 }
 
 /// Why a ring cannot be as asked for. The caller is at fault; nothing changed.
@@ -69,6 +87,12 @@ pub enum ShapeError {
         /// First gateway port.
         gateway: u16,
     },
+    /// No name of a zone.
+    #[error("{zone:?} is not the name of a zone: {ZONE_RULE}")]
+    Zone {
+        /// What was given.
+        zone: String,
+    },
     /// The folder is of another ring than asked for.
     #[error(
         "the ring in {folder} has {what} {found}, and {wanted} was asked for; leave it out to use the folder's, or give another folder"
@@ -97,6 +121,9 @@ impl Shape {
         if !(1..=MOST_NODES).contains(&nodes) {
             return Err(ShapeError::Count { nodes });
         }
+        if let Some(zone) = self.zones.iter().find(|zone| !is_zone(zone)) {
+            return Err(ShapeError::Zone { zone: zone.clone() });
+        }
         for (what, base) in [("ring", ring), ("gateway", gateway.port())] {
             if base == 0 || base.checked_add(nodes - 1).is_none() {
                 return Err(ShapeError::Ports { nodes, what, base });
@@ -109,7 +136,8 @@ impl Shape {
             name: format!("ring-{number}"),
             ring_address: SocketAddr::from((Ipv4Addr::LOCALHOST, ring + number)),
             gateway_address: SocketAddr::new(gateway.ip(), gateway.port() + number),
-            generation: 1,
+            generation: Some(1),
+            zone: self.zones.get(usize::from(number) % self.zones.len().max(1)).cloned().unwrap_or_default(),
         };
         Ok((0..nodes).map(node).collect())
     }
@@ -140,6 +168,46 @@ impl Shape {
     }
 }
 
+/// A node that is added to `nodes` and joins their ring, on the next ports.
+pub(super) fn next(nodes: &[RingNode], zone: &str) -> Result<RingNode, ShapeError> {
+    let count = u16::try_from(nodes.len()).unwrap_or(u16::MAX);
+    let (Some(first), Some(wanted)) = (nodes.first(), count.checked_add(1).filter(|wanted| *wanted <= MOST_NODES))
+    else {
+        return Err(ShapeError::Count { nodes: count.saturating_add(1) });
+    };
+    if !is_zone(zone) && !zone.is_empty() {
+        return Err(ShapeError::Zone { zone: zone.to_owned() });
+    }
+    let (ring, gateway) = (first.ring_address, first.gateway_address);
+    for (what, base) in [("ring", ring.port()), ("gateway", gateway.port())] {
+        if base.checked_add(count).is_none() {
+            return Err(ShapeError::Ports { nodes: wanted, what, base });
+        }
+    }
+    let node = RingNode {
+        name: format!("ring-{count}"),
+        ring_address: SocketAddr::new(ring.ip(), ring.port() + count),
+        gateway_address: SocketAddr::new(gateway.ip(), gateway.port() + count),
+        generation: None,
+        zone: zone.to_owned(),
+    };
+    let mut addresses = nodes.iter().flat_map(|other| [other.ring_address, other.gateway_address]);
+    if addresses.any(|address| address == node.ring_address || address == node.gateway_address) {
+        return Err(ShapeError::Overlap { nodes: wanted, ring: ring.port(), gateway: gateway.port() });
+    }
+    Ok(node)
+}
+
+/// Whether `zone` is a label's value as in Kubernetes.
+#[must_use]
+pub fn is_zone(zone: &str) -> bool {
+    let end = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_alphanumeric);
+    zone.len() <= 63
+        && end(zone.as_bytes().first())
+        && end(zone.as_bytes().last())
+        && zone.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
+}
+
 /// Whether the nodes read from a file can be a ring; the error says what is wrong.
 pub(super) fn check(nodes: &[RingNode]) -> Result<(), String> {
     if nodes.is_empty() || nodes.len() > usize::from(MOST_NODES) {
@@ -151,8 +219,11 @@ pub(super) fn check(nodes: &[RingNode]) -> Result<(), String> {
         if !is_dns_name(&node.name) {
             return Err(format!("{:?} is not a DNS name", node.name));
         }
-        if node.generation == 0 {
-            return Err(format!("the generation of {} is 0, and they count from 1", node.name));
+        if node.generation.is_some_and(|generation| generation != 1) {
+            return Err(format!("the generation of {} is not 1, as that of a founder is", node.name));
+        }
+        if !is_zone(&node.zone) && !node.zone.is_empty() {
+            return Err(format!("the zone of {} is {:?}, which is not {ZONE_RULE}", node.name, node.zone));
         }
         if !names.insert(&node.name) {
             return Err(format!("{} is listed twice", node.name));

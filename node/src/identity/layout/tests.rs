@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::sync::Barrier;
 
-const THREE: Shape = Shape { nodes: Some(3), gateway: None, ring_port_base: None };
+const THREE: Shape = Shape { nodes: Some(3), gateway: None, ring_port_base: None, zones: Vec::new() };
 
 fn in_days(days: i64) -> Timestamp {
     Timestamp::from_second(Timestamp::now().as_second() + days * 86_400).expect("in the calendar")
@@ -28,7 +28,7 @@ fn a_new_ring_has_a_folder_per_node_and_its_keys_are_for_the_owner_alone() {
     }
     ring.ring_key().expect("ring key");
     let data = ring.data(ring.node("ring-1").expect("node"));
-    let identity = NodeIdentity::open_or_create(&data, ring.ring_id(), "ring-1").expect("identity");
+    let identity = NodeIdentity::open_or_create(&data, ring.ring_id(), "ring-1", 1).expect("identity");
     assert_eq!(identity.boot, 1);
 }
 
@@ -71,6 +71,7 @@ fn shapes_that_cannot_be_are_refused_and_leave_no_ring() {
         Shape { gateway: gateway(0), ..THREE },
         Shape { gateway: gateway(7445), ..THREE },
         Shape { ring_port_base: Some(0), ..THREE },
+        Shape { zones: vec!["a".to_owned(), "not a zone".to_owned()], ..THREE },
     ];
     for shape in bad {
         let refused = RingDir::open_or_init(folder.path(), &shape);
@@ -78,6 +79,38 @@ fn shapes_that_cannot_be_are_refused_and_leave_no_ring() {
         assert!(!folder.path().join("ring.json").exists());
     }
     RingDir::open_or_init(folder.path(), &THREE).expect("made");
+}
+
+#[test]
+fn zones_are_dealt_out_in_turn_and_nodes_that_are_added_are_no_founders() {
+    let folder = tempfile::tempdir().expect("folder");
+    let zones = ["a", "b"].map(str::to_owned).to_vec();
+    let made = RingDir::open_or_init(folder.path(), &Shape { zones, ..THREE }).expect("made");
+    let shown = |ring: &RingDir| -> Vec<(String, String, bool)> {
+        let show = |node: &RingNode| (node.name.clone(), node.zone.clone(), node.is_founder());
+        ring.nodes().iter().map(show).collect()
+    };
+    let line = |name: &str, zone: &str, founder| (name.to_owned(), zone.to_owned(), founder);
+    let founders = [line("ring-0", "a", true), line("ring-1", "b", true), line("ring-2", "a", true)];
+    assert_eq!(shown(&made), founders);
+    let added = RingDir::add(folder.path(), 2, "c").expect("added");
+    assert_eq!(shown(&added)[3..], [line("ring-3", "c", false), line("ring-4", "c", false)]);
+    assert_eq!(added.nodes()[4].ring_address, SocketAddr::from(([127, 0, 0, 1], 7447)));
+    assert_eq!(RingDir::open_or_init(folder.path(), &Shape::default()).expect("opened"), added);
+    assert!(added.tls(&added.nodes()[4]).key.exists());
+    for (count, zone) in [(28, ""), (1, "-")] {
+        let refused = RingDir::add(folder.path(), count, zone);
+        assert!(matches!(refused, Err(LayoutError::Shape(_))), "{refused:?}");
+    }
+}
+
+#[test]
+fn a_ring_has_no_room_for_a_node_whose_port_is_a_gateways() {
+    let folder = tempfile::tempdir().expect("folder");
+    let gateway = Some(SocketAddr::from(([127, 0, 0, 1], 7446)));
+    RingDir::open_or_init(folder.path(), &Shape { gateway, ..THREE }).expect("made");
+    let refused = RingDir::add(folder.path(), 1, "");
+    assert!(matches!(refused, Err(LayoutError::Shape(ShapeError::Overlap { .. }))), "{refused:?}");
 }
 
 #[test]

@@ -53,7 +53,7 @@ fn a_reply() -> impl Strategy<Value = Reply> {
         promises.prop_map(Reply::Prepare),
         acks.prop_map(Reply::Accept),
         (entries, any::<bool>()).prop_map(|(entries, complete)| Reply::Scan { entries, complete }),
-        (any::<u64>(), members).prop_map(|(epoch, members)| Reply::Stale(View { epoch: Epoch(epoch), members })),
+        (any::<u64>(), members).prop_map(|(epoch, members)| Reply::Stale(View { epoch: Epoch(epoch), ..View::genesis(members) })),
         Just(Reply::Refused),
     ]
 }
@@ -82,6 +82,13 @@ fn what_no_peer_sends_is_refused_with_the_field() {
     assert_eq!(envelope(v1::Envelope { request: None, ..sound }), Err(Malformed("request")));
     assert_eq!(reply(v1::Reply { reply: None }), Err(Malformed("reply")));
     assert_eq!(header(None), Err(Malformed("header")));
-    assert_eq!(header(Some(v1::Header { ring: Bytes::new(), from: Bytes::new() })), Err(Malformed("header.ring")));
+    assert_eq!(header(Some(v1::Header::default())), Err(Malformed("header.ring")));
+    for to in [None, Some(NodeId([3; 20]))] {
+        let sound = Header { ring: RingId([1; 16]), from: NodeId([2; 20]), generation: 7, to, founding: [4; 8] };
+        let wire = header_to_wire(&sound);
+        assert_eq!(header(Some(wire.clone())), Ok(sound));
+        let short = v1::Header { to: Bytes::from_static(b"short"), ..wire };
+        assert_eq!(header(Some(short)), Err(Malformed("header.to")));
+    }
     assert_eq!(node(&[1; 19]), Err(Malformed("node")));
 }

@@ -2,6 +2,7 @@
 
 use crate::id::OperationId;
 use crate::register::{Ballot, ProposerId, Versioned};
+use crate::view::Epoch;
 use bytes::Bytes;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -91,8 +92,14 @@ impl Decision {
     }
 }
 
-pub(super) fn decide(change: &Change, operation: OperationId, current: Option<&Versioned>) -> Decision {
-    let version = current.map_or(0, |value| value.version);
+/// The version before the first one that a register which was never written gets in `epoch`: an epoch change drops
+/// the marks of what was deleted, and yet no version comes twice in less than 2^32 changes an epoch.
+const fn floor(epoch: Epoch) -> u64 {
+    epoch.0.saturating_sub(1) << 32
+}
+
+pub(super) fn decide(change: &Change, operation: OperationId, current: Option<&Versioned>, epoch: Epoch) -> Decision {
+    let version = current.map_or(floor(epoch), |value| value.version);
     let present = current.is_some_and(|value| value.content.is_some());
     let set = |content: Option<&Bytes>| Decision {
         value: Some(Versioned { version: version + 1, operation, content: content.cloned() }),
@@ -100,6 +107,10 @@ pub(super) fn decide(change: &Change, operation: OperationId, current: Option<&V
         conflict: false,
     };
     let keep = |conflict| Decision { value: current.cloned(), mutates: false, conflict };
+    if current.is_some_and(|value| value.operation == operation) {
+        // The same operation sent again: it is done already, and is not done twice.
+        return keep(false);
+    }
     match change {
         Change::Read => keep(false),
         Change::Put(content) => set(Some(content)),
@@ -127,7 +138,9 @@ mod tests {
         let [present, tombstone] = [value(4, Some(b"old")), value(5, None)];
         let cas = |version| Change::CompareAndSet { version, content: new.clone() };
         let written =
-            |change: &Change, current: Option<&Versioned>| match decide(change, OperationId(2), current).outcome() {
+            |change: &Change, current: Option<&Versioned>| match decide(change, OperationId(2), current, Epoch(1))
+                .outcome()
+            {
                 Outcome::Done { value } => Ok(value.map(|value| (value.version, value.content.is_some()))),
                 _ => Err("conflict"),
             };
@@ -148,6 +161,32 @@ mod tests {
         ] {
             assert_eq!(written(&change, current), expected, "{change:?} on {current:?}");
         }
+    }
+
+    #[test]
+    fn an_operation_that_is_sent_again_is_settled_instead_of_done_twice() {
+        let [present, tombstone] = [value(4, Some(b"mine")), value(5, None)];
+        let content = Bytes::from_static(b"mine");
+        for (change, current) in [
+            (Change::Put(content.clone()), &present),
+            (Change::Create(content.clone()), &present),
+            (Change::CompareAndSet { version: 3, content }, &present),
+            (Change::Delete { version: Some(4) }, &tombstone),
+        ] {
+            let decision = decide(&change, OperationId(1), Some(current), Epoch(1));
+            assert!(!decision.mutates, "{change:?}");
+            assert_eq!(decision.outcome(), Outcome::Done { value: Some(current.clone()) }, "{change:?}");
+        }
+    }
+
+    #[test]
+    fn a_register_that_an_epoch_change_forgot_does_not_count_from_the_beginning_again() {
+        let put = Change::Put(Bytes::from_static(b"new"));
+        let version = |epoch| match decide(&put, OperationId(2), None, Epoch(epoch)).outcome() {
+            Outcome::Done { value } => value.map(|value| value.version),
+            _ => None,
+        };
+        assert_eq!([1, 2, 3].map(version), [Some(1), Some((1 << 32) + 1), Some((2 << 32) + 1)]);
     }
 
     #[test]

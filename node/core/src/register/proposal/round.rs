@@ -57,6 +57,7 @@ pub(super) struct Round {
     /// Members that said they cannot serve this view.
     pub(super) refused: BTreeSet<NodeId>,
     pub(super) sent_at: Instant,
+    pub(super) resends: u32,
 }
 
 impl Round {
@@ -72,6 +73,7 @@ impl Round {
             replied: BTreeSet::new(),
             refused: BTreeSet::new(),
             sent_at,
+            resends: 0,
         }
     }
 

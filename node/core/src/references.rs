@@ -1,0 +1,88 @@
+//! Which bodies the registers refer to: the one place that knows every kind of record.
+//!
+//! Whoever writes a reference has put the body into the record's partition first, and not long before. So a body
+//! to which no register of its partition refers, and which was put long ago, is needed by nobody.
+
+use crate::body::BodyHash;
+use crate::frontier::keys::Name;
+use crate::frontier::record::{Items, PageResult, UrlRecord, UrlState, decode};
+use crate::id::Key;
+use crate::{kv, lock};
+
+/// A register of which this program does not know what it refers to: another version wrote it, or it is damaged.
+/// As long as there is one in a partition, no body of the partition may be deleted.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the register {key:?} holds something that this version of scrapering does not know")]
+pub struct UnknownRecord {
+    /// Its key.
+    pub key: Key,
+}
+
+/// The body to which the register `key` refers with its `content`, if it refers to one.
+///
+/// # Errors
+/// [`UnknownRecord`].
+pub fn reference(key: &Key, content: &[u8]) -> Result<Option<BodyHash>, UnknownRecord> {
+    if [kv::PREFIX, lock::PREFIX].iter().any(|prefix| key.name.starts_with(prefix)) {
+        return Ok(None);
+    }
+    let unknown = || UnknownRecord { key: key.clone() };
+    match Name::parse(key).ok_or_else(unknown)? {
+        Name::Owner | Name::Job(_) | Name::Budget(_) | Name::Host(_) | Name::Link(..) => Ok(None),
+        Name::Url(..) => {
+            let record: UrlRecord = decode(content).map_err(|_| unknown())?;
+            let UrlState::Closed { result: PageResult::Fetched(page), .. } = record.state else { return Ok(None) };
+            Ok(match page.content {
+                Items::Body(hash) => Some(hash),
+                Items::Inline(_) => None,
+            })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::frontier::record::{FetchedPage, JobId, UrlHash, encode};
+    use crate::id::Partition;
+
+    fn key(name: Name) -> Key {
+        name.key(Partition(3))
+    }
+
+    fn page(content: Items) -> UrlRecord {
+        let page =
+            FetchedPage { status: 200, final_url: None, fetched_ms: 1, attempts: 1, items: 1, item_errors: 0, content };
+        let state = UrlState::Closed { sequence: 1, result: PageResult::Fetched(page) };
+        UrlRecord { url: "http://shop.example/".to_owned(), depth: 0, redirects: 0, admitted: false, state }
+    }
+
+    #[test]
+    fn a_page_refers_to_the_body_with_its_items() {
+        let (url, hash) = (key(Name::Url(JobId([1; 16]), UrlHash([2; 20]))), BodyHash([7; 32]));
+        assert_eq!(reference(&url, &encode(&page(Items::Body(hash)))), Ok(Some(hash)));
+        assert_eq!(reference(&url, &encode(&page(Items::Inline(String::new())))), Ok(None));
+        assert_eq!(reference(&url, &encode(&UrlRecord { state: UrlState::Open, ..page(Items::Body(hash)) })), Ok(None));
+    }
+
+    #[test]
+    fn records_of_other_kinds_refer_to_nothing() {
+        let job = JobId([1; 16]);
+        for name in
+            [Name::Owner, Name::Job(job), Name::Budget(job), Name::Host([3; 20]), Name::Link(job, UrlHash([2; 20]))]
+        {
+            assert_eq!(reference(&key(name), b"whatever it holds"), Ok(None));
+        }
+        for name in ["kv/tenant/key", "lock/tenant/name"] {
+            assert_eq!(reference(&Key::new(Partition(3), name), b"a user's bytes"), Ok(None));
+        }
+    }
+
+    #[test]
+    fn what_is_not_known_is_an_error() {
+        let url = key(Name::Url(JobId([1; 16]), UrlHash([2; 20])));
+        assert_eq!(reference(&url, b"\xffa format of tomorrow"), Err(UnknownRecord { key: url.clone() }));
+        let stranger = Key::new(Partition(3), b"a name of tomorrow".as_slice());
+        assert_eq!(reference(&stranger, b""), Err(UnknownRecord { key: stranger.clone() }));
+    }
+}
