@@ -59,7 +59,7 @@ test: nextest lint build ## What CI runs: format, lints, fresh simulator seeds, 
 sim: build ## Runs registers and bodies in the simulator, then takes each rule out: make sim SEEDS=1000 [BASE=seed].
 	@"$(BIN)/scrapering-sim" register --seeds $(SEEDS) $(if $(BASE),--base $(BASE))
 	@"$(BIN)/scrapering-sim" bodies --seeds $(SEEDS) $(if $(BASE),--base $(BASE))
-	@"$(BIN)/scrapering-sim" mutants --seeds 1500 --base 1
+	@"$(BIN)/scrapering-sim" mutants --seeds 700 --base 1
 
 lint: setup ## Checks the format and the lints; a warning is a fault.
 	@cargo fmt --all --check

@@ -27,8 +27,7 @@ pub enum Table {
 
 impl Table {
     /// Every table.
-    pub const ALL: [Self; 6] =
-        [Self::Registers, Self::Bodies, Self::Views, Self::Roots, Self::Meta, Self::BodyIndex];
+    pub const ALL: [Self; 6] = [Self::Registers, Self::Bodies, Self::Views, Self::Roots, Self::Meta, Self::BodyIndex];
 
     /// The table's name on disk.
     #[must_use]

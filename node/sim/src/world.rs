@@ -295,8 +295,9 @@ mod tests {
         for seed in 0..60 {
             stats.add(&report(seed, Profile::Normal, false).stats);
         }
-        for seed in 0..20 {
-            stats.add(&report(seed, Profile::Bodies, false).stats);
+        for seed in 0..60 {
+            let setup = Setup { seed, profile: Profile::Bodies, replicas: if seed < 20 { 3 } else { 5 } };
+            stats.add(&World::new(setup, &Honest, false).run().stats);
         }
         let seen = [
             stats.bodies_put - stats.bodies_stored,

@@ -13,7 +13,7 @@ mod properties;
 
 use scrapering_core::ring::VirtualNode;
 use scrapering_core::ring::virtual_node::{AtMost, Outcome, between};
-use stateright::{Checker, Model, Property};
+use stateright::{Checker, HasDiscoveries, Model, Property};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -210,7 +210,7 @@ impl SmallRing {
     #[must_use]
     pub fn explore(self, threads: NonZeroUsize) -> Exploration {
         let started = Instant::now();
-        let checker = self.checker().threads(threads.get()).spawn_bfs().join();
+        let checker = self.checker().threads(threads.get()).finish_when(HasDiscoveries::AnyFailures).spawn_bfs().join();
         let found = checker.discoveries().into_iter().map(|(property, path)| (property, path.into_vec()));
         let shortest = found.min_by_key(|(property, steps)| (steps.len(), *property));
         let counterexample = shortest.map(|(property, steps)| Counterexample { property, steps });
@@ -291,7 +291,7 @@ pub struct Exploration {
     pub transitions: usize,
     /// Longest of the shortest ways to a state, in states.
     pub depth: usize,
-    /// A way to a state that is wrong. The search ends when each property has one.
+    /// A way to a state that is wrong, with which the search ends.
     pub counterexample: Option<Counterexample>,
     /// On the wall.
     pub elapsed: Duration,

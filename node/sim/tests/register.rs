@@ -1,6 +1,7 @@
 //! The register protocol as it is, under faults and while views move: no seed may show a violation.
 //!
 //! Every build draws fresh seeds and prints the first of them; `scrapering-sim register` runs as many as you like.
+#![allow(clippy::print_stdout, reason = "a seed that is not printed cannot be run again")]
 
 use scrapering_sim::campaign::Plan;
 use scrapering_sim::rules::Honest;

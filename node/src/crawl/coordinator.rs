@@ -169,7 +169,8 @@ impl LookedAt {
 /// Tells every node what the job is to do, and gathers the reports of all partitions.
 async fn wave(crawl: &Crawl, job: JobId, control: Control, confirmed: bool) -> Wave {
     let living = crawl.driver.living_nodes();
-    let reports = futures::future::join_all(living.into_iter().map(|node| report_of(crawl, node, job, control, confirmed))).await;
+    let reports =
+        futures::future::join_all(living.into_iter().map(|node| report_of(crawl, node, job, control, confirmed))).await;
     let mut wave = Wave::default();
     for (partition, token, counters) in reports.into_iter().flatten() {
         wave.report(partition, token, counters);
@@ -217,7 +218,8 @@ pub(super) async fn report(crawl: &Crawl, job: JobId, control: Control, confirme
 
 /// Removes everything of a job: the records of its pages first, its own last.
 async fn delete(crawl: &Crawl, job: JobId) -> Result<Next, Unavailable> {
-    let purged = futures::future::join_all(crawl.driver.nodes().into_iter().map(|node| purge_at(crawl, node, job))).await;
+    let purged =
+        futures::future::join_all(crawl.driver.nodes().into_iter().map(|node| purge_at(crawl, node, job))).await;
     let purged: BTreeSet<Partition> = purged.into_iter().flatten().collect();
     if purged.len() < usize::from(PARTITIONS) {
         return Ok(Next::LookAgain);

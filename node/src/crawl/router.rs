@@ -59,7 +59,10 @@ impl Router {
             .filter(|owner| attempt == 0 && self.driver.members().is_alive(*owner));
         let living: Vec<NodeId> =
             view.members.iter().copied().filter(|member| self.driver.members().is_alive(*member)).collect();
-        known.or_else(|| living.get(attempt % living.len().max(1)).copied()).or(view.members.first().copied()).unwrap_or(self.driver.me())
+        known
+            .or_else(|| living.get(attempt % living.len().max(1)).copied())
+            .or(view.members.first().copied())
+            .unwrap_or(self.driver.me())
     }
 
     /// `owner` said that `partition` is, or is not, its own.

@@ -61,9 +61,7 @@ impl Disk {
         let written = broadcast::Sender::new(WRITTEN);
         let (tell, damaged) = (written.clone(), watch::Sender::new(false));
         let server = Server { store, acceptor, views, full: told, damaged: damaged.clone(), tell };
-        let thread = std::thread::Builder::new()
-            .name("disk".to_owned())
-            .spawn(move || server.serve(inbox))?;
+        let thread = std::thread::Builder::new().name("disk".to_owned()).spawn(move || server.serve(inbox))?;
         Ok((Self { store: reads, requests, written, damaged, full }, thread))
     }
 
@@ -130,8 +128,10 @@ impl Server {
         if !(is_full && was_full) {
             tracing::error!(error = error as &dyn std::error::Error, "the disk failed");
         }
-        let is_damaged = |error: &StoreError| matches!(error, StoreError::Damaged { .. } | StoreError::UnknownFormat { .. });
-        let read = if is_damaged(error) { None } else { Acceptor::load(self.acceptor.node(), self.store.as_ref()).ok() };
+        let is_damaged =
+            |error: &StoreError| matches!(error, StoreError::Damaged { .. } | StoreError::UnknownFormat { .. });
+        let read =
+            if is_damaged(error) { None } else { Acceptor::load(self.acceptor.node(), self.store.as_ref()).ok() };
         // Acceptors of nothing answer nothing: what was promised can no longer be told.
         let nothing = || Acceptor::genesis(self.acceptor.node(), &BTreeMap::new());
         let is_lost = read.is_none();
@@ -156,9 +156,7 @@ impl Server {
                     }
                     Answer::Reply(sender, reply)
                 }
-                Request::Body(write, sender) => {
-                    Answer::Body(sender, write.apply(&mut self.acceptor, &mut transaction)?)
-                }
+                Request::Body(write, sender) => Answer::Body(sender, write.apply(&self.acceptor, &mut transaction)?),
             });
         }
         let batch = transaction.into_batch();

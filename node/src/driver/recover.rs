@@ -73,9 +73,9 @@ impl Driver {
             }
             let members = desired(self, &self.placement(), partition);
             let empty = View { epoch: view.epoch.next(), ..View::genesis(members.clone()) };
-            let told = members.into_iter().map(|node| {
-                self.ask_view(node, partition, empty.epoch, Request::Install(empty.clone()))
-            });
+            let told = members
+                .into_iter()
+                .map(|node| self.ask_view(node, partition, empty.epoch, Request::Install(empty.clone())));
             let told = futures::future::join_all(told).await;
             self.views().learn(partition, &empty);
             if told.iter().all(Option::is_some) { recovered.emptied += 1 } else { recovered.unfinished += 1 }

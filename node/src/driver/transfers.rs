@@ -7,7 +7,7 @@ use scrapering_core::register::message::{Envelope, Reply, Request};
 use scrapering_core::register::proposal::Transmit;
 use scrapering_core::sync::transfer::{Interrupted, Mode, Side, Transfer};
 use scrapering_core::time::Instant;
-use scrapering_core::view::message::{Guard, Report, Reply as ViewReply, Request as ViewRequest};
+use scrapering_core::view::message::{Guard, Reply as ViewReply, Report, Request as ViewRequest};
 use scrapering_core::view::reconfiguration::{Outcome, Plan, Reconfiguration};
 use scrapering_core::view::{Epoch, Recovery, Retirement, View};
 use std::time::Duration;

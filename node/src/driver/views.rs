@@ -80,7 +80,9 @@ impl Views {
         match all.get_mut(&partition) {
             Some(known) if known.view.epoch >= view.epoch => return,
             Some(known) => known.view = Arc::new(view.clone()),
-            None => drop(all.insert(partition, Known { view: Arc::new(view.clone()), own: None, holds_something: false })),
+            None => {
+                drop(all.insert(partition, Known { view: Arc::new(view.clone()), own: None, holds_something: false }))
+            }
         }
         drop(all);
         self.inner.changes.send_modify(|count| *count += 1);

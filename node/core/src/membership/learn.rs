@@ -38,6 +38,17 @@ impl Membership {
         if self.table.newest(&entry.member.name).is_some_and(|newest| entry.member.generation < newest) {
             entry.liveness = Liveness::Left;
         }
+        // What a table teaches a newcomer, or of a founder that was not heard before, is news to nobody else: who
+        // is new spreads the word himself.
+        let unheard = self.table.get(node).is_some_and(|record| record.entry.incarnation == 0);
+        let known_elsewhere = source == Source::Exchange && (unheard || !self.acquainted);
+        self.take(node, entry, accuser, source, now);
+        if known_elsewhere {
+            self.rumours.forget(node);
+        }
+    }
+
+    fn take(&mut self, node: NodeId, entry: Entry, accuser: Option<NodeId>, source: Source, now: Instant) {
         let Some(record) = self.table.get_mut(node) else { return self.take_in(entry, accuser, now) };
         let known = &record.entry;
         if entry.supersedes(known) {

@@ -156,7 +156,13 @@ impl Membership {
                 }
             }
             Some(Purpose::Relay { target, probe }) => self.relayed(target, probe, answered, from == Some(target), now),
-            Some(Purpose::Exchange) if answered => self.acquainted = true,
+            Some(Purpose::Exchange) if answered => {
+                self.acquainted = true;
+                // In a large ring that has just begun, tables spread the first words faster than gossip does.
+                if self.table.entries().any(|entry| entry.incarnation == 0 && entry.liveness == Liveness::Suspect) {
+                    self.exchange_at = self.exchange_at.min(now + self.config.period);
+                }
+            }
             Some(Purpose::Exchange) if !self.acquainted => self.exchange_at = now + self.config.period,
             Some(Purpose::Announce { target }) if answered => self.exchange_with(target),
             _ => {}

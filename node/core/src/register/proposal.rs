@@ -131,9 +131,10 @@ impl Proposal {
     /// When to call [`Proposal::handle_timeout`] unless an answer comes first.
     #[must_use]
     pub fn poll_timeout(&self) -> Instant {
-        let next = self.round.as_ref().map_or(self.resume_at, |round| {
-            round.sent_at + RESEND_AFTER * (1 << round.resends.min(RESEND_DOUBLINGS))
-        });
+        let next = self
+            .round
+            .as_ref()
+            .map_or(self.resume_at, |round| round.sent_at + RESEND_AFTER * (1 << round.resends.min(RESEND_DOUBLINGS)));
         next.min(self.deadline)
     }
 
@@ -388,15 +389,7 @@ mod tests {
         let clock = Arc::new(BallotClock::new(ProposerId { node: members[0], boot: 1 }));
         let key = Key::new(Partition(7), *b"key");
         let items = vec![Item { key, change: Change::Put(b"content".as_slice().into()), operation: OperationId(1) }];
-        Proposal::new(
-            View::genesis(members),
-            Partition(7),
-            items,
-            clock,
-            START,
-            START + Duration::from_secs(1),
-            1,
-        )
+        Proposal::new(View::genesis(members), Partition(7), items, clock, START, START + Duration::from_secs(1), 1)
     }
 
     /// The members that are asked now, with the round.

@@ -4,9 +4,9 @@
 //! vanish within an epoch, and every entry stands for itself, so that a source may go on serving meanwhile: the
 //! target ends with all that the source held when the transfer began, or later versions of it.
 
+use crate::id::{NodeId, Partition};
 use crate::register::message::{Envelope, Reply, Request};
 use crate::register::proposal::Transmit;
-use crate::id::{NodeId, Partition};
 use crate::register::{Accepted, Ballot};
 use crate::time::Instant;
 use crate::view::message::{self, Guard, MAX_NAMES, Report};

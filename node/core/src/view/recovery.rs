@@ -71,7 +71,8 @@ impl Recovery {
     /// The next request to send; ask until `None`.
     pub fn poll_transmit(&mut self) -> Option<Transmit> {
         let of_transfer = self.transfer.as_mut().and_then(Transfer::poll_transmit);
-        let marked = of_transfer.map(|transmit| Transmit { round: transmit.round | TRANSFER | self.round << 41, ..transmit });
+        let marked =
+            of_transfer.map(|transmit| Transmit { round: transmit.round | TRANSFER | self.round << 41, ..transmit });
         marked.or_else(|| self.outbox.pop_front())
     }
 

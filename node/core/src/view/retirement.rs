@@ -65,7 +65,11 @@ impl Retirement {
             return;
         };
         if self.waiting.is_empty() {
-            if report.root.entries == 0 { self.outcome = Some(true) } else { self.delete(now) }
+            if report.root.entries == 0 {
+                self.outcome = Some(true)
+            } else {
+                self.delete(now)
+            }
             return;
         }
         let serves = matches!(report.standing, Standing::Active | Standing::Sealed) && report.view == self.view;

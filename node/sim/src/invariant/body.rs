@@ -3,8 +3,8 @@
 use super::{Check, ensure};
 use bytes::Bytes;
 use scrapering_core::body::{BodyHash, BodyRef, PutOutcome, copies, least_copies};
-use scrapering_core::register::Versioned;
 use scrapering_core::id::Key;
+use scrapering_core::register::Versioned;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The body that the value of the register `key` refers to, if it does: its hash behind the operation's number.

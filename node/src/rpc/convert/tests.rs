@@ -53,7 +53,8 @@ fn a_reply() -> impl Strategy<Value = Reply> {
         promises.prop_map(Reply::Prepare),
         acks.prop_map(Reply::Accept),
         (entries, any::<bool>()).prop_map(|(entries, complete)| Reply::Scan { entries, complete }),
-        (any::<u64>(), members).prop_map(|(epoch, members)| Reply::Stale(View { epoch: Epoch(epoch), ..View::genesis(members) })),
+        (any::<u64>(), members)
+            .prop_map(|(epoch, members)| Reply::Stale(View { epoch: Epoch(epoch), ..View::genesis(members) })),
         Just(Reply::Refused),
     ]
 }

@@ -11,9 +11,9 @@ use scrapering_core::sync::{Fingerprint, Root};
 use scrapering_core::view::message::{Guard, Next, Reply, Report, Request};
 use scrapering_core::view::{Standing, View};
 use scrapering_proto::v1;
+use v1::view_reply::{self, Reply as WireReply};
 use v1::view_request::adopt::Guard as WireGuard;
 use v1::view_request::{self as wire, Request as WireRequest};
-use v1::view_reply::{self, Reply as WireReply};
 
 const NOTHING: wire::Nothing = wire::Nothing {};
 
@@ -64,9 +64,7 @@ pub(super) fn request(wire: v1::ViewRequest) -> Checked<Request> {
             Request::Decide { ballot: some_ballot(decide.ballot)?, next: next(decide.next)? }
         }
         WireRequest::Install(install) => Request::Install(view(install)?),
-        WireRequest::List(list) => {
-            Request::List { after: list.after.map(Into::into), limit: list.limit as usize }
-        }
+        WireRequest::List(list) => Request::List { after: list.after.map(Into::into), limit: list.limit as usize },
         WireRequest::Fetch(fetch) => Request::Fetch { names: names(fetch.names) },
         WireRequest::Adopt(adopt) => Request::Adopt {
             guard: match adopt.guard.ok_or(Malformed("guard"))? {
@@ -87,10 +85,9 @@ pub(super) fn request(wire: v1::ViewRequest) -> Checked<Request> {
 pub(super) fn request_to_wire(request: Request) -> v1::ViewRequest {
     let request = match request {
         Request::Seal { ballot } => WireRequest::Seal(ballot_to_wire(ballot)),
-        Request::Decide { ballot, next } => WireRequest::Decide(wire::Decide {
-            ballot: Some(ballot_to_wire(ballot)),
-            next: Some(next_to_wire(next)),
-        }),
+        Request::Decide { ballot, next } => {
+            WireRequest::Decide(wire::Decide { ballot: Some(ballot_to_wire(ballot)), next: Some(next_to_wire(next)) })
+        }
         Request::Install(view) => WireRequest::Install(view_to_wire(view)),
         Request::List { after, limit } => {
             WireRequest::List(wire::List { after: after.map(Into::into), limit: limit_to_wire(limit) })
@@ -201,9 +198,8 @@ pub(super) fn reply_to_wire(reply: Reply) -> v1::ViewReply {
 
 /// Views that another node knows.
 pub fn views(reply: v1::ViewsReply) -> Checked<Vec<(Partition, View)>> {
-    let one = |entry: v1::views_reply::Entry| {
-        Ok((partition(entry.partition)?, view(entry.view.ok_or(Malformed("view"))?)?))
-    };
+    let one =
+        |entry: v1::views_reply::Entry| Ok((partition(entry.partition)?, view(entry.view.ok_or(Malformed("view"))?)?));
     reply.views.into_iter().map(one).collect()
 }
 
