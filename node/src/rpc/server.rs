@@ -72,6 +72,8 @@ impl Services {
     ) -> Result<(), tonic::transport::Error> {
         let door = MembershipDoor::new(self.driver.members().clone(), self.gate.clone());
         tonic::transport::Server::builder()
+            // A node that stood still finds many calls that their callers have given up: no attack among members.
+            .http2_max_pending_accept_reset_streams(Some(MAX_ENVELOPES))
             .initial_stream_window_size(1024 * 1024)
             .initial_connection_window_size(8 * 1024 * 1024)
             .add_service(HealthServer::new(door.clone()))

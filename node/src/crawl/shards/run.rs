@@ -22,6 +22,8 @@ const MOST_VISITS: usize = 256;
 const HYSTERESIS: Duration = Duration::from_secs(10);
 /// Who is first in line is looked at again at least this often while partitions are missing.
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
+/// While there is a job, ownership is confirmed and claims are looked at again this often, whatever was missed.
+const REASSURE: Duration = Duration::from_secs(10);
 /// Partitions claimed at the same time.
 const CLAIMS: usize = 32;
 /// Pause before a change that no majority took, or a question that nobody answered, is repeated.
@@ -60,7 +62,8 @@ struct Task {
 /// Runs until the node stops.
 pub(in super::super) async fn run(crawl: Crawl, mut inbox: mpsc::Receiver<Command>) {
     let (mut changes, mut views) = (crawl.driver.members().changes(), crawl.driver.views().changes());
-    let mut look_again = tokio::time::interval(LOOK_AGAIN);
+    let (mut look_again, mut reassure) = (tokio::time::interval(LOOK_AGAIN), tokio::time::interval(REASSURE));
+    reassure.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut task = Task {
         crawl,
         shards: BTreeMap::new(),
@@ -96,6 +99,10 @@ pub(in super::super) async fn run(crawl: Crawl, mut inbox: mpsc::Receiver<Comman
                 task.claim_what_is_due();
             }
             Ok(()) = views.changed() => task.claim_what_is_due(),
+            _ = reassure.tick(), if !task.controls.is_empty() => {
+                task.confirm_all();
+                task.claim_what_is_due();
+            }
             _ = look_again.tick(), if !task.is_settled() => task.claim_what_is_due(),
         }
     }
