@@ -6,6 +6,7 @@
 //! owns; [`register`] and [`body`] keep what was acknowledged; [`frontier`] does the work of a [`job`].
 
 pub mod body;
+mod dice;
 pub mod formation;
 pub mod frontier;
 pub mod id;

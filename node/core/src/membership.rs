@@ -10,7 +10,6 @@
 //! [`Membership::handle_exchange`]. Whether a message is of this ring is checked before it comes here.
 
 pub mod config;
-mod dice;
 mod gossip;
 mod health;
 mod learn;
@@ -24,10 +23,10 @@ pub use config::Config;
 pub use message::{CallId, Event, Gossip, Reply, Request, Transmit, Update};
 pub use record::{Entry, Liveness, Member, Serving};
 
+use crate::dice::Dice;
 use crate::id::NodeId;
 use crate::time::Instant;
 use config::{MAX_MEMBERS, MAX_TOMBSTONES};
-use dice::Dice;
 use gossip::Rumours;
 use health::LocalHealth;
 use learn::Source;

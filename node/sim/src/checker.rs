@@ -24,8 +24,26 @@ pub enum Verdict {
 #[must_use]
 pub fn step(state: State, call: &Call) -> Option<State> {
     let set = |present| State { version: state.version + 1, operation: call.operation, present };
-    let other_version = |expected: u64| expected != state.version;
-    let (next, conflict) = match call.action {
+    let (next, conflict) = effect(state, call.action, |expected| expected != state.version, set);
+    let fits = match call.seen {
+        Seen::Done(seen) => !conflict && seen == next,
+        Seen::Conflict(seen) => conflict && seen == state,
+        Seen::Absent => !next.present,
+        Seen::Unknown => next != state,
+        Seen::Refused => false,
+    };
+    fits.then_some(next)
+}
+
+/// What `action` makes of `state`, and whether its precondition failed: the register's rules, whichever way versions
+/// are compared and given.
+fn effect(
+    state: State,
+    action: Action,
+    other_version: impl Fn(u64) -> bool,
+    mut set: impl FnMut(bool) -> State,
+) -> (State, bool) {
+    match action {
         Action::Read => (state, false),
         Action::Put => (set(true), false),
         Action::Create if state.present => (state, true),
@@ -35,15 +53,7 @@ pub fn step(state: State, call: &Call) -> Option<State> {
         Action::Delete { .. } if !state.present => (state, false),
         Action::Delete { version } if version.is_some_and(other_version) => (state, true),
         Action::Delete { .. } => (set(false), false),
-    };
-    let fits = match call.seen {
-        Seen::Done(seen) => !conflict && seen == next,
-        Seen::Conflict(seen) => conflict && seen == state,
-        Seen::Absent => !next.present,
-        Seen::Unknown => next != state,
-        Seen::Refused => false,
-    };
-    fits.then_some(next)
+    }
 }
 
 #[cfg(test)]

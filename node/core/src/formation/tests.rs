@@ -4,19 +4,12 @@ use super::*;
 
 const MOST_NODES: u64 = 5;
 
-/// Splitmix64: the same seed, the same world.
-struct Dice(u64);
+/// The same seed, the same world.
+struct Dice(crate::dice::Dice);
 
 impl Dice {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
     fn below(&mut self, bound: u64) -> u64 {
-        self.next() % bound
+        self.0.next() % bound
     }
 }
 
@@ -46,14 +39,14 @@ struct World {
 
 impl World {
     fn new(seed: u64, hasty: bool) -> Self {
-        let mut dice = Dice(seed);
+        let mut dice = Dice(crate::dice::Dice::new(seed));
         let names: Vec<String> = (0..=dice.below(MOST_NODES)).map(|number| format!("ring-{number}")).collect();
         Self { dice, names, disks: BTreeMap::new(), processes: BTreeMap::new(), served: Vec::new(), hasty }
     }
 
     fn start(&mut self, name: &str) {
         let genesis = self.names.iter().cloned().collect();
-        let nonce = Nonce(u128::from(self.dice.next()).to_be_bytes());
+        let nonce = Nonce(u128::from(self.dice.0.next()).to_be_bytes());
         let fresh = Disk { record: Record { nonce, genesis, stage: Stage::Candidate }, joined: false };
         self.disks.entry(name.to_owned()).or_insert(fresh);
         self.processes.insert(name.to_owned(), Process::default());

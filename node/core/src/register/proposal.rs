@@ -16,6 +16,7 @@ mod round;
 pub use change::{BallotClock, Change, Outcome};
 
 use super::message::{Envelope, MAX_KEYS, Reply, Request};
+use crate::dice::Jitter;
 use crate::id::{Key, NodeId, OperationId, Partition};
 use crate::time::Instant;
 use crate::view::View;
@@ -74,7 +75,7 @@ pub struct Proposal {
     resume_at: Instant,
     attempts: u32,
     deadline: Instant,
-    dice: u64,
+    jitter: Jitter,
     outbox: VecDeque<Transmit>,
 }
 
@@ -112,7 +113,7 @@ impl Proposal {
             resume_at: now,
             attempts: 0,
             deadline,
-            dice: seed | 1,
+            jitter: Jitter::new(seed),
             outbox: VecDeque::new(),
         };
         if reads_only {
@@ -346,15 +347,7 @@ impl Proposal {
         self.round = None;
         let span = BACKOFF_MIN.saturating_mul(1 << self.attempts.min(16)).min(BACKOFF_MAX);
         self.attempts += 1;
-        self.resume_at = now + span.mul_f64(self.throw());
-    }
-
-    /// A number in [0, 1) from the seed (xorshift64, Marsaglia 2003).
-    fn throw(&mut self) -> f64 {
-        self.dice ^= self.dice << 13;
-        self.dice ^= self.dice >> 7;
-        self.dice ^= self.dice << 17;
-        (self.dice >> 11) as f64 / (1_u64 << 53) as f64
+        self.resume_at = now + span.mul_f64(self.jitter.next());
     }
 
     fn give_up(&mut self) {

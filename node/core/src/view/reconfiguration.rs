@@ -12,6 +12,7 @@ mod stage;
 
 use super::message::{Guard, Next, Reply, Request};
 use super::{Standing, View};
+use crate::dice::Jitter;
 use crate::id::{NodeId, Partition};
 use crate::register::message::{Envelope, Reply as RegisterReply, Request as RegisterRequest};
 use crate::register::proposal::Transmit;
@@ -63,7 +64,7 @@ pub struct Reconfiguration {
     sent_at: Instant,
     attempts: u32,
     deadline: Instant,
-    dice: u64,
+    jitter: Jitter,
     /// What is sent to whom until it has answered.
     unanswered: BTreeMap<NodeId, Request>,
     promises: BTreeMap<NodeId, Promise>,
@@ -114,7 +115,7 @@ impl Reconfiguration {
             sent_at: now,
             attempts: 0,
             deadline,
-            dice: seed | 1,
+            jitter: Jitter::new(seed),
             unanswered: BTreeMap::new(),
             promises: BTreeMap::new(),
             denied: BTreeSet::new(),
@@ -266,14 +267,6 @@ impl Reconfiguration {
 
     fn quorum_of_present(&self, nodes: &BTreeSet<NodeId>) -> bool {
         self.view.members.iter().filter(|member| nodes.contains(member)).count() >= self.needed
-    }
-
-    /// A number in [0, 1) from the seed (xorshift64, Marsaglia 2003).
-    fn throw(&mut self) -> f64 {
-        self.dice ^= self.dice << 13;
-        self.dice ^= self.dice >> 7;
-        self.dice ^= self.dice << 17;
-        (self.dice >> 11) as f64 / (1_u64 << 53) as f64
     }
 }
 

@@ -3,7 +3,7 @@
 //! Whether a register is deleted or was never written makes no difference then. A change that finds nothing takes
 //! the next version, or the first one of a later epoch.
 
-use crate::history::{Action, Call, Seen, State};
+use crate::history::{Call, Seen, State};
 use std::collections::BTreeMap;
 
 /// The version of a change of which nobody has told, and whose epoch is not known.
@@ -32,23 +32,13 @@ pub fn without_absence(calls: &[Call]) -> Vec<Call> {
 /// What `call` makes of `state`; `version` is what anybody was told of the value that it wrote.
 fn step(state: State, call: &Call, version: Option<u64>) -> Option<State> {
     let mut fits = true;
-    let mut set = |present| {
+    let set = |present| {
         let version = version.unwrap_or(if state.present && state.version != ANY { state.version + 1 } else { ANY });
         fits = follows(state, version);
         State { version, operation: call.operation, present }
     };
     let other_version = |expected: u64| state.version != ANY && expected != state.version;
-    let (next, conflict) = match call.action {
-        Action::Read => (state, false),
-        Action::Put => (set(true), false),
-        Action::Create if state.present => (state, true),
-        Action::Create => (set(true), false),
-        Action::CompareAndSet { version } if !state.present || other_version(version) => (state, true),
-        Action::CompareAndSet { .. } => (set(true), false),
-        Action::Delete { .. } if !state.present => (state, false),
-        Action::Delete { version } if version.is_some_and(other_version) => (state, true),
-        Action::Delete { .. } => (set(false), false),
-    };
+    let (next, conflict) = super::effect(state, call.action, other_version, set);
     let shows = |seen: State, state: State| seen == state || (seen == State::default() && !state.present);
     let told = match call.seen {
         Seen::Done(seen) => !conflict && shows(seen, next),
@@ -70,6 +60,7 @@ fn follows(state: State, version: u64) -> bool {
 mod tests {
     use super::super::{Verdict, wgl};
     use super::*;
+    use crate::history::Action;
 
     const EPOCH: u64 = 1 << 32;
 

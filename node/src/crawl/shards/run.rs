@@ -94,15 +94,9 @@ pub(in super::super) async fn run(crawl: Crawl, mut inbox: mpsc::Receiver<Comman
                 None => return,
             },
             () = timer => task.handle_wake(clock.now()),
-            Ok(()) = changes.changed() => {
-                task.confirm_all();
-                task.claim_what_is_due();
-            }
+            Ok(()) = changes.changed() => task.look_over(),
             Ok(()) = views.changed() => task.claim_what_is_due(),
-            _ = reassure.tick(), if !task.controls.is_empty() => {
-                task.confirm_all();
-                task.claim_what_is_due();
-            }
+            _ = reassure.tick(), if !task.controls.is_empty() => task.look_over(),
             _ = look_again.tick(), if !task.is_settled() => task.claim_what_is_due(),
         }
     }
@@ -352,6 +346,12 @@ impl Task {
                 known.into_iter().for_each(|(job, control)| shard.handle_control(job, control))
             });
         }
+        self.claim_what_is_due();
+    }
+
+    /// Looks at everything that this node owns or should own.
+    fn look_over(&mut self) {
+        self.confirm_all();
         self.claim_what_is_due();
     }
 

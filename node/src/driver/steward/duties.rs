@@ -107,8 +107,12 @@ impl Watch {
 
     fn moving(&mut self, driver: &Driver, placement: &Placement, partition: Partition, now: Instant) -> Option<Duty> {
         let view = driver.view(partition);
+        if view.primary(|node| driver.members().is_alive(node)) != Some(driver.me()) {
+            self.wanted.remove(&partition);
+            return None;
+        }
         let desired = desired(driver, placement, partition);
-        if view.primary(|node| driver.members().is_alive(node)) != Some(driver.me()) || same(&view, &desired) {
+        if same(&view, &desired) {
             self.wanted.remove(&partition);
             return None;
         }

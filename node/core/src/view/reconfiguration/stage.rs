@@ -106,7 +106,7 @@ impl Reconfiguration {
         self.transfers.clear();
         let span = BACKOFF * (1 << self.attempts.min(7));
         self.attempts += 1;
-        let until = now + span.mul_f64(self.throw());
+        let until = now + span.mul_f64(self.jitter.next());
         self.enter(Stage::Resting { until }, BTreeMap::new(), now);
     }
 

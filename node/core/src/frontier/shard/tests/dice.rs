@@ -1,14 +1,14 @@
-//! Seeded numbers (SplitMix64), so that a failing seed replays exactly.
+//! Seeded numbers, so that a failing seed replays exactly.
 
-pub(super) struct Dice(pub(super) u64);
+pub(super) struct Dice(crate::dice::Dice);
 
 impl Dice {
+    pub(super) fn new(seed: u64) -> Self {
+        Self(crate::dice::Dice::new(seed))
+    }
+
     pub(super) fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
+        self.0.next()
     }
 
     /// A number below `end`.

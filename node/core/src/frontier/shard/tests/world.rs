@@ -114,7 +114,7 @@ impl World {
             read: BTreeMap::new(),
             faults,
             spec: Arc::new(spec),
-            dice: Dice(seed),
+            dice: Dice::new(seed),
             now: 0,
             agenda: BTreeMap::new(),
             happenings: 0,

@@ -22,7 +22,7 @@ fn origin(host: usize) -> String {
 
 impl Web {
     pub(super) fn new(seed: u64) -> Self {
-        let mut dice = Dice(seed ^ 0x5eed);
+        let mut dice = Dice::new(seed ^ 0x5eed);
         let count = 4 + dice.below(14);
         let name = |dice: &mut Dice, number: u64| {
             let forbidden = if dice.one_in(6) { "x" } else { "p" };
