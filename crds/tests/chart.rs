@@ -17,9 +17,9 @@ fn the_definitions_in_the_chart_are_up_to_date() {
     let written = tempfile::tempdir().expect("a folder");
     let status = Command::new(env!("CARGO_BIN_EXE_crdgen")).arg(written.path()).status().expect("crdgen starts");
     assert!(status.success());
-    let chart = Path::new(env!("CARGO_MANIFEST_DIR")).join("../helm/templates/crds");
+    let chart = Path::new("../helm/templates/crds");
     assert!(
-        files(&chart) == files(written.path()),
+        files(chart) == files(written.path()),
         "helm/templates/crds is out of date: cargo run -p scrapering-crds --features kube --bin crdgen helm/templates/crds"
     );
 }

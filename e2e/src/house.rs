@@ -126,6 +126,8 @@ pub fn machine_path_faults(source: &Source) -> Vec<String> {
         concat!("/Us", "ers/"),
         concat!("/wo", "rk/"),
         concat!("../sha", "red"),
+        // Compiled in: that of whichever checkout was last built into a target folder that several share.
+        concat!("env!(\"CARGO_MANIF", "EST_DIR\")"),
     ];
     let mut faults = Vec::new();
     for (index, line) in source.text.lines().enumerate() {
@@ -277,6 +279,8 @@ mod tests {
         let faults = machine_path_faults(&source("README.md", concat!("Run\n/wo", "rk/tool\n")));
         assert_eq!(faults.len(), 1);
         assert!(faults[0].starts_with("README.md:2:"), "{faults:?}");
+        let compiled_in = source("a.rs", concat!("env!(\"CARGO_MANIF", "EST_DIR\")"));
+        assert_eq!(machine_path_faults(&compiled_in).len(), 1);
         assert_eq!(machine_path_faults(&source("README.md", "network/work is fine\n")), [""; 0]);
     }
 

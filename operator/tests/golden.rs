@@ -2,7 +2,7 @@
 //!
 //! `UPDATE_GOLDEN=1 cargo nextest run -p scrapering-operator` writes them anew.
 
-use std::path::PathBuf;
+use std::path::Path;
 
 use k8s_openapi::api::apps::v1::StatefulSet;
 use scrapering_crds::{RingStorage, ScrapeRing, ScrapeRingSpec};
@@ -37,7 +37,7 @@ fn yaml(objects: &RingObjects) -> String {
 }
 
 fn compare(file: &str, objects: &RingObjects) {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(file);
+    let path = Path::new("tests/golden").join(file);
     let built = yaml(objects);
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
         std::fs::write(&path, &built).expect("the golden file can be written");

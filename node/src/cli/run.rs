@@ -135,7 +135,7 @@ async fn begin(resume: Option<JobId>, document: Option<&Document>, client: &Clie
         );
         return Err(BadInput::one(message));
     }
-    if job.status.phase == Phase::Paused { Ok(client.suspend(id, false).await?) } else { Ok(job) }
+    if job.status.phase.is_suspended() { Ok(client.suspend(id, false).await?) } else { Ok(job) }
 }
 
 fn read(path: &Path) -> anyhow::Result<Document> {

@@ -24,25 +24,33 @@ const ATTEMPTS_ON_A_FULL_DISK: usize = 4;
 /// How often a job at work is looked after.
 const TICK: Duration = Duration::from_millis(250);
 
+/// What was found at the last look at all partitions of a job.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Progress {
+    pub(super) counters: Counters,
+    /// The job is held, and every partition has said since that no page of it is in flight.
+    pub(super) at_rest: bool,
+}
+
 /// The jobs that this node coordinates, and how far they are. A cheap clone.
 #[derive(Clone, Default)]
 pub(super) struct Coordinators {
-    running: Arc<Mutex<BTreeMap<JobId, Counters>>>,
+    running: Arc<Mutex<BTreeMap<JobId, Progress>>>,
 }
 
 impl Coordinators {
-    /// The last counters of a job; `None` if this node does not coordinate it.
-    pub(super) fn counters(&self, job: JobId) -> Option<Counters> {
+    /// How far a job is; `None` if this node does not coordinate it.
+    pub(super) fn progress(&self, job: JobId) -> Option<Progress> {
         self.running().get(&job).copied()
     }
 
-    fn set(&self, job: JobId, counters: Counters) {
+    fn set(&self, job: JobId, progress: Progress) {
         if let Some(last) = self.running().get_mut(&job) {
-            *last = counters;
+            *last = progress;
         }
     }
 
-    fn running(&self) -> std::sync::MutexGuard<'_, BTreeMap<JobId, Counters>> {
+    fn running(&self) -> std::sync::MutexGuard<'_, BTreeMap<JobId, Progress>> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -55,7 +63,7 @@ enum Next {
 
 /// Coordinates `job` from now on, unless that is being done already. `token`: under which its partition is owned.
 pub(super) fn start(crawl: &Crawl, job: JobId, partition: Partition, token: Token) {
-    if crawl.coordinators.running().insert(job, Counters::default()).is_some() {
+    if crawl.coordinators.running().insert(job, Progress::default()).is_some() {
         return;
     }
     let task = crawl.clone();
@@ -115,7 +123,8 @@ impl LookedAt {
             return Ok(Next::LookAgain);
         }
         let total = wave.total();
-        crawl.coordinators.set(self.job, total);
+        let at_rest = matches!(control, Control::Hold) && total.in_flight == 0;
+        crawl.coordinators.set(self.job, Progress { counters: total, at_rest });
         if total.done() == total.discovered && total.discovered > 0 {
             let first = self::wave(crawl, self.job, control, true).await;
             let second = self::wave(crawl, self.job, control, true).await;

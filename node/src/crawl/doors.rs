@@ -1,12 +1,13 @@
 //! Jobs for the doors, through this node or any other.
 
+use super::coordinator::Progress;
 use super::cursor::Cursor;
 use super::jobs::{JobStatus, JobsError, Page, PageCounts, Phase, Skipped};
 use super::{Crawl, coordinator};
 use crate::driver::registers::Unavailable;
 use crate::rpc::convert;
 use scrapering_core::frontier::keys::{Name, job_partition};
-use scrapering_core::frontier::record::{Counters, JobId, JobPhase, JobRecord, Token, decode, encode};
+use scrapering_core::frontier::record::{JobId, JobPhase, JobRecord, Token, decode, encode};
 use scrapering_core::id::{NodeId, PARTITIONS, Partition};
 use scrapering_core::register::{Change, Outcome};
 use scrapering_crds::ScrapeJobFile;
@@ -64,8 +65,12 @@ impl Jobs {
     /// [`JobsError::NotFound`], [`JobsError::Unavailable`].
     pub async fn status(&self, id: JobId) -> Result<JobStatus, JobsError> {
         let (record, _) = self.crawl.specs.record(id).await?.ok_or(JobsError::NotFound(id))?;
-        let counters = if record.phase.has_ended() { record.totals } else { self.counters(id).await };
-        status(id, record, &counters).ok_or(JobsError::Unavailable)
+        let progress = if record.phase.has_ended() {
+            Progress { counters: record.totals, at_rest: true }
+        } else {
+            self.progress(id).await
+        };
+        status(id, record, &progress).ok_or(JobsError::Unavailable)
     }
 
     /// Every job, the oldest first.
@@ -173,10 +178,10 @@ impl Jobs {
         Err(JobsError::Unavailable)
     }
 
-    /// A running job's counters, from its coordinator; zero if that does not answer.
-    async fn counters(&self, id: JobId) -> Counters {
-        if let Some(counters) = self.crawl.coordinators.counters(id) {
-            return counters;
+    /// How far a running job is, from its coordinator; nothing is known if that does not answer.
+    async fn progress(&self, id: JobId) -> Progress {
+        if let Some(progress) = self.crawl.coordinators.progress(id) {
+            return progress;
         }
         for attempt in 0..2 {
             let owner = self.crawl.router.owner(job_partition(id), attempt);
@@ -186,10 +191,10 @@ impl Jobs {
             let reply = reply.into_inner();
             self.crawl.router.learn(job_partition(id), owner, !reply.not_owned);
             if let Some(counters) = reply.counters {
-                return convert::counters(counters);
+                return Progress { counters: convert::counters(counters), at_rest: reply.at_rest };
             }
         }
-        Counters::default()
+        Progress::default()
     }
 
     async fn jobs_of(&self, partition: Partition) -> Result<Vec<JobId>, JobsError> {
@@ -307,12 +312,13 @@ impl Jobs {
     }
 }
 
-fn status(id: JobId, record: JobRecord, counters: &Counters) -> Option<JobStatus> {
+fn status(id: JobId, record: JobRecord, Progress { counters, at_rest }: &Progress) -> Option<JobStatus> {
     let (phase, reason) = match record.phase {
         JobPhase::Deleting => (Phase::Deleting, None),
         JobPhase::Completed(reason) => (Phase::Completed, reason.map(|reason| reason.to_string())),
         JobPhase::Failed => (Phase::Failed, Some("nothingFetched".to_owned())),
-        _ if record.suspended => (Phase::Paused, None),
+        _ if record.suspended && *at_rest => (Phase::Paused, None),
+        _ if record.suspended => (Phase::Pausing, None),
         JobPhase::Pending => (Phase::Pending, None),
         JobPhase::Running => (Phase::Running, None),
         JobPhase::Closing(reason) => (Phase::Running, Some(reason.to_string())),

@@ -54,9 +54,11 @@ impl Crawl {
     pub async fn handle_status(&self, message: v1::StatusRequest) -> Result<v1::StatusReply, Status> {
         let job = convert::job(&message.job)?;
         let owned = self.shards.owned(job_partition(job)).await.is_some();
+        let progress = self.coordinators.progress(job);
         Ok(v1::StatusReply {
             not_owned: !owned,
-            counters: self.coordinators.counters(job).map(convert::counters_to_wire),
+            counters: progress.map(|progress| convert::counters_to_wire(progress.counters)),
+            at_rest: progress.is_some_and(|progress| progress.at_rest),
         })
     }
 

@@ -12,7 +12,9 @@ pub enum Phase {
     Pending,
     /// Pages are being fetched.
     Running,
-    /// Suspended by its user; nothing is fetched.
+    /// Suspended by its user; what was being fetched still lands.
+    Pausing,
+    /// Suspended by its user; nothing is fetched, and everything that was has landed.
     Paused,
     /// Everything in scope was done, or a limit was reached (see `reason`).
     Completed,
@@ -20,6 +22,14 @@ pub enum Phase {
     Failed,
     /// Being removed from every copy.
     Deleting,
+}
+
+impl Phase {
+    /// Whether its user has suspended the job.
+    #[must_use]
+    pub const fn is_suspended(self) -> bool {
+        matches!(self, Self::Pausing | Self::Paused)
+    }
 }
 
 /// Pages of a job by what became of them.
@@ -30,7 +40,7 @@ pub struct PageCounts {
     pub discovered: u64,
     /// Not fetched yet.
     pub queued: u64,
-    /// Being fetched now.
+    /// Being fetched now, or fetched with a result that is not committed yet.
     pub in_flight: u64,
     /// Fetched, with a committed result.
     pub succeeded: u64,

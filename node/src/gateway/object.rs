@@ -85,7 +85,7 @@ impl From<JobStatus> for JobObject {
         let mut spec = file.remove("spec").unwrap_or_default();
         if let Some(spec) = spec.as_object_mut() {
             // The file says how the job began; whether it is paused now is known by its phase.
-            spec.insert("suspend".to_owned(), Value::Bool(job.phase == Phase::Paused));
+            spec.insert("suspend".to_owned(), Value::Bool(job.phase.is_suspended()));
         }
         let mut rest = match file.remove("metadata") {
             Some(Value::Object(metadata)) => metadata,

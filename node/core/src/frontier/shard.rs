@@ -128,10 +128,11 @@ impl Shard {
         self.wake_at
     }
 
-    /// This partition's part of the job's counters.
+    /// This partition's part of the job's counters. A page is in flight until its result is committed.
     #[must_use]
     pub fn counters(&self, job: JobId) -> Counters {
-        self.jobs.get(&job).map(|shard| shard.counters).unwrap_or_default()
+        let Some(shard) = self.jobs.get(&job) else { return Counters::default() };
+        Counters { in_flight: shard.counters.in_flight + self.pipeline.closing(job), ..shard.counters }
     }
 
     /// Committed results of `job` of the `wanted` kinds with a sequence above `after`, ascending, at most `limit`.

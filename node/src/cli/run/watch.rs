@@ -116,7 +116,7 @@ impl<'a> Watch<'a> {
     }
 
     fn tell_phase(&mut self, phase: Phase) {
-        if phase == Phase::Paused && self.phase != Phase::Paused {
+        if phase.is_suspended() && !self.phase.is_suspended() {
             self.progress.say(&format!("The job is paused; it goes on with: scrapering job resume {}", self.id));
         }
         self.phase = phase;
@@ -138,7 +138,7 @@ impl<'a> Watch<'a> {
             }
             if !is_new {
                 let job = self.read_status().await?;
-                if job.status.pages.in_flight == 0 && self.is_drained().await? || Instant::now() > deadline {
+                if job.status.phase == Phase::Paused && self.is_drained().await? || Instant::now() > deadline {
                     return Ok(None);
                 }
                 tokio::time::sleep(PAUSE).await;

@@ -223,6 +223,12 @@ impl Pipeline {
         self.held.entry(ticket).or_default().push(pending);
     }
 
+    /// Results of `job` that are not settled yet.
+    pub(super) fn closing(&self, job: JobId) -> u64 {
+        let all = self.queue.iter().chain(&self.in_flight).chain(self.held.values().flatten());
+        all.map(|pending| u64::from(matches!(pending.effect, Effect::CloseUrl(id, _) if id == job))).sum()
+    }
+
     pub(super) fn last_ticket(&self) -> u64 {
         self.tickets
     }
