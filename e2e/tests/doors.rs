@@ -130,8 +130,12 @@ async fn ctrl_c_pauses_a_job_and_says_how_to_go_on() -> anyhow::Result<()> {
     ensure!(half < errand.products(), "nothing was left to do");
     // The same ring, now as processes of their own: the job is in its store, paused.
     ring.start_all().await?;
-    let job = ring.door().job(&id).await?;
-    ensure!(job["status"]["phase"] == "Paused" && job["spec"]["suspend"] == true, "{job}");
+    until("the job to be at rest", LIMIT, async || {
+        let job = ring.door().job(&id).await?;
+        ensure!(job["spec"]["suspend"] == true, "{job}");
+        Ok((job["status"]["phase"] == "Paused").then_some(()))
+    })
+    .await?;
     let words: Vec<&str> = line.split_whitespace().skip(1).collect();
     let resumed = program::run(folder.path(), "resume", LIMIT, &words).await?;
     ensure!(resumed.code() == Some(0), "{resumed:?}");
