@@ -3,12 +3,14 @@
 //! The shop writes it and the judge reads it. Times are taken on one monotonic clock of the server, so that gaps
 //! and overlaps can be read off without trusting the visitor.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Write;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
@@ -61,8 +63,14 @@ pub struct Record {
     pub status: u16,
     /// The `User-Agent` header, empty when there was none.
     pub agent: String,
-    /// How many requests were being answered when this one began, itself included.
+    /// How many requests to the same host were being answered when this one began, itself included.
     pub in_flight: u32,
+    /// The address of the server at which the request arrived; empty where a server has only one.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub address: String,
+    /// How long the answer asked the visitor to stay away (`Retry-After`), in milliseconds from its end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pause_ms: Option<u64>,
 }
 
 /// Reads a whole log, in the order of its lines (which is the order in which requests ended).
@@ -85,7 +93,8 @@ pub fn read(path: &Path) -> Result<Vec<Record>, Error> {
 pub struct AccessLog {
     file: Option<Mutex<File>>,
     opened: Instant,
-    in_flight: AtomicU32,
+    /// Open requests of each host.
+    in_flight: Mutex<BTreeMap<String, u32>>,
     answered: AtomicU64,
     answered_ok: AtomicU64,
     broken: AtomicBool,
@@ -103,7 +112,7 @@ impl AccessLog {
         Ok(Arc::new(Self {
             file: file.map(Mutex::new),
             opened: Instant::now(),
-            in_flight: AtomicU32::new(0),
+            in_flight: Mutex::default(),
             answered: AtomicU64::new(0),
             answered_ok: AtomicU64::new(0),
             broken: AtomicBool::new(false),
@@ -112,7 +121,7 @@ impl AccessLog {
 
     /// Notes that a request began. The record is written when the visit is finished or dropped.
     pub fn begin(self: &Arc<Self>, method: &str, host: &str, path: &str, agent: &str) -> Visit {
-        let in_flight = self.in_flight.fetch_add(1, Ordering::SeqCst) + 1;
+        let in_flight = self.change_in_flight(host, |open| open + 1);
         let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let record = Record {
             start_ns: self.now_ns(),
@@ -124,6 +133,8 @@ impl AccessLog {
             status: STATUS_CLIENT_GONE,
             agent: agent.to_owned(),
             in_flight,
+            address: String::new(),
+            pause_ms: None,
         };
         Visit { log: Arc::clone(self), record }
     }
@@ -141,6 +152,18 @@ impl AccessLog {
     /// Whether a record could not be written: from then on the log proves nothing.
     pub fn is_broken(&self) -> bool {
         self.broken.load(Ordering::SeqCst)
+    }
+
+    /// Changes the number of open requests of a host; returns the new one.
+    fn change_in_flight(&self, host: &str, change: impl FnOnce(u32) -> u32) -> u32 {
+        let mut all = self.in_flight.lock().unwrap_or_else(PoisonError::into_inner);
+        let open = change(all.get(host).copied().unwrap_or(0));
+        if open == 0 {
+            all.remove(host);
+        } else {
+            all.insert(host.to_owned(), open);
+        }
+        open
     }
 
     fn now_ns(&self) -> u64 {
@@ -171,6 +194,20 @@ pub struct Visit {
 }
 
 impl Visit {
+    /// The request arrived at this address of the server.
+    #[must_use]
+    pub fn at_address(mut self, address: IpAddr) -> Self {
+        self.record.address = address.to_string();
+        self
+    }
+
+    /// The answer asks the visitor to stay away for so long.
+    #[must_use]
+    pub fn asking_for_a_pause(mut self, pause: Duration) -> Self {
+        self.record.pause_ms = Some(u64::try_from(pause.as_millis()).unwrap_or(u64::MAX));
+        self
+    }
+
     /// The answer is ready, with this status.
     pub fn finish(mut self, status: u16) {
         self.record.status = status;
@@ -180,7 +217,7 @@ impl Visit {
 impl Drop for Visit {
     fn drop(&mut self) {
         self.record.end_ns = self.log.now_ns();
-        self.log.in_flight.fetch_sub(1, Ordering::SeqCst);
+        self.log.change_in_flight(&self.record.host, |open| open.saturating_sub(1));
         self.log.write(&self.record);
         self.log.answered.fetch_add(1, Ordering::SeqCst);
         if (200..300).contains(&self.record.status) {

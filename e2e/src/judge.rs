@@ -1,6 +1,9 @@
 //! The judge of politeness: reads what a server saw and names every breach.
 //!
-//! Nothing that the visitor says about itself is used, only the server's own access log. Rules hold for each host by itself.
+//! Nothing that the visitor says about itself is used, only the server's own access log. Rules hold for each host by
+//! itself; [`web`] adds what holds for the addresses that hosts share.
+
+pub mod web;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -17,8 +20,10 @@ pub struct Rules {
     pub min_gap: Duration,
     /// How much shorter a gap may look, because the server's threads do not wake up at once.
     pub tolerance: Duration,
-    /// Path prefixes that robots.txt forbids.
+    /// What robots.txt forbids: beginnings of paths, and endings where a `*` stands in front.
     pub disallowed: Vec<String>,
+    /// How often robots.txt itself may be fetched, where that is limited.
+    pub max_robots: Option<usize>,
     /// How many pages may be fetched again although they had been answered (0 unless a visitor was killed).
     pub max_repeats: usize,
 }
@@ -30,6 +35,7 @@ impl Default for Rules {
             min_gap: Duration::ZERO,
             tolerance: Duration::from_millis(1),
             disallowed: vec!["/cart".to_owned(), "/admin".to_owned()],
+            max_robots: None,
             max_repeats: 0,
         }
     }
@@ -70,6 +76,22 @@ pub enum Breach {
         /// Time that was owed, in nanoseconds.
         owed_ns: u64,
     },
+    /// The host had asked to be left alone, and the time was not over.
+    Window {
+        /// The request that came too soon.
+        path: String,
+        /// The one whose answer asked for the pause.
+        after: String,
+        /// What was left of the pause, in nanoseconds.
+        left_ns: u64,
+    },
+    /// robots.txt was fetched again although it was known.
+    RobotsAgain {
+        /// How often it was fetched.
+        times: usize,
+        /// How often it may be.
+        allowed: usize,
+    },
     /// A page was fetched again, and the answer before was no reason to try again.
     Repeat {
         /// The page.
@@ -93,6 +115,16 @@ impl fmt::Display for Breach {
             }
             Self::Gap { path, previous, seen_ns, owed_ns } => {
                 write!(f, "{path} came {} after {previous}, {} were owed", millis(*seen_ns), millis(*owed_ns))
+            }
+            Self::Window { path, after, left_ns } => {
+                write!(
+                    f,
+                    "{path} was asked for {} before the pause was over that {after} had asked for",
+                    millis(*left_ns)
+                )
+            }
+            Self::RobotsAgain { times, allowed } => {
+                write!(f, "robots.txt was fetched {times} times, {allowed} are allowed")
             }
             Self::Repeat { path, previous_status } => {
                 write!(f, "{path} was fetched again after it had been answered with {previous_status}")
@@ -134,16 +166,18 @@ fn judge_host(mut records: Vec<&Record>, rules: &Rules) -> Verdict {
     let mut verdict = Verdict { requests: records.len(), ..Verdict::default() };
     let robots_known_ns = robots_known_ns(&records);
     let mut open = Vec::new();
+    let mut window = None;
     let mut last: BTreeMap<&str, &Record> = BTreeMap::new();
     let mut repeats = Vec::new();
     for (index, &record) in records.iter().enumerate() {
         if record.path != "/robots.txt" && robots_known_ns.is_none_or(|known| record.start_ns < known) {
             verdict.breaches.push(Breach::BeforeRobots { path: record.path.clone(), start_ns: record.start_ns });
         }
-        if rules.disallowed.iter().any(|prefix| record.path.starts_with(prefix)) {
+        if is_disallowed(&record.path, rules) {
             verdict.breaches.push(Breach::Disallowed { path: record.path.clone() });
         }
         judge_in_flight(record, &mut open, rules, &mut verdict);
+        judge_window(record, &mut window, rules, &mut verdict);
         if let Some(previous) = index.checked_sub(1).map(|before| records[before]) {
             judge_gap(previous, record, rules, &mut verdict);
         }
@@ -156,12 +190,47 @@ fn judge_host(mut records: Vec<&Record>, rules: &Rules) -> Verdict {
             }
         }
     }
+    let times = records.iter().filter(|record| record.path == "/robots.txt").count();
+    if let Some(allowed) = rules.max_robots.filter(|allowed| times > *allowed) {
+        verdict.breaches.push(Breach::RobotsAgain { times, allowed });
+    }
     verdict.paths = last.len();
     verdict.repeats = repeats.len();
     if repeats.len() > rules.max_repeats {
         verdict.breaches.append(&mut repeats);
     }
     verdict
+}
+
+fn is_disallowed(path: &str, rules: &Rules) -> bool {
+    let forbids = |rule: &String| match rule.strip_prefix('*') {
+        Some(ending) => path.ends_with(ending),
+        None => path.starts_with(rule.as_str()),
+    };
+    path != "/robots.txt" && rules.disallowed.iter().any(forbids)
+}
+
+/// Holds a request against the latest pause that an answer before it asked for.
+fn judge_window<'a>(record: &'a Record, window: &mut Option<Window<'a>>, rules: &Rules, verdict: &mut Verdict) {
+    // What was under way when the answer came could not know of it.
+    if let Some(pause) = window.as_ref().filter(|pause| pause.from_ns <= record.start_ns) {
+        let left_ns = pause.until_ns.saturating_sub(record.start_ns);
+        if left_ns > nanos(rules.tolerance) {
+            verdict.breaches.push(Breach::Window { path: record.path.clone(), after: pause.after.to_owned(), left_ns });
+        }
+    }
+    let Some(pause_ms) = record.pause_ms else { return };
+    let until_ns = record.end_ns.saturating_add(pause_ms.saturating_mul(1_000_000));
+    if window.as_ref().is_none_or(|pause| pause.until_ns < until_ns) {
+        *window = Some(Window { from_ns: record.end_ns, until_ns, after: &record.path });
+    }
+}
+
+/// A pause that a host asked for.
+struct Window<'a> {
+    from_ns: u64,
+    until_ns: u64,
+    after: &'a str,
 }
 
 /// When the first robots.txt had been answered.
@@ -223,6 +292,8 @@ mod tests {
             status,
             agent: "bot".to_owned(),
             in_flight: 1,
+            address: String::new(),
+            pause_ms: None,
         }
     }
 
@@ -332,10 +403,31 @@ mod tests {
     }
 
     #[test]
-    fn robots_may_be_fetched_again() {
+    fn robots_may_be_fetched_again_unless_that_is_limited() {
         let mut visits = polite_visits();
         visits.push(visit("/robots.txt", 500, 505, 200));
         assert_eq!(verdict(&visits, &rules()).breaches, []);
+        let breach = Breach::RobotsAgain { times: 2, allowed: 1 };
+        assert_eq!(verdict(&visits, &Rules { max_robots: Some(1), ..rules() }).breaches, [breach]);
+    }
+
+    #[test]
+    fn a_request_inside_the_pause_that_a_host_asked_for_is_a_breach() {
+        let mut visits = polite_visits();
+        visits[2].pause_ms = Some(150);
+        let breach = Breach::Window { path: "/product/2".to_owned(), after: "/product/1".to_owned(), left_ns: 55 * MS };
+        assert_eq!(verdict(&visits, &rules()).breaches, [breach]);
+        visits[2].pause_ms = Some(95);
+        assert_eq!(verdict(&visits, &rules()).breaches, []);
+    }
+
+    #[test]
+    fn an_ending_that_robots_txt_forbids_is_told_from_a_beginning() {
+        let mut visits = polite_visits();
+        visits.push(visit("/a.tmp", 500, 505, 200));
+        visits.push(visit("/.tmp/a", 600, 605, 200));
+        let wild = Rules { disallowed: vec!["*.tmp".to_owned()], ..rules() };
+        assert_eq!(verdict(&visits, &wild).breaches, [Breach::Disallowed { path: "/a.tmp".to_owned() }]);
     }
 
     #[test]

@@ -16,3 +16,4 @@ pub mod power;
 pub mod program;
 pub mod ring;
 pub mod shop;
+pub mod web;

@@ -40,6 +40,7 @@ fn main() -> ExitCode {
         min_gap: Duration::from_millis(options.min_gap_ms),
         tolerance: Duration::from_millis(options.tolerance_ms),
         disallowed: if options.disallow.is_empty() { defaults.disallowed } else { options.disallow },
+        max_robots: None,
         max_repeats: options.max_repeats,
     };
     let records = match access_log::read(&options.log) {
