@@ -18,6 +18,8 @@ use tonic::Code;
 
 /// How often a leaving node looks whether it still keeps something.
 const LOOK: Duration = Duration::from_millis(500);
+/// How often every node is asked to lead over what it can; each time takes it a few seconds at most.
+const RECOVERY_ROUNDS: usize = 8;
 /// How long the others may take to hear that this node has left, before it stops answering.
 const GOSSIP: Duration = Duration::from_secs(5);
 
@@ -152,13 +154,18 @@ impl RingControl {
         }
         tracing::warn!(nodes = ?names, partitions = partitions.len(), "goes on without nodes: what only they held is lost");
         lost.iter().for_each(|node| driver.members().remove(*node));
-        let me = driver.me();
-        let others = driver.living_nodes().into_iter().filter(|node| *node != me);
-        let asked = others.map(|node| self.give_up_at(node, &lost));
-        let (own, others) = futures::join!(driver.give_up(&lost), futures::future::join_all(asked));
         let mut all = driver.begin_anew(&lost).await;
-        all.add(own);
-        others.into_iter().for_each(|part| all.add(part));
+        for _ in 0..RECOVERY_ROUNDS {
+            let others = driver.living_nodes().into_iter().filter(|node| *node != driver.me());
+            let asked = others.map(|node| self.give_up_at(node, &lost));
+            let (own, others) = futures::join!(driver.give_up(&lost), futures::future::join_all(asked));
+            all.recovered += own.recovered + others.iter().map(|part| part.recovered).sum::<usize>();
+            // Who did not answer has not said what it left undone.
+            all.unfinished = partitions.len().saturating_sub(all.recovered + all.emptied);
+            if all.unfinished == 0 {
+                break;
+            }
+        }
         Ok(all)
     }
 

@@ -2,11 +2,19 @@
 
 use super::Driver;
 use super::steward::desired;
+use futures::StreamExt;
 use scrapering_core::id::{NodeId, Partition};
+use scrapering_core::time::Instant;
 use scrapering_core::view::View;
 use scrapering_core::view::message::Request;
 use scrapering_core::view::reconfiguration::Outcome;
 use std::collections::BTreeSet;
+use std::time::Duration;
+
+/// Partitions that are led over at the same time.
+const AT_ONCE: usize = 16;
+/// How long a node goes on with new partitions before it answers, well within the time of a call.
+const TURN: Duration = Duration::from_secs(5);
 
 /// What came of it, in partitions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -46,21 +54,35 @@ impl Driver {
 
     /// Leads every partition of which this node is the first living member, and whose majority is among `lost`, over
     /// to a view of the living. The lost must have been removed from the membership: they may never serve again.
+    /// Answers after a few seconds; what is unfinished then may be asked for again.
     pub async fn give_up(&self, lost: &BTreeSet<NodeId>) -> Recovered {
-        let mut recovered = Recovered::default();
-        for partition in Partition::all() {
-            let view = View::clone(&self.view(partition));
-            let left: Vec<NodeId> = view.members.iter().copied().filter(|node| !lost.contains(node)).collect();
-            if left.len() >= view.quorum() || view.primary(|node| left.contains(&node)) != Some(self.me()) {
-                continue;
-            }
-            let wanted = desired(self, &self.placement(), partition);
-            match self.reconfigure(partition, view, wanted, left.len()).await {
-                Outcome::Installed(_) | Outcome::Superseded(_) => recovered.recovered += 1,
-                Outcome::Unfinished => recovered.unfinished += 1,
-            }
+        let until = self.clock().now() + TURN;
+        let outcomes = futures::stream::iter(Partition::all())
+            .map(async |partition| self.give_up_one(partition, lost, until).await)
+            .buffer_unordered(AT_ONCE);
+        outcomes
+            .fold(Recovered::default(), async |mut all, part| {
+                all.add(part);
+                all
+            })
+            .await
+    }
+
+    async fn give_up_one(&self, partition: Partition, lost: &BTreeSet<NodeId>, until: Instant) -> Recovered {
+        let view = View::clone(&self.view(partition));
+        let left: Vec<NodeId> = view.members.iter().copied().filter(|node| !lost.contains(node)).collect();
+        if left.len() >= view.quorum() || view.primary(|node| left.contains(&node)) != Some(self.me()) {
+            return Recovered::default();
         }
-        recovered
+        let unfinished = Recovered { unfinished: 1, ..Recovered::default() };
+        if self.clock().now() >= until {
+            return unfinished;
+        }
+        let wanted = desired(self, &self.placement(), partition);
+        match self.reconfigure(partition, view, wanted, left.len()).await {
+            Outcome::Installed(_) | Outcome::Superseded(_) => Recovered { recovered: 1, ..Recovered::default() },
+            Outcome::Unfinished => unfinished,
+        }
     }
 
     /// Begins every partition of which all members are among `lost` anew, with nothing in it.

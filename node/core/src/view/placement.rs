@@ -4,11 +4,13 @@ use super::View;
 use crate::id::{NodeId, Partition, Point};
 use std::collections::BTreeMap;
 
-/// Copies kept of each register in a ring of `nodes`: 5, in rings below five nodes 3, in rings below three 1.
+/// Copies kept of each register in a ring of `nodes`: 5; in rings of three or four nodes 3, in smaller
+/// ones one on each.
 #[must_use]
 pub const fn replicas(nodes: usize) -> usize {
     match nodes {
-        0..=2 => 1,
+        0..=1 => 1,
+        2 => 2,
         3..=4 => 3,
         _ => 5,
     }
@@ -139,7 +141,7 @@ mod tests {
 
     #[test]
     fn every_partition_has_as_many_distinct_members_as_the_ring_size_allows() {
-        for (size, expected) in [(1, 1), (2, 1), (3, 3), (4, 3), (5, 5), (9, 5)] {
+        for (size, expected) in [(1, 1), (2, 2), (3, 3), (4, 3), (5, 5), (9, 5)] {
             let (_, placement) = ring(size);
             for view in placement.genesis_views().values() {
                 let distinct: BTreeSet<_> = view.members.iter().collect();
