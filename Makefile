@@ -81,8 +81,9 @@ power-cuts: build ## Cuts the power of real disks under load; nothing acknowledg
 	@scripts/setup.sh power
 	@"$(BIN)/scrapering-power-cuts" --single $(SINGLE) --whole $(WHOLE) $(if $(SEED),--seed $(SEED))
 
-manifests: build ## Writes the custom resource definitions from their Rust types.
+manifests: build ## Writes what is generated from the code: custom resource definitions, the OpenAPI document.
 	@"$(BIN)/crdgen" helm/templates/crds
+	@"$(BIN)/scrapering" openapi >node/openapi.json
 
 images: ## Builds the container images of the node and the operator.
 	@echo "make images: there are no container images yet; they come with the chart (see CHANGELOG.md)" >&2; exit 1

@@ -67,6 +67,9 @@ enum Command {
     Init(init::InitArgs),
     /// Run one node of a ring folder as a process of its own.
     Node(node::NodeArgs),
+    /// Print the OpenAPI document of the gateway.
+    #[command(after_help = "Example: scrapering openapi > openapi.json")]
+    Openapi,
 }
 
 impl Command {
@@ -117,6 +120,10 @@ async fn dispatch(command: Command) -> anyhow::Result<Status> {
         Command::Ring(args) => ring::ring(args).await,
         Command::Init(args) => init::init(&args),
         Command::Node(args) => node::node(args).await,
+        Command::Openapi => {
+            terms::print(crate::gateway::openapi::document())?;
+            Ok(Status::Done)
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! The gateway: ScrapeRing over HTTP, `/v1`, on every node, with TLS, tokens and problem bodies (RFC 9457).
 //!
-//! `routes` is the one list of what there is and which scope it needs; `access` checks the token before anything else of a request is read;
+//! `routes` is the one list of what there is and which scope it needs, and `openapi` makes the API's document of it; `access` checks the token before anything else of a request is read;
 //! `problem` is the one table of what can go wrong and how it is said. What the gateway needs of the ring stands in [`JobService`] and [`RingView`].
 
 mod access;
@@ -9,9 +9,11 @@ mod jobs;
 mod kv;
 mod locks;
 pub mod object;
+pub mod openapi;
 mod page;
 mod probes;
 mod problem;
+mod reference;
 mod results;
 mod ring;
 mod routes;

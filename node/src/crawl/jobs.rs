@@ -1,12 +1,13 @@
 //! Jobs as the doors see them: submit, watch, read, pause, delete, through any node.
 
 use super::cursor::Cursor;
+use schemars::JsonSchema;
 use scrapering_core::frontier::record::JobId;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 /// Where a job stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum Phase {
     /// Accepted and stored; its seeds are not in the frontier yet.
     Pending,
@@ -33,7 +34,7 @@ impl Phase {
 }
 
 /// Pages of a job by what became of them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PageCounts {
     /// URLs in scope that are known.
@@ -92,7 +93,7 @@ pub struct Page<T> {
 }
 
 /// A URL that was not fetched, and why.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Skipped {
     /// The canonical URL.

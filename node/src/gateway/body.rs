@@ -1,5 +1,6 @@
-//! Reads request bodies: a job (YAML or JSON) and a merge patch (JSON), with a problem for each way they can be wrong.
+//! Reads request bodies: a job (YAML or JSON), a merge patch, and other JSON, with a problem for each way they can be wrong.
 
+use super::openapi::{Input, Operation, schema_of};
 use super::problem::{BadField, Kind, Problem};
 use crate::job::{self, JobError};
 use axum::body::Bytes;
@@ -7,14 +8,20 @@ use axum::extract::{FromRequest, Request};
 use axum::response::IntoResponse;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, StatusCode};
+use schemars::{JsonSchema, json_schema};
 use scrapering_crds::file::FILE_BYTES_MAX;
 use scrapering_crds::{JobFileError, ScrapeJobFile};
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 /// Types of a job. The YAML ones besides `application/yaml` (RFC 9512) are older habits.
 const JOB_TYPES: [&str; 5] = ["application/yaml", "application/json", "application/x-yaml", "text/yaml", "text/x-yaml"];
 /// Types of a patch (RFC 7396).
 const PATCH_TYPES: [&str; 2] = ["application/merge-patch+json", "application/json"];
+/// Types of any other body.
+const JSON_TYPES: [&str; 1] = ["application/json"];
+/// How every body can be wrong.
+const UNREADABLE: [Kind; 3] = [Kind::MalformedBody, Kind::BodyTooLarge, Kind::UnsupportedMediaType];
 
 /// A checked job.
 pub(super) struct JobBody(pub(super) ScrapeJobFile);
@@ -40,6 +47,44 @@ impl<S: Send + Sync> FromRequest<S> for JobBody {
     }
 }
 
+impl Input for JobBody {
+    fn describe(operation: &mut Operation) {
+        operation.read("The job.", &JOB_TYPES, schema_of::<ScrapeJobFile>);
+        operation.may_fail(&UNREADABLE);
+        operation.may_fail(&[Kind::InvalidJob]);
+    }
+}
+
+/// A body of JSON that is a `T`.
+pub(super) struct JsonBody<T>(pub(super) T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for JsonBody<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        check_type(request.headers(), &JSON_TYPES)?;
+        let bytes = read(request, state).await?;
+        let value: Value = json(&bytes)?;
+        serde_path_to_error::deserialize(value).map(Self).map_err(|error| {
+            let field = BadField::at_path(&error.path().to_string(), error.inner().to_string());
+            Problem::of_fields(Kind::InvalidBody, vec![field])
+        })
+    }
+}
+
+impl<T: JsonSchema> Input for JsonBody<T> {
+    fn describe(operation: &mut Operation) {
+        operation.read("What is asked.", &JSON_TYPES, schema_of::<T>);
+        operation.may_fail(&UNREADABLE);
+        operation.may_fail(&[Kind::InvalidBody]);
+    }
+}
+
+fn json(bytes: &[u8]) -> Result<Value, Problem> {
+    serde_json::from_slice(bytes)
+        .map_err(|error| Problem::new(Kind::MalformedBody, format!("the body is not JSON: {error}")))
+}
+
 /// The one change that a patch can make now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct JobPatch {
@@ -53,9 +98,25 @@ impl<S: Send + Sync> FromRequest<S> for JobPatch {
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
         check_type(request.headers(), &PATCH_TYPES)?;
         let bytes = read(request, state).await?;
-        let patch = serde_json::from_slice(&bytes)
-            .map_err(|error| Problem::new(Kind::MalformedBody, format!("the body is not JSON: {error}")))?;
-        Self::of(&patch).map_err(|errors| Problem::of_fields(Kind::InvalidPatch, errors))
+        Self::of(&json(&bytes)?).map_err(|errors| Problem::of_fields(Kind::InvalidPatch, errors))
+    }
+}
+
+impl Input for JobPatch {
+    fn describe(operation: &mut Operation) {
+        operation.read("What changes.", &PATCH_TYPES, |_| {
+            json_schema!({
+                "type": "object",
+                "properties": {"spec": {
+                    "type": "object",
+                    "properties": {"suspend": {"type": "boolean", "description": "Pause (true) or resume (false)."}},
+                    "additionalProperties": false,
+                }},
+                "additionalProperties": false,
+            })
+        });
+        operation.may_fail(&UNREADABLE);
+        operation.may_fail(&[Kind::InvalidPatch]);
     }
 }
 
@@ -92,7 +153,8 @@ fn check_type(headers: &HeaderMap, accepted: &[&str]) -> Result<(), Problem> {
     if accepted.iter().any(|accepted| accepted.eq_ignore_ascii_case(essence)) {
         return Ok(());
     }
-    let detail = format!("send the body with the header \"Content-Type: {}\" or \"{}\"", accepted[0], accepted[1]);
+    let accepted: Vec<String> = accepted.iter().take(2).map(|media| format!("\"{media}\"")).collect();
+    let detail = format!("send the body with the header Content-Type: {}", accepted.join(" or "));
     Err(Problem::new(Kind::UnsupportedMediaType, detail))
 }
 

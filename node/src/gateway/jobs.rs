@@ -1,16 +1,20 @@
 //! Jobs: submit, list, read, pause, resume, patch, delete.
 
+use super::access::Access;
 use super::body::{JobBody, JobPatch};
 use super::object::{JobList, JobObject};
+use super::openapi::{Input, Operation, Parameter};
 use super::problem::{Kind, Problem};
+use super::routes::Route;
 use super::{GatewayState, IDEMPOTENCY_KEY_HEADER};
-use crate::auth::{Caller, Tenant};
+use crate::auth::{Caller, Scope, Tenant};
 use axum::extract::{FromRequestParts, Path, State};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use http::header::LOCATION;
 use http::request::Parts;
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, Method, StatusCode};
+use schemars::json_schema;
 use scrapering_core::frontier::record::JobId;
 use scrapering_crds::ScrapeJobFile;
 use serde_json::Value;
@@ -19,6 +23,52 @@ use sha2::{Digest, Sha256};
 
 /// Longest `Idempotency-Key`, characters.
 const LONGEST_KEY: usize = 255;
+
+const READ: Access = Access::Needs(Scope::JobsRead);
+const WRITE: Access = Access::Needs(Scope::JobsWrite);
+/// How a change of a job can fail.
+const CHANGE: [Kind; 5] = [Kind::JobNotFound, Kind::Conflict, Kind::Unavailable, Kind::DiskFull, Kind::OutcomeUnknown];
+
+/// The table of this area.
+pub(super) fn routes() -> Vec<Route> {
+    vec![
+        Route::new(Method::POST, "/v1/jobs", WRITE, create)
+            .named("createJob", "Submits a job. With an Idempotency-Key, the same request makes the job only once.")
+            .takes(Parameter::header(IDEMPOTENCY_KEY_HEADER, "Names this submission.", key_schema))
+            .answers::<JobObject>(StatusCode::CREATED, "The job was accepted and is stored.")
+            .with_header("Location", "Path of the job.")
+            .may_fail(&CHANGE[2..])
+            .may_fail(&[Kind::InvalidHeader, Kind::IdempotencyKeyReused]),
+        Route::new(Method::GET, "/v1/jobs", READ, list)
+            .named("listJobs", "Lists the jobs.")
+            .answers::<JobList>(StatusCode::OK, "The jobs, the oldest first.")
+            .may_fail(&[Kind::Unavailable]),
+        Route::new(Method::GET, "/v1/jobs/{id}", READ, read)
+            .named("readJob", "Reads a job and how far it is.")
+            .answers::<JobObject>(StatusCode::OK, "The job.")
+            .may_fail(&[Kind::Unavailable]),
+        Route::new(Method::PATCH, "/v1/jobs/{id}", WRITE, patch)
+            .named("patchJob", "Changes a job by a merge patch (RFC 7396).")
+            .answers::<JobObject>(StatusCode::OK, "The job after the change.")
+            .may_fail(&CHANGE),
+        Route::new(Method::DELETE, "/v1/jobs/{id}", WRITE, delete)
+            .named("deleteJob", "Deletes a job and what it found.")
+            .answers_nothing(StatusCode::ACCEPTED, "The job is marked; its copies go afterwards.")
+            .may_fail(&CHANGE),
+        Route::new(Method::POST, "/v1/jobs/{id}/pause", WRITE, pause)
+            .named("pauseJob", "Pauses a job.")
+            .answers::<JobObject>(StatusCode::OK, "The job after the change.")
+            .may_fail(&CHANGE),
+        Route::new(Method::POST, "/v1/jobs/{id}/resume", WRITE, resume)
+            .named("resumeJob", "Goes on with a paused job.")
+            .answers::<JobObject>(StatusCode::OK, "The job after the change.")
+            .may_fail(&CHANGE),
+    ]
+}
+
+fn key_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    json_schema!({"type": "string", "minLength": 1, "maxLength": LONGEST_KEY, "pattern": "^[!-~]+$"})
+}
 
 /// The job named in the path. What is no id names no job.
 pub(super) struct JobPath(pub(super) JobId);
@@ -32,6 +82,17 @@ impl<S: Send + Sync> FromRequestParts<S> for JobPath {
             let detail = "the path names no job: a job id is a UUID such as 0198c1d2-7f3e-7abc-9def-0123456789ab";
             Problem::new(Kind::JobNotFound, detail)
         })
+    }
+}
+
+impl Input for JobPath {
+    fn describe(operation: &mut Operation) {
+        operation.take(Parameter::path(
+            "id",
+            "The job's id, a UUID.",
+            |_| json_schema!({"type": "string", "format": "uuid"}),
+        ));
+        operation.may_fail(&[Kind::JobNotFound]);
     }
 }
 

@@ -8,8 +8,11 @@ mod query;
 mod watch;
 
 use super::GatewayState;
+use super::access::Access;
+use super::openapi::{Input, Operation, Parameter, bytes, events_of, schema_of};
 use super::problem::{Kind, Problem};
-use crate::auth::Caller;
+use super::routes::Route;
+use crate::auth::{Caller, Scope};
 use crate::kv::{Consistency, KvError, Listed, Precondition, Stored, Watched};
 use axum::body::{self, Body};
 use axum::extract::{FromRequestParts, Path, State};
@@ -17,12 +20,13 @@ use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use bytes::Bytes;
 pub(super) use headers::OperationHeader;
-use headers::{ChangeHeaders, OPERATION_ID};
+use headers::{ChangeHeaders, OPERATION_HEADER, OPERATION_ID};
 use http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, RETRY_AFTER};
 use http::request::Parts;
-use http::{HeaderName, HeaderValue, StatusCode};
+use http::{HeaderName, HeaderValue, Method, StatusCode};
 pub(super) use query::parameters;
 use query::{ListQuery, ReadQuery};
+use schemars::{JsonSchema, json_schema};
 use scrapering_core::id::OperationId;
 use scrapering_core::kv::{UserKey, Value};
 use serde::{Deserialize, Serialize};
@@ -33,6 +37,55 @@ use watch::LastEvent;
 const CONSISTENCY: HeaderName = HeaderName::from_static("consistency");
 /// Media type of a value that was put without one.
 const UNKNOWN_TYPE: &str = "application/octet-stream";
+
+const READ: Access = Access::Needs(Scope::KvRead);
+const WRITE: Access = Access::Needs(Scope::KvWrite);
+const EVENTS: &str = "text/event-stream";
+/// How a change of a key can fail.
+pub(super) const CHANGE: [Kind; 4] = [Kind::PreconditionFailed, Kind::Unavailable, Kind::OutcomeUnknown, Kind::Damaged];
+/// How a read can fail.
+pub(super) const LOOK: [Kind; 2] = [Kind::Unavailable, Kind::Damaged];
+
+/// The table of this area.
+pub(super) fn routes() -> Vec<Route> {
+    vec![
+        Route::new(Method::GET, "/v1/kv", READ, list)
+            .named("listKeys", "Lists keys without their content, or watches them.")
+            .answers_as(
+                StatusCode::OK,
+                "Keys behind the cursor; with `watch=true`, the events put, delete, reset and synced.",
+                vec![("application/json", schema_of::<KvList>), (EVENTS, events_of::<KvEvent>)],
+            )
+            .may_fail(&LOOK),
+        Route::new(Method::GET, "/v1/kv/{*key}", READ, read)
+            .named("readKey", "Reads the value of a key as it was put, or watches it.")
+            .answers_as(
+                StatusCode::OK,
+                "The value, with its own media type; with `watch=true`, the events put, delete, reset and synced.",
+                vec![("*/*", bytes), (EVENTS, events_of::<KvEvent>)],
+            )
+            .with_header("etag", "The version, in double quotes.")
+            .with_header(OPERATION_HEADER, "The change that made it.")
+            .may_fail(&LOOK)
+            .may_fail(&[Kind::KeyNotFound]),
+        Route::new(Method::PUT, "/v1/kv/{*key}", WRITE, write)
+            .named("writeKey", "Sets the value of a key. With If-Match or If-None-Match, only if that holds.")
+            .reads("The value, up to 1 MiB; its media type is kept.", &["*/*"], bytes)
+            .answers_nothing(StatusCode::OK, "There was a value, and now it is this one.")
+            .with_header("etag", "The new version, in double quotes.")
+            .with_header(OPERATION_HEADER, "Names this change.")
+            .answers_nothing(StatusCode::CREATED, "There was none, and now it is this one.")
+            .with_header("etag", "The new version, in double quotes.")
+            .with_header(OPERATION_HEADER, "Names this change.")
+            .may_fail(&CHANGE)
+            .may_fail(&[Kind::BodyTooLarge, Kind::MalformedBody]),
+        Route::new(Method::DELETE, "/v1/kv/{*key}", WRITE, delete)
+            .named("deleteKey", "Removes the value of a key. With If-Match, only that version.")
+            .answers_nothing(StatusCode::NO_CONTENT, "The key holds nothing.")
+            .with_header(OPERATION_HEADER, "Names this change.")
+            .may_fail(&CHANGE),
+    ]
+}
 
 /// The key in the path.
 pub(super) struct KeyPath(pub(super) UserKey);
@@ -50,8 +103,20 @@ impl<S: Send + Sync> FromRequestParts<S> for KeyPath {
     }
 }
 
+impl Input for KeyPath {
+    fn describe(operation: &mut Operation) {
+        // Locks have names where values have keys; both are keys of the same kind.
+        operation.take(Parameter::path(
+            "key",
+            "Up to 512 bytes of UTF-8; slashes may be written as they are.",
+            |_| json_schema!({"type": "string", "minLength": 1, "maxLength": UserKey::MAX_BYTES}),
+        ));
+        operation.may_fail(&[Kind::InvalidKey]);
+    }
+}
+
 /// A piece of a listing, as it is sent and read.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct KvList {
     /// Ascending by key.
     pub items: Vec<KvItem>,
@@ -61,7 +126,7 @@ pub struct KvList {
 }
 
 /// A key without its content.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct KvItem {
     /// The key.

@@ -1,16 +1,20 @@
 //! Locks over HTTP: acquire, renew, release, show. The token of the answer is what the guarded thing must check.
 
 use super::GatewayState;
-use super::kv::{KeyPath, OperationHeader, change_problem, parameters};
+use super::access::Access;
+use super::kv::{CHANGE, KeyPath, LOOK, OperationHeader, change_problem, parameters};
+use super::openapi::Parameter;
 use super::problem::{BadField, Kind, Problem};
-use crate::auth::Caller;
+use super::routes::Route;
+use crate::auth::{Caller, Scope};
 use crate::locks::{Held, LockError};
 use axum::body::{self, Body};
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use http::header::RETRY_AFTER;
-use http::{StatusCode, Uri};
+use http::{Method, StatusCode, Uri};
+use schemars::{JsonSchema, json_schema};
 use scrapering_core::id::OperationId;
 use scrapering_core::lock::Claim;
 use serde::{Deserialize, Serialize};
@@ -20,8 +24,67 @@ use std::time::Duration;
 /// Most bytes of a request's body.
 const BODY_BYTES_MAX: usize = 4096;
 
+const READ: Access = Access::Needs(Scope::KvRead);
+const WRITE: Access = Access::Needs(Scope::KvWrite);
+/// How a body can be wrong.
+const BODY: [Kind; 3] = [Kind::BodyTooLarge, Kind::MalformedBody, Kind::InvalidLock];
+
+/// The table of this area.
+pub(super) fn routes() -> Vec<Route> {
+    let path = "/v1/locks/{*key}";
+    vec![
+        Route::new(Method::POST, path, WRITE, acquire)
+            .named("acquireLock", "Takes a lock that nobody holds.")
+            .reads("Who takes it and for how long.", &["application/json"], |_| {
+                json_schema!({
+                    "type": "object",
+                    "properties": {
+                        "ttlSeconds": {"type": "integer", "minimum": Claim::MIN_TTL.as_secs(), "maximum": Claim::MAX_TTL.as_secs()},
+                        "owner": {"type": "string", "minLength": 1, "maxLength": Claim::MAX_OWNER_BYTES},
+                    },
+                    "required": ["ttlSeconds"],
+                    "additionalProperties": false,
+                })
+            })
+            .answers::<LockObject>(StatusCode::CREATED, "The lock is held, until its time to live is over or it is released.")
+            .may_fail(&CHANGE[1..])
+            .may_fail(&BODY)
+            .may_fail(&[Kind::LockHeld]),
+        Route::new(Method::PUT, path, WRITE, renew)
+            .named("renewLock", "Holds a lock for another time to live.")
+            .reads("The token that the lock was given with.", &["application/json"], |_| {
+                json_schema!({
+                    "type": "object",
+                    "properties": {"token": {"type": "integer", "minimum": 0}},
+                    "required": ["token"],
+                    "additionalProperties": false,
+                })
+            })
+            .answers::<LockObject>(StatusCode::OK, "The lock is still held.")
+            .may_fail(&CHANGE[1..])
+            .may_fail(&BODY)
+            .may_fail(&[Kind::LockLost]),
+        Route::new(Method::DELETE, path, WRITE, release)
+            .named("releaseLock", "Gives a lock back.")
+            .takes(
+                Parameter::query("token", "The token that the lock was given with.", |_| {
+                    json_schema!({"type": "integer", "minimum": 0})
+                })
+                .required(),
+            )
+            .answers_nothing(StatusCode::NO_CONTENT, "Nobody holds the lock.")
+            .may_fail(&CHANGE[1..])
+            .may_fail(&[Kind::InvalidParameter, Kind::LockLost]),
+        Route::new(Method::GET, path, READ, show)
+            .named("readLock", "Shows who holds a lock.")
+            .answers::<LockObject>(StatusCode::OK, "The lock.")
+            .may_fail(&LOOK)
+            .may_fail(&[Kind::LockNotHeld]),
+    ]
+}
+
 /// A lock, as it is sent and read.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct LockObject {
     /// Its name.

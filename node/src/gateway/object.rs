@@ -1,9 +1,10 @@
 //! A job as a resource: the shape of a Kubernetes object, with the spec as it was submitted and the status as the ring knows it.
 
 use crate::crawl::jobs::{JobStatus, PageCounts, Phase};
+use schemars::JsonSchema;
 use scrapering_core::frontier::record::JobId;
-use scrapering_crds::API_VERSION;
 use scrapering_crds::file::JOB_KIND;
+use scrapering_crds::{API_VERSION, ScrapeJobSpec};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -11,7 +12,7 @@ use serde_json::{Map, Value};
 const LIST_KIND: &str = "ScrapeJobList";
 
 /// A job.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct JobObject {
     /// Always `scrapering.io/v1alpha1`.
@@ -21,18 +22,20 @@ pub struct JobObject {
     /// Who it is.
     pub metadata: ObjectMetadata,
     /// What it does.
+    #[schemars(with = "ScrapeJobSpec")]
     pub spec: Value,
     /// How far it is.
     pub status: StatusObject,
 }
 
 /// Who a job is.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ObjectMetadata {
     /// Chosen by the user; several jobs may share it.
     pub name: String,
     /// The job's id.
+    #[schemars(with = "String", extend("format" = "uuid"))]
     pub uid: JobId,
     /// RFC 3339.
     pub creation_timestamp: String,
@@ -42,7 +45,7 @@ pub struct ObjectMetadata {
 }
 
 /// How far a job is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct StatusObject {
     /// Where it stands.
@@ -68,7 +71,7 @@ pub struct StatusObject {
 }
 
 /// Several jobs.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct JobList {
     /// Always `scrapering.io/v1alpha1`.

@@ -1,5 +1,6 @@
 //! Lists that are read piece by piece: `?cursor=&limit=` in, NDJSON and the next cursor out.
 
+use super::openapi::{Input, Operation, Parameter, text};
 use super::problem::{Kind, Problem};
 use crate::crawl::cursor::Cursor;
 use crate::crawl::jobs::{JobsError, Page};
@@ -8,6 +9,7 @@ use axum::response::{IntoResponse, Response};
 use http::header::{CONTENT_TYPE, LINK};
 use http::request::Parts;
 use http::{HeaderName, HeaderValue};
+use schemars::json_schema;
 use serde::Serialize;
 use url::form_urlencoded;
 
@@ -34,6 +36,18 @@ impl<S: Send + Sync> FromRequestParts<S> for PageQuery {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         Self::of(parts.uri.query().unwrap_or_default())
+    }
+}
+
+impl Input for PageQuery {
+    fn describe(operation: &mut Operation) {
+        operation.take(Parameter::query("cursor", "Where to begin: what an earlier answer gave.", text));
+        operation.take(Parameter::query(
+            "limit",
+            "About how many entries.",
+            |_| json_schema!({"type": "integer", "minimum": 1, "maximum": LARGEST_PAGE, "default": USUAL_PAGE}),
+        ));
+        operation.may_fail(&[Kind::InvalidParameter, Kind::BadCursor]);
     }
 }
 

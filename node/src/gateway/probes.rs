@@ -1,10 +1,42 @@
 //! Probes: whether the process lives, whether it serves, which version it is. Open to everybody, and silent about everything else.
 
 use super::GatewayState;
+use super::access::Access;
+use super::openapi::text;
 use super::problem::{Kind, Problem};
+use super::routes::Route;
 use axum::Json;
 use axum::extract::State;
-use serde_json::{Value, json};
+use http::{Method, StatusCode};
+use schemars::JsonSchema;
+use serde::Serialize;
+
+const TEXT: &str = "text/plain";
+
+/// What runs here.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct Version {
+    /// Always `scrapering`.
+    name: &'static str,
+    /// As in the release notes.
+    version: &'static str,
+}
+
+/// The table of this area.
+pub(super) fn routes() -> Vec<Route> {
+    vec![
+        Route::new(Method::GET, "/healthz", Access::Open, health)
+            .named("health", "Says that the process answers.")
+            .answers_as(StatusCode::OK, "It does.", vec![(TEXT, text)]),
+        Route::new(Method::GET, "/readyz", Access::Open, ready)
+            .named("ready", "Says whether jobs can be submitted through this node.")
+            .answers_as(StatusCode::OK, "They can.", vec![(TEXT, text)])
+            .may_fail(&[Kind::Unavailable]),
+        Route::new(Method::GET, "/version", Access::Open, version)
+            .named("version", "Says which version runs here.")
+            .answers::<Version>(StatusCode::OK, "The version."),
+    ]
+}
 
 /// `GET /healthz`: the process answers.
 pub(super) async fn health() -> &'static str {
@@ -17,6 +49,6 @@ pub(super) async fn ready(State(state): State<GatewayState>) -> Result<&'static 
 }
 
 /// `GET /version`
-pub(super) async fn version() -> Json<Value> {
-    Json(json!({"name": "scrapering", "version": env!("CARGO_PKG_VERSION")}))
+pub(super) async fn version() -> Json<Version> {
+    Json(Version { name: "scrapering", version: env!("CARGO_PKG_VERSION") })
 }

@@ -7,13 +7,14 @@ use crate::crawl::jobs::JobsError;
 use axum::response::{IntoResponse, Response};
 use http::header::{CONTENT_TYPE, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderName, HeaderValue, StatusCode};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// What `type` begins with.
-const TYPE_PREFIX: &str = "https://scrapering.io/problems/";
+pub(super) const TYPE_PREFIX: &str = "https://scrapering.io/problems/";
 
 /// A kind of problem.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Kind {
     /// There is no good token.
     Unauthorized,
@@ -39,6 +40,8 @@ pub(super) enum Kind {
     BodyTooLarge,
     /// The body is of another type.
     UnsupportedMediaType,
+    /// The body has bad fields.
+    InvalidBody,
     /// The job has bad fields.
     InvalidJob,
     /// The patch changes what cannot be changed.
@@ -80,7 +83,7 @@ pub(super) enum Kind {
 impl Kind {
     /// Every kind there is.
     #[cfg(test)]
-    pub(super) const ALL: [Self; 30] = [
+    pub(super) const ALL: [Self; 31] = [
         Self::Unauthorized,
         Self::Forbidden,
         Self::NoSuchRoute,
@@ -93,6 +96,7 @@ impl Kind {
         Self::MalformedBody,
         Self::BodyTooLarge,
         Self::UnsupportedMediaType,
+        Self::InvalidBody,
         Self::InvalidJob,
         Self::InvalidPatch,
         Self::IdempotencyKeyReused,
@@ -134,6 +138,7 @@ impl Kind {
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
                 "The body is of a type that is not read here",
             ),
+            Self::InvalidBody => ("invalid-body", StatusCode::UNPROCESSABLE_ENTITY, "The body is not valid"),
             Self::InvalidJob => ("invalid-job", StatusCode::UNPROCESSABLE_ENTITY, "The job is not valid"),
             Self::InvalidPatch => ("invalid-patch", StatusCode::UNPROCESSABLE_ENTITY, "The patch is not valid"),
             Self::IdempotencyKeyReused => (
@@ -167,7 +172,7 @@ impl Kind {
 }
 
 /// A bad field.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct BadField {
     /// As in messages: `spec.extract[0].fields[1].selector`; `.` is the whole body.
     pub path: String,
@@ -200,7 +205,7 @@ fn escaped(name: &str) -> String {
 }
 
 /// A problem as it is sent and read.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ProblemBody {
     /// Which kind: a URI that never changes.
     #[serde(rename = "type")]

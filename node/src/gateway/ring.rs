@@ -1,21 +1,78 @@
 //! The ring for its administrator: which nodes there are, who is alive, and who owns a key.
 
 use super::GatewayState;
+use super::access::Access;
+use super::body::JsonBody;
+use super::openapi::{Input, Operation, Parameter, text};
 use super::problem::{Kind, Problem};
+use super::routes::Route;
 use super::service::Answer;
-use crate::auth::Caller;
-use axum::extract::rejection::PathRejection;
-use axum::extract::{Path, State};
+use crate::auth::{Caller, Scope};
+use axum::extract::{FromRequestParts, Path, State};
 use axum::{Extension, Json};
 use futures::future::BoxFuture;
 use http::header::RETRY_AFTER;
-use http::{StatusCode, Uri};
+use http::request::Parts;
+use http::{Method, StatusCode, Uri};
+use schemars::{JsonSchema, json_schema};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use url::form_urlencoded;
 
 /// Longest key that is looked up, bytes.
 const LONGEST_KEY_BYTES: usize = 2083;
+
+const ADMIN: Access = Access::Needs(Scope::RingAdmin);
+
+/// The table of this area.
+pub(super) fn routes() -> Vec<Route> {
+    vec![
+        Route::new(Method::GET, "/v1/ring", ADMIN, status)
+            .named("readRing", "Shows the ring as this node sees it. Costs no message.")
+            .answers::<RingStatus>(StatusCode::OK, "The ring."),
+        Route::new(Method::GET, "/v1/ring/lookup", ADMIN, lookup)
+            .named("lookupKey", "Finds who keeps a key, by asking along the ring.")
+            .takes(
+                Parameter::query("key", "A key; for the pages of a host, a URL of it.", |_| {
+                    json_schema!({"type": "string", "minLength": 1, "maxLength": LONGEST_KEY_BYTES})
+                })
+                .required(),
+            )
+            .answers::<Lookup>(StatusCode::OK, "Where the key lives.")
+            .may_fail(&[Kind::InvalidParameter, Kind::Unavailable]),
+        Route::new(Method::POST, "/v1/ring/recover", ADMIN, recover)
+            .named(
+                "recoverRing",
+                "Goes on without nodes that are lost for ever, where no majority lives. What only they held is given up.",
+            )
+            .answers::<Recovery>(StatusCode::OK, "Every partition was tried.")
+            .may_fail(&[Kind::NotRecovered]),
+        Route::new(Method::DELETE, "/v1/nodes/{name}", ADMIN, leave)
+            .named("removeNode", "Makes a node leave the ring. It hands over what it keeps first.")
+            .answers_nothing(StatusCode::ACCEPTED, "The node has durably begun to leave.")
+            .may_fail(&[Kind::NodeStays, Kind::Unavailable]),
+    ]
+}
+
+/// The node named in the path.
+pub(super) struct NodePath(String);
+
+impl<S: Send + Sync> FromRequestParts<S> for NodePath {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let path = Path::<String>::from_request_parts(parts, state).await;
+        path.map(|Path(name)| Self(name))
+            .map_err(|_| Problem::new(Kind::NodeNotFound, "the path names no node: it is not UTF-8"))
+    }
+}
+
+impl Input for NodePath {
+    fn describe(operation: &mut Operation) {
+        operation.take(Parameter::path("name", "The node's name.", text));
+        operation.may_fail(&[Kind::NodeNotFound]);
+    }
+}
 
 /// What the gateway needs to know of the ring.
 pub trait RingView: Send + Sync + 'static {
@@ -35,7 +92,7 @@ pub trait RingView: Send + Sync + 'static {
 }
 
 /// Asks to go on without nodes that are lost for ever.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct GiveUp {
     /// Exactly the nodes that are lost, by name: what is only on them is given up.
@@ -43,7 +100,7 @@ pub struct GiveUp {
 }
 
 /// What came of going on without lost nodes, in partitions.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Recovery {
     /// Served again, with what the living members held.
@@ -80,7 +137,7 @@ impl From<LeaveError> for Problem {
 }
 
 /// What a node believes of its ring.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RingStatus {
     /// Which ring.
@@ -98,7 +155,7 @@ pub struct RingStatus {
 }
 
 /// The views of all partitions in numbers, as a node knows them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ViewCounts {
     /// Partitions.
@@ -114,7 +171,7 @@ pub struct ViewCounts {
 }
 
 /// A background task of a node.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct BackgroundStatus {
     /// Whose it is.
@@ -137,7 +194,7 @@ pub struct BackgroundStatus {
 }
 
 /// One node, as another believes it to be.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct NodeStatus {
     /// Its stable DNS name.
@@ -167,7 +224,7 @@ pub struct NodeStatus {
 }
 
 /// Whether a node lives.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum Liveness {
     /// It answers.
@@ -179,7 +236,7 @@ pub enum Liveness {
 }
 
 /// Whether a node takes part.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum Serving {
     /// It takes over what it shall keep.
@@ -191,7 +248,7 @@ pub enum Serving {
 }
 
 /// Where a key lives.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Lookup {
     /// The key.
@@ -230,7 +287,7 @@ pub(super) async fn lookup(State(state): State<GatewayState>, uri: Uri) -> Resul
 pub(super) async fn recover(
     State(state): State<GatewayState>,
     Extension(caller): Extension<Caller>,
-    Json(asked): Json<GiveUp>,
+    JsonBody(asked): JsonBody<GiveUp>,
 ) -> Result<Json<Recovery>, Problem> {
     tracing::warn!(nodes = ?asked.give_up, subject = caller.subject, "the ring was asked to go on without nodes");
     let recovery = state.ring.recover(&asked.give_up).await;
@@ -241,9 +298,8 @@ pub(super) async fn recover(
 pub(super) async fn leave(
     State(state): State<GatewayState>,
     Extension(caller): Extension<Caller>,
-    path: Result<Path<String>, PathRejection>,
+    NodePath(name): NodePath,
 ) -> Result<StatusCode, Problem> {
-    let Path(name) = path.map_err(|_| Problem::new(Kind::NodeNotFound, "the path names no node: it is not UTF-8"))?;
     state.ring.leave(&name).await?;
     tracing::info!(node = name, subject = caller.subject, "a node was asked to leave the ring");
     Ok(StatusCode::ACCEPTED)

@@ -1,9 +1,13 @@
 //! Every route there is: method, path, who may call it, and what answers. Nothing is reachable that is not in this list.
+//!
+//! Each area of the gateway has its own table, with its words for the OpenAPI document; here they become one router.
+
+mod describe;
 
 use super::access::{self, Access};
+use super::openapi::{Inputs, Operation};
 use super::problem::{Kind, Problem};
-use super::{GatewayState, jobs, kv, locks, probes, results, ring};
-use crate::auth::Scope;
+use super::{GatewayState, jobs, kv, locks, probes, reference, results, ring};
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request};
 use axum::handler::Handler;
@@ -27,52 +31,36 @@ pub(super) struct Route {
     pub(super) path: &'static str,
     /// Who may call it.
     pub(super) access: Access,
+    /// What the document says of it.
+    pub(super) operation: Operation,
     handler: Box<dyn FnOnce(MethodFilter) -> MethodRouter<GatewayState>>,
 }
 
 impl Route {
-    fn new<H, T>(method: Method, path: &'static str, access: Access, handler: H) -> Self
+    /// A route whose handler's arguments describe what they read of a request.
+    pub(super) fn new<H, T>(method: Method, path: &'static str, access: Access, handler: H) -> Self
     where
         H: Handler<T, GatewayState>,
-        T: 'static,
+        T: Inputs + 'static,
     {
-        Self { method, path, access, handler: Box::new(|method| on(method, handler)) }
+        let mut operation = Operation::default();
+        T::describe(&mut operation);
+        Self { method, path, access, operation, handler: Box::new(|method| on(method, handler)) }
     }
 }
 
 /// The list.
 pub(super) fn all() -> Vec<Route> {
-    let read = Access::Needs(Scope::JobsRead);
-    let write = Access::Needs(Scope::JobsWrite);
-    let results = Access::Needs(Scope::ResultsRead);
-    let (kv_read, kv_write) = (Access::Needs(Scope::KvRead), Access::Needs(Scope::KvWrite));
-    let admin = Access::Needs(Scope::RingAdmin);
-    vec![
-        Route::new(Method::GET, "/healthz", Access::Open, probes::health),
-        Route::new(Method::GET, "/readyz", Access::Open, probes::ready),
-        Route::new(Method::GET, "/version", Access::Open, probes::version),
-        Route::new(Method::POST, "/v1/jobs", write, jobs::create),
-        Route::new(Method::GET, "/v1/jobs", read, jobs::list),
-        Route::new(Method::GET, "/v1/jobs/{id}", read, jobs::read),
-        Route::new(Method::PATCH, "/v1/jobs/{id}", write, jobs::patch),
-        Route::new(Method::DELETE, "/v1/jobs/{id}", write, jobs::delete),
-        Route::new(Method::POST, "/v1/jobs/{id}/pause", write, jobs::pause),
-        Route::new(Method::POST, "/v1/jobs/{id}/resume", write, jobs::resume),
-        Route::new(Method::GET, "/v1/jobs/{id}/items", results, results::items),
-        Route::new(Method::GET, "/v1/jobs/{id}/skipped", read, results::skipped),
-        Route::new(Method::GET, "/v1/kv", kv_read, kv::list),
-        Route::new(Method::GET, "/v1/kv/{*key}", kv_read, kv::read),
-        Route::new(Method::PUT, "/v1/kv/{*key}", kv_write, kv::write),
-        Route::new(Method::DELETE, "/v1/kv/{*key}", kv_write, kv::delete),
-        Route::new(Method::POST, "/v1/locks/{*name}", kv_write, locks::acquire),
-        Route::new(Method::PUT, "/v1/locks/{*name}", kv_write, locks::renew),
-        Route::new(Method::DELETE, "/v1/locks/{*name}", kv_write, locks::release),
-        Route::new(Method::GET, "/v1/locks/{*name}", kv_read, locks::show),
-        Route::new(Method::GET, "/v1/ring", admin, ring::status),
-        Route::new(Method::GET, "/v1/ring/lookup", admin, ring::lookup),
-        Route::new(Method::POST, "/v1/ring/recover", admin, ring::recover),
-        Route::new(Method::DELETE, "/v1/nodes/{name}", admin, ring::leave),
-    ]
+    let areas = [
+        probes::routes(),
+        reference::routes(),
+        jobs::routes(),
+        results::routes(),
+        kv::routes(),
+        locks::routes(),
+        ring::routes(),
+    ];
+    areas.into_iter().flatten().collect()
 }
 
 /// Everything that answers requests.

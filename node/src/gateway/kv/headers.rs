@@ -1,16 +1,20 @@
 //! The headers of a change: media type, precondition, operation id.
 
+use crate::gateway::openapi::{Input, Operation, Parameter, text};
 use crate::gateway::problem::{Kind, Problem};
 use crate::kv::Precondition;
 use axum::extract::FromRequestParts;
 use http::header::{CONTENT_TYPE, IF_MATCH, IF_NONE_MATCH};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName};
+use schemars::json_schema;
 use scrapering_core::id::OperationId;
 use scrapering_core::kv::Value;
 
 /// Names one attempt to change a key.
-pub(in crate::gateway) const OPERATION_ID: HeaderName = HeaderName::from_static("operation-id");
+pub(in crate::gateway) const OPERATION_HEADER: &str = "operation-id";
+/// The same as a name.
+pub(in crate::gateway) const OPERATION_ID: HeaderName = HeaderName::from_static(OPERATION_HEADER);
 
 /// The headers of a change, checked but for the precondition.
 #[derive(Debug)]
@@ -39,6 +43,25 @@ impl<S: Send + Sync> FromRequestParts<S> for OperationHeader {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         given_operation(&parts.headers).map(Self)
+    }
+}
+
+impl Input for OperationHeader {
+    fn describe(operation: &mut Operation) {
+        operation.take(Parameter::header(
+            "Operation-Id",
+            "Names this change: sent again, it is not done twice.",
+            |_| json_schema!({"type": "string", "pattern": "^(?!0{32}$)[0-9a-f]{32}$"}),
+        ));
+        operation.may_fail(&[Kind::InvalidHeader]);
+    }
+}
+
+impl Input for ChangeHeaders {
+    fn describe(operation: &mut Operation) {
+        OperationHeader::describe(operation);
+        operation.take(Parameter::header("if-match", "The version that must be there, in double quotes.", text));
+        operation.take(Parameter::header("if-none-match", "`*`: the key must hold nothing.", text));
     }
 }
 

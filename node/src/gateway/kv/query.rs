@@ -1,9 +1,11 @@
 //! The query of a read and of a listing, checked by name.
 
+use crate::gateway::openapi::{Input, Operation, Parameter, boolean, text};
 use crate::gateway::problem::{Kind, Problem};
 use crate::kv::{Consistency, Cursor, LARGEST_LISTING};
 use axum::extract::FromRequestParts;
 use http::request::Parts;
+use schemars::json_schema;
 use scrapering_core::kv::UserKey;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -47,6 +49,36 @@ impl<S: Send + Sync> FromRequestParts<S> for ListQuery {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         Self::of(parts.uri.query().unwrap_or_default())
+    }
+}
+
+impl Input for ReadQuery {
+    fn describe(operation: &mut Operation) {
+        operation.take(Parameter::query(
+            "consistency",
+            "`any` reads one copy, which may be old.",
+            |_| json_schema!({"enum": ["strong", "any"], "default": "strong"}),
+        ));
+        operation.take(Parameter::query("watch", "Events instead of the value.", boolean));
+        operation.may_fail(&[Kind::InvalidParameter]);
+    }
+}
+
+impl Input for ListQuery {
+    fn describe(operation: &mut Operation) {
+        operation.take(Parameter::query(
+            "prefix",
+            "What the keys begin with.",
+            |_| json_schema!({"type": "string", "maxLength": UserKey::MAX_BYTES}),
+        ));
+        operation.take(Parameter::query(
+            "limit",
+            "Most entries.",
+            |_| json_schema!({"type": "integer", "minimum": 1, "maximum": LARGEST_LISTING, "default": USUAL_LISTING}),
+        ));
+        operation.take(Parameter::query("cursor", "Where to begin: `next` of an earlier answer.", text));
+        operation.take(Parameter::query("watch", "Events instead of a listing.", boolean));
+        operation.may_fail(&[Kind::InvalidParameter, Kind::BadCursor]);
     }
 }
 

@@ -6,7 +6,8 @@
 use super::KvItem;
 use super::headers::{one, wrong};
 use crate::auth::Tenant;
-use crate::gateway::problem::Problem;
+use crate::gateway::openapi::{Input, Operation, Parameter, text};
+use crate::gateway::problem::{Kind, Problem};
 use crate::kv::{Event, Kv, Mark, MarkError, Watched};
 use axum::extract::FromRequestParts;
 use axum::response::sse::{self, KeepAlive, Sse};
@@ -14,6 +15,7 @@ use axum::response::{IntoResponse, Response};
 use futures::stream;
 use http::HeaderName;
 use http::request::Parts;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::convert::Infallible;
 use std::time::Duration;
@@ -35,8 +37,16 @@ impl<S: Send + Sync> FromRequestParts<S> for LastEvent {
     }
 }
 
+impl Input for LastEvent {
+    fn describe(operation: &mut Operation) {
+        let says = "The id of the last event that was seen; a watch goes on from there, at any node.";
+        operation.take(Parameter::header("last-event-id", says, text));
+        operation.may_fail(&[Kind::InvalidHeader]);
+    }
+}
+
 /// The data of an event.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum KvEvent {
     /// Of `put`: the key holds a value.

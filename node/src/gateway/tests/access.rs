@@ -118,10 +118,11 @@ async fn two_tokens_in_one_request_are_one_too_many() {
 }
 
 #[tokio::test]
-async fn the_probes_are_open_and_nothing_else_is() {
+async fn the_probes_and_the_description_of_the_api_are_open_and_nothing_else_is() {
     let house = House::new();
     let open: Vec<_> = routes::all().into_iter().filter(|route| route.access == Access::Open).collect();
-    assert_eq!(open.iter().map(|route| route.path).collect::<Vec<_>>(), ["/healthz", "/readyz", "/version"]);
+    let expected = ["/healthz", "/readyz", "/version", "/openapi.json", "/docs", "/docs/style.css"];
+    assert_eq!(open.iter().map(|route| route.path).collect::<Vec<_>>(), expected);
     for route in open {
         let answer = house.send(request("GET", route.path, None)).await;
         assert_eq!(answer.status, StatusCode::OK, "{}", route.path);
