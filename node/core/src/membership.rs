@@ -119,14 +119,6 @@ impl Membership {
         self.rumours.forget(node);
     }
 
-    /// Hears of a node from elsewhere than the ring, as from a list of addresses: it is asked soon.
-    pub fn handle_contact(&mut self, member: Member, now: Instant) {
-        if member.out_of_bounds().is_none() && self.table.get(member.node).is_none() {
-            self.remember(Entry::unheard(member), now);
-        }
-        self.exchange_at = if self.acquainted { self.exchange_at } else { now };
-    }
-
     /// This node.
     #[must_use]
     pub const fn me(&self) -> NodeId {

@@ -101,14 +101,3 @@ fn a_process_that_ends_says_so_and_its_next_life_is_believed() {
     let _ack = other.it.handle_ping(says(alive(1, 1 << 32), []), other.now);
     assert_eq!(other.it.liveness(node(1)), Liveness::Alive);
 }
-
-#[test]
-fn a_contact_from_a_list_is_asked_for_its_table_soon() {
-    let now = Instant::default();
-    let mut bench = Bench { now, it: Membership::new(alive(0, 1), [], Config::default(), 3, now) };
-    assert!(bench.tick().is_empty());
-    bench.it.handle_contact(member(1), bench.now);
-    bench.it.handle_contact(Member::new("", 1, "h:1"), bench.now);
-    assert_eq!(bench.it.entries().len(), 2);
-    assert!(bench.tick().iter().any(|it| it.to == node(1) && matches!(it.request, Request::Exchange(_))));
-}
