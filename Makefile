@@ -82,7 +82,7 @@ power-cuts: build ## Cuts the power of real disks under load; nothing acknowledg
 	@"$(BIN)/scrapering-power-cuts" --single $(SINGLE) --whole $(WHOLE) $(if $(SEED),--seed $(SEED))
 
 manifests: build ## Writes what is generated from the code: custom resource definitions, the OpenAPI document.
-	@"$(BIN)/crdgen" helm/templates/crds
+	@"$(BIN)/crdgen" helm/templates/crds crds/yaml
 	@"$(BIN)/scrapering" openapi >node/openapi.json
 
 images: ## Builds the container images of the node and the operator.

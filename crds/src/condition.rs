@@ -1,4 +1,4 @@
-//! The condition of the Kubernetes API conventions, as both kinds carry it in their status.
+//! The condition of the Kubernetes API conventions, as every kind carries it in their status.
 //!
 //! The type is our own so that it exists without the `kube` feature; its JSON is that of
 //! `metav1.Condition`.

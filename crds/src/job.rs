@@ -5,16 +5,20 @@
 
 pub mod extract;
 pub mod fetch;
+mod rules;
 pub mod status;
+
+use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use extract::{ElementType, ExtractSpec, FieldSpec, FieldType};
 pub use fetch::{
-    BackoffSpec, HeaderSpec, LimitsSpec, PolitenessSpec, RedirectsSpec, RequestSpec, RetrySpec, RobotsSpec,
+    BackoffSpec, HeaderSpec, LimitsSpec, PolitenessSpec, RedirectsSpec, RequestSpec, RetrySpec, RobotsSpec, SecretRef,
     TimeoutsSpec,
 };
+pub use rules::MUTABLE;
 pub use status::{JobPhase, PageCounts, ScrapeJobStatus};
 
 /// Most seeds in one job.
@@ -48,24 +52,26 @@ pub const DEPTH_MAX: u32 = 100_000;
         doc = "A crawl: where it starts, which pages belong to it, and what is taken from each.",
         status = "ScrapeJobStatus",
         derive = "PartialEq",
-        selectable = "status.phase",
+        validation = kube::core::Rule::new(rules::NAME.rule).message(rules::NAME.message),
+        selectable = ".spec.ringRef.name",
+        selectable = ".status.phase",
         printcolumn(
-            name = "Phase",
+            name = "Status",
             type_ = "string",
             json_path = ".status.phase",
             description = "State of the job in one word"
         ),
         printcolumn(
-            name = "Pages",
-            type_ = "integer",
-            json_path = ".status.pages.succeeded",
-            description = "Pages fetched"
+            name = "Ring",
+            type_ = "string",
+            json_path = ".spec.ringRef.name",
+            description = "The ring that runs the job"
         ),
         printcolumn(
-            name = "Known",
-            type_ = "integer",
-            json_path = ".status.pages.discovered",
-            description = "Pages found so far"
+            name = "Pages",
+            type_ = "string",
+            json_path = ".status.progress",
+            description = "Pages that are settled, of those that are known"
         ),
         printcolumn(
             name = "Failed",
@@ -74,24 +80,50 @@ pub const DEPTH_MAX: u32 = 100_000;
             description = "Pages given up"
         ),
         printcolumn(name = "Items", type_ = "integer", json_path = ".status.items", description = "Items extracted"),
+        printcolumn(
+            name = "Started",
+            type_ = "date",
+            json_path = ".status.startTime",
+            description = "When the ring began"
+        ),
+        printcolumn(
+            name = "Duration",
+            type_ = "string",
+            json_path = ".status.duration",
+            description = "How long the job took, once it has ended"
+        ),
+        printcolumn(
+            name = "Reason",
+            type_ = "string",
+            json_path = ".status.conditions[?(@.type==\"Failed\")].reason",
+            description = "Why the job failed",
+            priority = 1
+        ),
         printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
     )
 )]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(transform = rules::of_spec)]
 pub struct ScrapeJobSpec {
+    /// The ring that runs the job, in the same namespace. Read in Kubernetes; elsewhere the job goes to the ring that is asked.
+    #[serde(default)]
+    pub ring_ref: RingRef,
     /// Where the crawl starts.
-    #[schemars(length(min = 1, max = 10_000))]
+    #[schemars(length(min = 1, max = 10_000), extend("x-kubernetes-list-type" = "atomic"))]
     pub seeds: Vec<SeedSpec>,
     /// Which pages belong to the job.
     #[serde(default)]
     pub scope: ScopeSpec,
     /// How links are found; an empty list follows nothing.
     #[serde(default = "default_follow")]
-    #[schemars(length(max = 64))]
+    #[schemars(length(max = 64), extend("x-kubernetes-list-type" = "atomic"))]
     pub follow: Vec<FollowSpec>,
     /// What is taken from each page; an empty list only crawls.
     #[serde(default)]
-    #[schemars(length(max = 64))]
+    #[schemars(
+        length(max = 64),
+        extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"])
+    )]
     pub extract: Vec<ExtractSpec>,
     /// How gently each host is visited, by all nodes together.
     #[serde(default)]
@@ -108,6 +140,54 @@ pub struct ScrapeJobSpec {
     /// Pauses the job; nothing is lost.
     #[serde(default)]
     pub suspend: bool,
+    /// The job is ended and counts as failed this long after its start, seconds. Like `limits.maxDuration`, which is no failure; the shorter of the two holds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 315_360_000))]
+    pub active_deadline_seconds: Option<i64>,
+    /// The job object, and with it the job and its results in the ring, are removed this long after the job has ended, seconds. Read in Kubernetes; without it they stay until they are deleted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 315_360_000))]
+    pub ttl_seconds_after_finished: Option<i32>,
+}
+
+impl ScrapeJobSpec {
+    /// How long the job may take: the shorter of `limits.maxDuration` and `activeDeadlineSeconds`.
+    #[must_use]
+    pub fn time_limit(&self) -> Option<Duration> {
+        let deadline = self.deadline();
+        let longest = self.limits.max_duration.map(|span| span.0);
+        deadline.into_iter().chain(longest).min()
+    }
+
+    /// Whether a job that ran into its time limit ran into its deadline, and so has failed.
+    #[must_use]
+    pub fn deadline_is_limit(&self) -> bool {
+        self.deadline().is_some() && self.deadline() == self.time_limit()
+    }
+
+    fn deadline(&self) -> Option<Duration> {
+        self.active_deadline_seconds.map(|seconds| Duration::from_secs(u64::try_from(seconds).unwrap_or_default()))
+    }
+}
+
+/// A ring of the same namespace.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RingRef {
+    /// Name of the `ScrapeRing`.
+    #[serde(default = "default_ring")]
+    #[schemars(length(min = 1, max = 40), regex(pattern = r"^[a-z]([-a-z0-9]*[a-z0-9])?$"))]
+    pub name: String,
+}
+
+impl Default for RingRef {
+    fn default() -> Self {
+        Self { name: default_ring() }
+    }
+}
+
+fn default_ring() -> String {
+    "main".to_owned()
 }
 
 /// One starting point.
@@ -115,7 +195,7 @@ pub struct ScrapeJobSpec {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SeedSpec {
     /// An absolute http or https URL without user and password; a fragment is dropped.
-    #[schemars(length(min = 1, max = 2083), regex(pattern = r"^[Hh][Tt][Tt][Pp][Ss]?://.+$"))]
+    #[schemars(length(min = 1, max = 2083), regex(pattern = r"^[Hh][Tt][Tt][Pp][Ss]?://[^@/?#]+([/?#].*)?$"))]
     pub url: String,
 }
 
@@ -132,11 +212,19 @@ pub struct ScopeSpec {
     pub max_depth: Option<u32>,
     /// Regular expressions (linear time, no look-around); with any, a page's URL must match at least one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 100), inner(length(min = 1, max = 1024)))]
+    #[schemars(
+        length(max = 100),
+        inner(length(min = 1, max = 1024)),
+        extend("x-kubernetes-list-type" = "atomic")
+    )]
     pub include: Vec<String>,
     /// Regular expressions; a URL that matches one is left out, whatever `include` says.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 100), inner(length(min = 1, max = 1024)))]
+    #[schemars(
+        length(max = 100),
+        inner(length(min = 1, max = 1024)),
+        extend("x-kubernetes-list-type" = "atomic")
+    )]
     pub exclude: Vec<String>,
 }
 

@@ -1,4 +1,4 @@
-//! The definitions in the chart are those that `crdgen` writes today.
+//! The definitions in the chart and in `crds/yaml` are those that `crdgen` writes today.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -13,20 +13,20 @@ fn files(directory: &Path) -> BTreeMap<String, String> {
 }
 
 #[test]
-fn the_definitions_in_the_chart_are_up_to_date() {
+fn the_definitions_in_git_are_up_to_date() {
     let written = tempfile::tempdir().expect("a folder");
-    let status = Command::new(env!("CARGO_BIN_EXE_crdgen")).arg(written.path()).status().expect("crdgen starts");
+    let (chart, plain) = (written.path().join("chart"), written.path().join("plain"));
+    fs::create_dir(&chart).and_then(|()| fs::create_dir(&plain)).expect("two folders");
+    let status = Command::new(env!("CARGO_BIN_EXE_crdgen")).args([&chart, &plain]).status().expect("crdgen starts");
     assert!(status.success());
-    let chart = Path::new("../helm/templates/crds");
-    assert!(
-        files(chart) == files(written.path()),
-        "helm/templates/crds is out of date: cargo run -p scrapering-crds --features kube --bin crdgen helm/templates/crds"
-    );
+    for (in_git, now) in [(Path::new("../helm/templates/crds"), chart), (Path::new("yaml"), plain)] {
+        assert!(files(in_git) == files(&now), "{} is out of date: run `make manifests`", in_git.display());
+    }
 }
 
 #[test]
-fn crdgen_without_a_folder_says_how_it_is_used() {
-    let output = Command::new(env!("CARGO_BIN_EXE_crdgen")).output().expect("crdgen starts");
+fn crdgen_without_its_folders_says_how_it_is_used() {
+    let output = Command::new(env!("CARGO_BIN_EXE_crdgen")).arg("one").output().expect("crdgen starts");
     assert_eq!(output.status.code(), Some(2));
-    assert_eq!(String::from_utf8_lossy(&output.stderr), "usage: crdgen DIR\n");
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "usage: crdgen CHART_DIR YAML_DIR\n");
 }

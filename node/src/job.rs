@@ -75,7 +75,7 @@ pub fn validate(metadata: &JobMetadata, spec: &ScrapeJobSpec) -> Result<Validate
     let extract = extract::rules(&spec.extract, &at.field("extract"), &mut faults);
     let politeness = fetch::politeness(spec, &at, &mut faults);
     let request = fetch::request(&spec.request, &at.field("request"), &mut faults);
-    let limits = fetch::limits(&spec.limits, &at.field("limits"), &mut faults);
+    let limits = fetch::limits(spec, &at, &mut faults);
     let retry = fetch::retry(&spec.retry, &at.field("retry"), &mut faults);
     faults.into_result()?;
     Ok(ValidatedJob { name: metadata.name.clone(), seeds, scope, follow, extract, politeness, request, limits, retry })

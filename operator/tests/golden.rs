@@ -24,7 +24,12 @@ fn full() -> ScrapeRingSpec {
     ScrapeRingSpec {
         replicas: 5,
         image: Some("registry.example/scrapering:1.2.3".to_owned()),
-        storage: RingStorage { size: "200Gi".to_owned(), storage_class_name: Some("fast".to_owned()) },
+        storage: RingStorage {
+            size: "200Gi".to_owned(),
+            storage_class_name: Some("fast".to_owned()),
+            ..RingStorage::default()
+        },
+        ..ScrapeRingSpec::default()
     }
 }
 

@@ -1,6 +1,7 @@
-//! `crdgen DIR`: writes the custom resource definitions into DIR as templates of the chart, one file a kind.
+//! `crdgen CHART_DIR YAML_DIR`: writes the custom resource definitions, one file a kind, as templates of the chart and as
+//! plain YAML for those who do without the chart.
 //!
-//! The definitions are templates rather than files of the chart's `crds/`, because helm never upgrades those. The text is
+//! In the chart the definitions are templates rather than files of the chart's `crds/`, because helm never upgrades those. The text is
 //! made here and not by the chart's functions: helm's own YAML round trip turns a field called `n` into `false` and
 //! large integers into floats. Here every string is quoted, and so is every key that YAML could take for something else.
 
@@ -10,13 +11,23 @@ use std::process::ExitCode;
 use std::{env, fs, io};
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-use kube::CustomResourceExt as _;
-use scrapering_crds::{ScrapeJob, ScrapeRing};
+use scrapering_crds::definitions;
 use serde_json::Value;
 
-/// What stands around each definition; `NAME` and `SPEC` are filled in.
+/// What stands around each plain definition; `NAME` and `SPEC` are filled in.
+const PLAIN: &str = r#"# Made by `make manifests`; a change here is lost.
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata:
+  name: NAME
+  labels:
+    app.kubernetes.io/name: scrapering
+spec:
+SPEC"#;
+
+/// What stands around each definition in the chart.
 const TEMPLATE: &str = r#"{{- if .Values.crds.install }}
-# Made by `cargo run -p scrapering-crds --features kube --bin crdgen helm/templates/crds`; a change here is lost.
+# Made by `make manifests`; a change here is lost.
 apiVersion: apiextensions.k8s.io/v1
 kind: CustomResourceDefinition
 metadata:
@@ -33,27 +44,32 @@ SPEC{{- end }}
 
 #[allow(clippy::print_stderr, reason = "a tool for the command line")]
 fn main() -> ExitCode {
-    let Some(directory) = env::args_os().nth(1).map(PathBuf::from) else {
-        eprintln!("usage: crdgen DIR");
+    let directories: Vec<PathBuf> = env::args_os().skip(1).map(PathBuf::from).collect();
+    let [chart, plain] = directories.as_slice() else {
+        eprintln!("usage: crdgen CHART_DIR YAML_DIR");
         return ExitCode::from(2);
     };
-    for definition in [ScrapeRing::crd(), ScrapeJob::crd()] {
-        if let Err(error) = write(&directory, &definition) {
-            eprintln!("crdgen: cannot write into {}: {error}", directory.display());
-            return ExitCode::FAILURE;
+    for definition in definitions() {
+        for (directory, template) in [(chart, TEMPLATE), (plain, PLAIN)] {
+            if let Err(error) = write(directory, template, &definition) {
+                eprintln!("crdgen: cannot write into {}: {error}", directory.display());
+                return ExitCode::FAILURE;
+            }
         }
     }
     ExitCode::SUCCESS
 }
 
-fn write(directory: &Path, definition: &CustomResourceDefinition) -> io::Result<()> {
+fn write(directory: &Path, template: &str, definition: &CustomResourceDefinition) -> io::Result<()> {
     let spec = serde_json::to_value(&definition.spec)?;
     let mut body = String::new();
     block(&spec, 2, &mut body);
     let name = definition.metadata.name.as_deref().unwrap_or_default();
-    // Descriptions may hold what the chart would take for an action of its own.
-    let body = body.replace("{{", "{{ \"{{\" }}");
-    let text = TEMPLATE.replace("NAME", name).replace("SPEC", &body);
+    if template == TEMPLATE {
+        // Descriptions may hold what the chart would take for an action of its own.
+        body = body.replace("{{", "{{ \"{{\" }}");
+    }
+    let text = template.replace("NAME", name).replace("SPEC", &body);
     fs::write(directory.join(format!("{}.yaml", definition.spec.names.plural)), text)
 }
 

@@ -21,7 +21,10 @@ pub struct ExtractSpec {
     #[schemars(length(min = 1, max = 1024))]
     pub base_selector: Option<String>,
     /// The fields of an item, in the order in which they are written.
-    #[schemars(length(min = 1, max = 128))]
+    #[schemars(
+        length(min = 1, max = 128),
+        extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"])
+    )]
     pub fields: Vec<FieldSpec>,
 }
 
@@ -106,7 +109,12 @@ fn any_value(_: &mut SchemaGenerator) -> Schema {
 
 /// The list without its elements; [`unroll_fields`] puts them in.
 fn field_list(_: &mut SchemaGenerator) -> Schema {
-    json_schema!({ "type": "array", "maxItems": FIELDS_MAX })
+    json_schema!({
+        "type": "array",
+        "maxItems": FIELDS_MAX,
+        "x-kubernetes-list-type": "map",
+        "x-kubernetes-list-map-keys": ["name"],
+    })
 }
 
 /// Writes the schema of a field [`FIELD_LEVELS_MAX`] times into itself; the innermost has no `fields`.
@@ -123,5 +131,6 @@ fn unroll_fields(schema: &mut Schema) {
         }
         level = outer;
     }
+    super::rules::of_fields(&mut level);
     *schema = level;
 }

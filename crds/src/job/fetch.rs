@@ -5,11 +5,13 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::rules;
 use crate::units::{ByteSize, Span};
 
 /// How gently each host is visited, by all nodes together.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(transform = rules::of_politeness)]
 pub struct PolitenessSpec {
     /// How robots.txt (RFC 9309) is read.
     #[serde(default)]
@@ -26,6 +28,7 @@ pub struct PolitenessSpec {
 /// How robots.txt is read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(transform = rules::of_robots)]
 pub struct RobotsSpec {
     /// Obey robots.txt. Turn it off for your own hosts only.
     #[serde(default = "default_obey")]
@@ -45,12 +48,15 @@ pub struct RobotsSpec {
 pub struct RequestSpec {
     /// The User-Agent header. Say who you are and where to complain, such as `examplebot/1.0 (+https://example.io/bot)`.
     #[serde(default = "default_user_agent")]
-    #[schemars(length(min = 1, max = 256))]
+    #[schemars(length(min = 1, max = 256), regex(pattern = r"^[ -~]+$"))]
     pub user_agent: String,
     /// Further headers; dropped when a redirect leaves the origin.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 32))]
+    #[schemars(length(max = 32), transform = rules::of_headers, extend("x-kubernetes-list-type" = "atomic"))]
     pub headers: Vec<HeaderSpec>,
+    /// A Secret of type `scrapering.io/headers` in the job's namespace: its keys are names of further headers, its values theirs. They are read once, when the ring takes the job, and shown nowhere. Only in Kubernetes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub headers_secret_ref: Option<SecretRef>,
     /// How long a request may take.
     #[serde(default)]
     pub timeouts: TimeoutsSpec,
@@ -62,18 +68,32 @@ pub struct RequestSpec {
 /// One header.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(transform = rules::of_header)]
 pub struct HeaderSpec {
     /// Name of the header, in any case.
-    #[schemars(length(min = 1, max = 64))]
+    #[schemars(length(min = 1, max = 64), regex(pattern = r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$"))]
     pub name: String,
     /// Its value: printable ASCII, spaces and tabs.
-    #[schemars(length(max = 4096))]
+    #[schemars(length(max = 4096), regex(pattern = r"^[ -~\t]*$"))]
     pub value: String,
+    /// Keeps the value out of every answer: whoever reads the job sees `[secret]` in its place.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub secret: bool,
+}
+
+/// A Secret of the same namespace.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SecretRef {
+    /// Name of the Secret.
+    #[schemars(length(min = 1, max = 253))]
+    pub name: String,
 }
 
 /// How long a request may take.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(transform = rules::of_timeouts)]
 pub struct TimeoutsSpec {
     /// From the first byte sent to the last byte read, redirects included; 100ms to 10m.
     #[serde(default = "default_total_timeout")]
@@ -93,6 +113,7 @@ pub struct RedirectsSpec {
 /// When to stop and what is too large.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(transform = rules::of_limits)]
 pub struct LimitsSpec {
     /// Exactly this many pages are requested, if there are so many. Without it there is no limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -122,6 +143,7 @@ pub struct RetrySpec {
 /// Pauses before further attempts, doubled each time.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(transform = rules::of_backoff)]
 pub struct BackoffSpec {
     /// Pause before the first retry; not longer than `max`.
     #[serde(default = "default_backoff_initial")]
@@ -152,6 +174,7 @@ impl Default for RequestSpec {
         Self {
             user_agent: default_user_agent(),
             headers: Vec::new(),
+            headers_secret_ref: None,
             timeouts: TimeoutsSpec::default(),
             redirects: RedirectsSpec::default(),
         }

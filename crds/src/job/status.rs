@@ -8,6 +8,7 @@ use crate::condition::Condition;
 /// What the ring last said of a job.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(transform = crate::schema::without_null)]
 pub struct ScrapeJobStatus {
     /// The `metadata.generation` this status was made for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -22,10 +23,18 @@ pub struct ScrapeJobStatus {
     /// Pages by what became of them.
     #[serde(default)]
     pub pages: PageCounts,
+    /// Pages that are settled and pages that are known, such as "1830/2411".
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub progress: Option<String>,
     /// Items extracted.
     #[serde(default)]
     #[schemars(range(min = 0))]
     pub items: i64,
+    /// Items dropped because a required field was missing.
+    #[serde(default)]
+    #[schemars(range(min = 0))]
+    pub item_errors: i64,
     /// When the ring took the job, RFC 3339.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("format" = "date-time"))]
@@ -34,7 +43,11 @@ pub struct ScrapeJobStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("format" = "date-time"))]
     pub completion_time: Option<String>,
-    /// The job's conditions, one of each type.
+    /// How long the job took, once it has ended, such as "1h2m3s".
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub duration: Option<String>,
+    /// The job's conditions, one of each type: Accepted, Suspended, Complete, Failed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(
         length(max = 32),

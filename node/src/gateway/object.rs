@@ -10,6 +10,8 @@ use serde_json::{Map, Value};
 
 /// `kind` of a list of jobs.
 const LIST_KIND: &str = "ScrapeJobList";
+/// What stands in the place of a secret value.
+const HIDDEN: &str = "[secret]";
 
 /// A job.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -86,6 +88,7 @@ impl From<JobStatus> for JobObject {
     fn from(job: JobStatus) -> Self {
         let mut file: Map<String, Value> = serde_json::from_str(job.file.get()).unwrap_or_default();
         let mut spec = file.remove("spec").unwrap_or_default();
+        hide_secrets(&mut spec);
         if let Some(spec) = spec.as_object_mut() {
             // The file says how the job began; whether it is paused now is known by its phase.
             spec.insert("suspend".to_owned(), Value::Bool(job.phase.is_suspended()));
@@ -116,6 +119,14 @@ impl From<JobStatus> for JobObject {
     }
 }
 
+/// Headers marked `secret` keep their names and lose their values.
+fn hide_secrets(spec: &mut Value) {
+    let headers = spec.pointer_mut("/request/headers").and_then(Value::as_array_mut);
+    for header in headers.into_iter().flatten().filter(|header| header["secret"] == true) {
+        header["value"] = Value::from(HIDDEN);
+    }
+}
+
 impl FromIterator<JobStatus> for JobList {
     fn from_iter<I: IntoIterator<Item = JobStatus>>(jobs: I) -> Self {
         Self {
@@ -123,5 +134,26 @@ impl FromIterator<JobStatus> for JobList {
             kind: LIST_KIND.to_owned(),
             items: jobs.into_iter().map(JobObject::from).collect(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn values_of_secret_headers_are_hidden_and_the_others_are_shown() {
+        let mut spec = json!({ "request": { "headers": [
+            { "name": "authorization", "value": "Bearer abc", "secret": true },
+            { "name": "accept-language", "value": "de" },
+        ] } });
+        hide_secrets(&mut spec);
+        assert_eq!(
+            spec["request"]["headers"][0],
+            json!({ "name": "authorization", "value": "[secret]", "secret": true })
+        );
+        assert_eq!(spec["request"]["headers"][1]["value"], "de");
+        hide_secrets(&mut json!({ "request": 3 }));
     }
 }

@@ -6,12 +6,13 @@ use std::time::Duration;
 use http::{HeaderName, HeaderValue};
 use scrapering_core::job::{Limits, Politeness, RequestOptions, Retry};
 use scrapering_crds::Span;
-use scrapering_crds::job::{HeaderSpec, LimitsSpec, RequestSpec, RetrySpec, ScrapeJobSpec};
+use scrapering_crds::job::{HeaderSpec, RequestSpec, RetrySpec, ScrapeJobSpec};
 
 use super::report::{Faults, Place, excerpt};
 
 const DAY: Duration = Duration::from_secs(86_400);
 const TEN_YEARS: Duration = Duration::from_secs(87_600 * 3_600);
+const DEADLINE_SECONDS_MAX: i64 = 315_360_000;
 const CONCURRENCY_MAX: u32 = 64;
 const HEADERS_MAX: usize = 32;
 const HEADER_VALUE_BYTES_MAX: usize = 4_096;
@@ -95,6 +96,10 @@ pub(super) fn request(written: &RequestSpec, at: &Place, faults: &mut Faults) ->
     if user_agent.trim().is_empty() || user_agent.len() > USER_AGENT_BYTES_MAX || !user_agent.bytes().all(printable) {
         faults.add(&at.field("userAgent"), format!("must be 1 to {USER_AGENT_BYTES_MAX} printable ASCII characters"));
     }
+    if written.headers_secret_ref.is_some() {
+        let message = "is read in Kubernetes only; here, write the headers into request.headers with `secret: true`";
+        faults.add(&at.field("headersSecretRef"), message);
+    }
     let at_total = at.field("timeouts").field("total");
     check_span(written.timeouts.total, Duration::from_millis(100), Duration::from_secs(600), &at_total, faults);
     let max_redirects = written.redirects.max;
@@ -139,22 +144,25 @@ fn headers(written: &[HeaderSpec], at: &Place, faults: &mut Faults) -> Vec<(Stri
     headers
 }
 
-pub(super) fn limits(written: &LimitsSpec, at: &Place, faults: &mut Faults) -> Limits {
+pub(super) fn limits(spec: &ScrapeJobSpec, at: &Place, faults: &mut Faults) -> Limits {
+    let (written, at_limits) = (&spec.limits, at.field("limits"));
     if let Some(pages) = written.max_pages.filter(|pages| !(1..=PAGES_MAX).contains(pages)) {
-        faults.add(&at.field("maxPages"), format!("is {pages}; use 1 to {PAGES_MAX}, or leave it out for no limit"));
+        let message = format!("is {pages}; use 1 to {PAGES_MAX}, or leave it out for no limit");
+        faults.add(&at_limits.field("maxPages"), message);
     }
     let body = written.max_body_bytes;
     if !(BODY_BYTES_MIN..=BODY_BYTES_MAX).contains(&body.0) {
-        faults.add(&at.field("maxBodyBytes"), format!("is {body}; use 1Ki to 1Gi"));
+        faults.add(&at_limits.field("maxBodyBytes"), format!("is {body}; use 1Ki to 1Gi"));
     }
     if let Some(span) = written.max_duration {
-        check_span(span, Duration::from_secs(1), TEN_YEARS, &at.field("maxDuration"), faults);
+        check_span(span, Duration::from_secs(1), TEN_YEARS, &at_limits.field("maxDuration"), faults);
     }
-    Limits {
-        max_pages: written.max_pages,
-        max_body_bytes: body.0,
-        max_duration: written.max_duration.map(|span| span.0),
+    if let Some(seconds) = spec.active_deadline_seconds.filter(|seconds| !(1..=DEADLINE_SECONDS_MAX).contains(seconds))
+    {
+        let message = format!("is {seconds}; use 1 to {DEADLINE_SECONDS_MAX}");
+        faults.add(&at.field("activeDeadlineSeconds"), message);
     }
+    Limits { max_pages: written.max_pages, max_body_bytes: body.0, max_duration: spec.time_limit() }
 }
 
 pub(super) fn retry(written: &RetrySpec, at: &Place, faults: &mut Faults) -> Retry {

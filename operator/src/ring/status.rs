@@ -78,6 +78,7 @@ pub fn next(observed: &Observed<'_>, now: Timestamp) -> Option<ScrapeRingStatus>
             .iter()
             .map(|verdict| verdict.condition(previous.map_or(&[], |status| &status.conditions), generation, now))
             .collect(),
+        ..ScrapeRingStatus::default()
     };
     (previous != Some(&next)).then_some(next)
 }

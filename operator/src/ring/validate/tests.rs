@@ -17,11 +17,7 @@ fn found(name: &str, spec: ScrapeRingSpec) -> Found {
 }
 
 fn spec() -> ScrapeRingSpec {
-    ScrapeRingSpec {
-        replicas: 5,
-        image: None,
-        storage: RingStorage { size: "10Gi".to_owned(), storage_class_name: None },
-    }
+    ScrapeRingSpec { replicas: 5, image: None, storage: RingStorage::default(), ..ScrapeRingSpec::default() }
 }
 
 fn running(replicas: i32, size: &str, class: Option<&str>) -> StatefulSet {
@@ -115,7 +111,8 @@ fn a_list_of_peers_that_no_process_could_be_given_is_refused() {
 #[test]
 fn a_running_ring_keeps_its_number_of_nodes_and_its_volumes_and_says_so() {
     let mut ring = found("main", ScrapeRingSpec { replicas: 3, ..spec() });
-    ring.ring.spec.storage = RingStorage { size: "20Gi".to_owned(), storage_class_name: Some("fast".to_owned()) };
+    ring.ring.spec.storage =
+        RingStorage { size: "20Gi".to_owned(), storage_class_name: Some("fast".to_owned()), ..RingStorage::default() };
     ring.stateful_set = Some(running(5, "10Gi", None));
     let valid = validate(&ring, IMAGE).expect("held back, not refused");
     assert_eq!((valid.replicas, valid.peers.len()), (5, 5));

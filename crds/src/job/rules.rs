@@ -1,0 +1,153 @@
+//! The rules that the API server holds a `ScrapeJob` to, beyond types and bounds.
+//!
+//! They say what the ring would say when it takes the job, only earlier. What needs a CSS parser or a regex compiler,
+//! and what lies deeper than the first level of fields (where the cost that a server estimates explodes), the ring alone judges.
+
+use schemars::Schema;
+
+use crate::schema::{Rule, add_rules, fix_all_but, without_null};
+
+/// What may change while a job is there. Everything else is held fixed, also what is added later.
+pub const MUTABLE: [&str; 2] = ["suspend", "ttlSecondsAfterFinished"];
+
+/// Names become those of jobs in the ring.
+#[cfg(feature = "kube")]
+pub(super) const NAME: Rule = Rule {
+    rule: "self.metadata.name.size() <= 63 && self.metadata.name.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')",
+    message: "metadata.name must have at most 63 lower-case letters, digits and '-', with no '-' at either end",
+    field: None,
+};
+
+const SPEC: [Rule; 2] = [
+    Rule {
+        rule: "has(self.politeness.robots.userAgentToken) || self.request.userAgent.matches('^[A-Za-z_-]')",
+        message: "request.userAgent begins with no product token for robots.txt; begin it like examplebot/1.0, or set politeness.robots.userAgentToken",
+        field: Some(".request"),
+    },
+    Rule {
+        rule: "!has(self.politeness.robots.userAgentToken) || self.request.userAgent.lowerAscii().contains(self.politeness.robots.userAgentToken.lowerAscii())",
+        message: "politeness.robots.userAgentToken does not occur in request.userAgent; sites must be able to recognise whom their rules address",
+        field: Some(".politeness"),
+    },
+];
+
+/// Headers that the node writes itself.
+const HEADER: [Rule; 1] = [Rule {
+    rule: "!(self.name.lowerAscii() in ['accept-encoding', 'connection', 'content-length', 'expect', 'host', 'http2-settings', 'keep-alive', 'proxy-authorization', 'proxy-connection', 'te', 'trailer', 'transfer-encoding', 'upgrade', 'user-agent'])",
+    message: "is written by the node itself; the User-Agent is set by request.userAgent",
+    field: Some(".name"),
+}];
+
+const HEADERS: [Rule; 1] = [Rule {
+    rule: "self.all(header, self.exists_one(other, other.name.lowerAscii() == header.name.lowerAscii()))",
+    message: "a header is set twice; write one entry",
+    field: None,
+}];
+
+const POLITENESS: [Rule; 1] =
+    [Rule { rule: "duration(self.delay) <= duration('24h')", message: "must be at most 24h", field: Some(".delay") }];
+
+const ROBOTS: [Rule; 1] = [Rule {
+    rule: "duration(self.maxCrawlDelay) <= duration('24h')",
+    message: "must be at most 24h",
+    field: Some(".maxCrawlDelay"),
+}];
+
+const TIMEOUTS: [Rule; 1] = [Rule {
+    rule: "duration(self.total) >= duration('100ms') && duration(self.total) <= duration('10m')",
+    message: "must be from 100ms to 10m",
+    field: Some(".total"),
+}];
+
+const LIMITS: [Rule; 2] = [
+    Rule {
+        rule: "!has(self.maxDuration) || (duration(self.maxDuration) >= duration('1s') && duration(self.maxDuration) <= duration('87600h'))",
+        message: "must be from 1s to 87600h",
+        field: Some(".maxDuration"),
+    },
+    Rule {
+        rule: "quantity(string(self.maxBodyBytes)).compareTo(quantity('1Ki')) >= 0 && quantity(string(self.maxBodyBytes)).compareTo(quantity('1Gi')) <= 0",
+        message: "must be from 1Ki to 1Gi",
+        field: Some(".maxBodyBytes"),
+    },
+];
+
+const BACKOFF: [Rule; 2] = [
+    Rule {
+        rule: "duration(self.max) >= duration('1ms') && duration(self.max) <= duration('24h')",
+        message: "must be from 1ms to 24h",
+        field: Some(".max"),
+    },
+    Rule {
+        rule: "duration(self.initial) <= duration(self.max)",
+        message: "is longer than max; shorten it or raise max",
+        field: Some(".initial"),
+    },
+];
+
+const FIELD: [Rule; 5] = [
+    Rule {
+        rule: "(self.type != 'attribute' && !(has(self.of) && self.of == 'attribute')) || has(self.attribute)",
+        message: "is missing; the type attribute needs the name of one, such as src",
+        field: Some(".attribute"),
+    },
+    Rule {
+        rule: "!has(self.attribute) || self.type in ['attribute', 'number', 'url', 'list']",
+        message: "means nothing for this type; use the type attribute",
+        field: Some(".attribute"),
+    },
+    Rule {
+        rule: "!has(self.of) || self.type == 'list'",
+        message: "is only for fields of type list",
+        field: Some(".of"),
+    },
+    Rule {
+        rule: "!has(self.fields) || self.fields.size() == 0 || (self.type in ['list', 'nested'] && !has(self.of))",
+        message: "is only for fields of type list (without of) and nested",
+        field: Some(".fields"),
+    },
+    Rule {
+        rule: "self.type != 'nested' || (has(self.fields) && self.fields.size() > 0)",
+        message: "is missing; a nested object needs at least one field",
+        field: Some(".fields"),
+    },
+];
+
+pub(super) fn of_spec(schema: &mut Schema) {
+    without_null(schema);
+    add_rules(schema, &SPEC);
+    fix_all_but(schema, &MUTABLE, "make a new job instead");
+}
+
+pub(super) fn of_politeness(schema: &mut Schema) {
+    add_rules(schema, &POLITENESS);
+}
+
+pub(super) fn of_robots(schema: &mut Schema) {
+    add_rules(schema, &ROBOTS);
+}
+
+pub(super) fn of_timeouts(schema: &mut Schema) {
+    add_rules(schema, &TIMEOUTS);
+}
+
+pub(super) fn of_limits(schema: &mut Schema) {
+    add_rules(schema, &LIMITS);
+}
+
+pub(super) fn of_header(schema: &mut Schema) {
+    add_rules(schema, &HEADER);
+}
+
+pub(super) fn of_headers(schema: &mut Schema) {
+    add_rules(schema, &HEADERS);
+}
+
+pub(super) fn of_backoff(schema: &mut Schema) {
+    add_rules(schema, &BACKOFF);
+}
+
+/// The first level of fields only: deeper, 128 times as many fields a level would exceed what a server spends on rules.
+pub(super) fn of_fields(schema: &mut Schema) {
+    add_rules(schema, &FIELD);
+}

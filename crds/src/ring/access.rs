@@ -1,0 +1,152 @@
+//! The parts of a ring's spec that say who reaches it, and whom it reaches.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use k8s_openapi::api::networking::v1::NetworkPolicyPeer;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::rules;
+use crate::units::Span;
+
+/// The ports that nodes may open on the web unless told otherwise.
+pub const WEB_PORTS: [i32; 2] = [80, 443];
+
+/// What the nodes may visit.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RingScraping {
+    /// Networks that may be visited although they are not globally routable, such as "10.20.0.0/16"; both the nodes and the network policy let them through. Whoever may submit a job can then reach everything there.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(
+        length(max = 64),
+        inner(length(min = 1, max = 49)),
+        transform = rules::of_cidrs,
+        extend("x-kubernetes-list-type" = "set")
+    )]
+    pub allowed_private_cidrs: Vec<String>,
+}
+
+/// The door for clients: REST over TLS.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RingGateway {
+    /// The Service `<ring>-gateway`.
+    #[serde(default)]
+    pub service: GatewayService,
+}
+
+/// The Service of the gateway.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct GatewayService {
+    /// ClusterIP: within the cluster. NodePort: also on every machine. LoadBalancer: also through a load balancer of the cloud.
+    #[serde(rename = "type", default)]
+    pub type_: ServiceType,
+    /// Annotations of the Service, as load balancers want them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(transform = crate::schema::bounded)]
+    pub annotations: BTreeMap<String, String>,
+}
+
+/// How a Service is reached.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline)]
+pub enum ServiceType {
+    /// Within the cluster.
+    #[default]
+    ClusterIP,
+    /// On every machine.
+    NodePort,
+    /// Through a load balancer.
+    LoadBalancer,
+}
+
+impl ServiceType {
+    /// The word that a Service's spec takes.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::ClusterIP => "ClusterIP",
+            Self::NodePort => "NodePort",
+            Self::LoadBalancer => "LoadBalancer",
+        }
+    }
+}
+
+/// Certificates and network policies.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RingSecurity {
+    /// The nodes' certificates, issued by an authority that the operator keeps for this ring.
+    #[serde(default)]
+    pub tls: RingTls,
+    /// The network policies of the ring.
+    #[serde(default)]
+    pub network_policy: NetworkPolicySpec,
+}
+
+/// The nodes' certificates.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(transform = rules::of_tls)]
+pub struct RingTls {
+    /// How long a certificate of the nodes is valid; it is renewed at two thirds of that, without a restart. 1m to 8760h.
+    #[serde(default = "default_leaf_duration")]
+    pub leaf_duration: Span,
+}
+
+/// Who may speak with the nodes, and where they may go; for clusters whose network enforces policies.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct NetworkPolicySpec {
+    /// Turn it off only where other policies do the same.
+    #[serde(default = "default_enabled")]
+    pub enabled: bool,
+    /// Who may reach the gateway; an empty list lets in every pod of the ring's namespace.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(transform = crate::schema::bounded)]
+    pub gateway_from: Vec<NetworkPolicyPeer>,
+    /// Networks of the public internet that the nodes must not reach either, such as those of your own company.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(
+        length(max = 64),
+        inner(length(min = 1, max = 49)),
+        transform = rules::of_cidrs,
+        extend("x-kubernetes-list-type" = "set")
+    )]
+    pub denied_cidrs: Vec<String>,
+    /// TCP ports of the web.
+    #[serde(default = "default_web_ports")]
+    #[schemars(
+        length(min = 1, max = 64),
+        inner(range(min = 1, max = 65_535)),
+        extend("x-kubernetes-list-type" = "set")
+    )]
+    pub web_ports: Vec<i32>,
+}
+
+impl Default for RingTls {
+    fn default() -> Self {
+        Self { leaf_duration: default_leaf_duration() }
+    }
+}
+
+impl Default for NetworkPolicySpec {
+    fn default() -> Self {
+        Self { enabled: true, gateway_from: Vec::new(), denied_cidrs: Vec::new(), web_ports: default_web_ports() }
+    }
+}
+
+fn default_leaf_duration() -> Span {
+    Span(Duration::from_secs(90 * 24 * 3600))
+}
+
+fn default_enabled() -> bool {
+    true
+}
+
+fn default_web_ports() -> Vec<i32> {
+    WEB_PORTS.to_vec()
+}
