@@ -27,11 +27,13 @@ BENCH_PRODUCTS ?= 5000
 # Seconds of faults, and what the dice of the nemesis begin with (empty: drawn afresh and printed).
 DURATION ?= 600
 SEED ?=
+# What images hold: release or dev.
+PROFILE ?= release
 # Power cuts of one node and of the whole ring.
 SINGLE ?= 50
 WHOLE ?= 10
 
-.PHONY: help setup nextest build run test sim bench chaos power-cuts e2e lint manifests images
+.PHONY: help setup nextest build run test sim bench chaos power-cuts cut-points e2e cluster-e2e lint chart manifests images
 .NOTPARALLEL:
 
 help: ## Lists the targets.
@@ -55,22 +57,27 @@ test: nextest lint build ## What CI runs: format, lints, fresh simulator seeds, 
 	@"$(BIN)/scrapering-sim" bodies --seeds $(TEST_SEEDS) $(if $(BASE),--base $(BASE))
 	@cargo test --workspace --doc --quiet
 	@if cargo nextest --version >/dev/null 2>&1; then cargo nextest run --workspace; else cargo test --workspace --all-targets; fi
+	@scripts/say-skipped.sh
 
 sim: build ## Runs registers and bodies in the simulator, then takes each rule out: make sim SEEDS=1000 [BASE=seed].
 	@"$(BIN)/scrapering-sim" register --seeds $(SEEDS) $(if $(BASE),--base $(BASE))
 	@"$(BIN)/scrapering-sim" bodies --seeds $(SEEDS) $(if $(BASE),--base $(BASE))
 	@"$(BIN)/scrapering-sim" mutants --seeds 700 --base 1
 
-lint: setup ## Checks the format and the lints; a warning is a fault.
+lint: setup chart ## Checks the format, the lints and the chart; a warning is a fault.
 	@cargo fmt --all --check
 	@cargo clippy --workspace --all-targets -- -D warnings
+
+chart: ## Lints the chart, renders it, and holds it to the schemas of the oldest and the newest Kubernetes.
+	@scripts/chart.sh check
 
 bench: setup ## Prints pages per CPU second of a ring of one and of five against a bare loop.
 	@cargo build --release -p scrapering -p scrapering-e2e --bins
 	@"$(BENCH_BIN)/scrapering-bench" --bin-dir "$(BENCH_BIN)" --rounds $(BENCH_ROUNDS) --products $(BENCH_PRODUCTS)
 
-e2e: nextest build ## Runs only the tests over process boundaries.
+e2e: nextest build ## Runs the tests over process boundaries, then those in a cluster (cluster-e2e).
 	@if cargo nextest --version >/dev/null 2>&1; then cargo nextest run --workspace -E 'package(scrapering-e2e)'; else cargo test --workspace --test '*'; fi
+	@$(MAKE) --no-print-directory cluster-e2e
 
 chaos: build ## Faults under load on a ring of real processes, judged: make chaos DURATION=600 [SEED=seed]; as root also partitions.
 	@scripts/setup.sh chaos
@@ -81,9 +88,16 @@ power-cuts: build ## Cuts the power of real disks under load; nothing acknowledg
 	@scripts/setup.sh power
 	@"$(BIN)/scrapering-power-cuts" --single $(SINGLE) --whole $(WHOLE) $(if $(SEED),--seed $(SEED))
 
+cut-points: build ## Stops the operator after every write of each operation and prints how it ended; needs KUBEBUILDER_ASSETS.
+	@"$(BIN)/scrapering-cut-points"
+
 manifests: build ## Writes what is generated from the code: custom resource definitions, the OpenAPI document.
 	@"$(BIN)/crdgen" helm/templates/crds crds/yaml
 	@"$(BIN)/scrapering" openapi >node/openapi.json
 
-images: ## Builds the container images of the node and the operator.
-	@echo "make images: there are no container images yet; they come with the chart (see CHANGELOG.md)" >&2; exit 1
+images: setup ## Builds loadable images of the node, the operator and the fixture shop into dist/, without Docker: make images [PROFILE=dev].
+	@cargo build $(if $(filter dev,$(PROFILE)),,--release) -p scrapering -p scrapering-operator -p scrapering-e2e --bins
+	@scripts/images.sh "$(if $(filter dev,$(PROFILE)),$(BIN),$(BENCH_BIN))" dist
+
+cluster-e2e: ## Installs the chart into the cluster of KUBECONFIG, or into one made with kind, and runs a ring and a job there.
+	@scripts/cluster-e2e.sh

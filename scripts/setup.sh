@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Makes sure that everything a build needs is here, on a Debian 12 machine that has only Rust.
 # Says what is missing before it installs it. `setup.sh nextest` sees to the test runner instead, `setup.sh chaos` to
-# what partitions need, `setup.sh power` to what power cuts need.
+# what partitions need, `setup.sh power` to what power cuts need, `setup.sh chart` to what checks of the chart need.
 set -euo pipefail
 
 rust_wanted=1.95
@@ -52,6 +52,12 @@ check_chaos() {
     install_missing
 }
 
+check_chart() {
+    need python3 python3
+    python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
+    install_missing
+}
+
 check_power() {
     # Without root nothing can be mounted, and the program says so.
     [ "$(id -u)" -eq 0 ] || return 0
@@ -93,5 +99,6 @@ case "${1:-build}" in
     nextest) check_nextest ;;
     chaos) check_chaos ;;
     power) check_power ;;
-    *) fail "no such step: $1 (build, nextest, chaos, power)" ;;
+    chart) check_chart ;;
+    *) fail "no such step: $1 (build, nextest, chaos, power, chart)" ;;
 esac

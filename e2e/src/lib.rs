@@ -11,6 +11,7 @@ pub mod door;
 pub mod errand;
 pub mod house;
 pub mod judge;
+pub mod kube;
 pub mod ports;
 pub mod power;
 pub mod program;

@@ -18,10 +18,18 @@ const TAIL_BYTES: usize = 3_000;
 /// # Errors
 /// It was not built.
 pub fn scrapering() -> anyhow::Result<PathBuf> {
+    built("scrapering")
+}
+
+/// Where a program of this workspace was built.
+///
+/// # Errors
+/// It was not built.
+pub fn built(name: &str) -> anyhow::Result<PathBuf> {
     let own = std::env::current_exe().context("this test does not know where it stands")?;
     // Test executables stand in `deps`, one below the programs.
     let folder = own.ancestors().skip(1).find(|folder| !folder.ends_with("deps"));
-    let program = folder.context("this test stands in no folder")?.join("scrapering");
+    let program = folder.context("this test stands in no folder")?.join(name);
     if !program.is_file() {
         bail!("there is no {}: build it first, with `make build`", program.display());
     }
@@ -78,9 +86,8 @@ impl Process {
         before: &[String],
         arguments: impl IntoIterator<Item = A>,
     ) -> anyhow::Result<Self> {
-        let (out, err) = (output(folder, name, "out"), output(folder, name, "err"));
         let program = scrapering()?;
-        let mut command = match before.split_first() {
+        let command = match before.split_first() {
             None => Command::new(program),
             Some((first, rest)) => {
                 let mut command = Command::new(first);
@@ -88,8 +95,55 @@ impl Process {
                 command
             }
         };
+        Self::spawn(command, folder, name, arguments, &[])
+    }
+
+    /// As [`Process::start`], with these variables and no arguments but `node`.
+    ///
+    /// # Errors
+    /// As [`Process::start`].
+    pub fn start_node_with(folder: &Path, name: &str, variables: &[(String, String)]) -> anyhow::Result<Self> {
+        Self::spawn(Command::new(scrapering()?), folder, name, ["node"], variables)
+    }
+
+    /// As [`Process::start`], of another program.
+    ///
+    /// # Errors
+    /// It cannot be started.
+    pub fn start_program<A: AsRef<OsStr>>(
+        program: &Path,
+        folder: &Path,
+        name: &str,
+        arguments: impl IntoIterator<Item = A>,
+    ) -> anyhow::Result<Self> {
+        Self::spawn(Command::new(program), folder, name, arguments, &[])
+    }
+
+    /// As [`Process::start_program`], with these variables.
+    ///
+    /// # Errors
+    /// It cannot be started.
+    pub fn start_program_with<A: AsRef<OsStr>>(
+        program: &Path,
+        folder: &Path,
+        name: &str,
+        arguments: impl IntoIterator<Item = A>,
+        variables: &[(String, String)],
+    ) -> anyhow::Result<Self> {
+        Self::spawn(Command::new(program), folder, name, arguments, variables)
+    }
+
+    fn spawn<A: AsRef<OsStr>>(
+        mut command: Command,
+        folder: &Path,
+        name: &str,
+        arguments: impl IntoIterator<Item = A>,
+        variables: &[(String, String)],
+    ) -> anyhow::Result<Self> {
+        let (out, err) = (output(folder, name, "out"), output(folder, name, "err"));
         // A variable of the user's must not lead a command to another ring than the test's.
         command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default()).env("HOME", folder);
+        command.envs(variables.iter().map(|(name, value)| (name, value)));
         command.args(arguments).current_dir(folder).kill_on_drop(true);
         command.stdin(Stdio::null()).stdout(append(&out)?).stderr(append(&err)?);
         let child = command.spawn().with_context(|| format!("{name} cannot be started"))?;

@@ -38,3 +38,65 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- printf "%s:%s" $image.repository (default (index . 1) $image.tag) }}
 {{- end }}
 {{- end }}
+
+{{- /* What a container of ours may do: nothing beyond its own process. */ -}}
+{{- define "scrapering.containerSecurity" -}}
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+capabilities:
+  drop: [ALL]
+{{- end }}
+
+{{- define "scrapering.podSecurity" -}}
+runAsNonRoot: true
+runAsUser: 65532
+runAsGroup: 65532
+seccompProfile:
+  type: RuntimeDefault
+{{- end }}
+
+{{- /*
+Exactly what the operator calls: server-side apply of what it owns (get, create, patch), watches of the same (list,
+watch), a ring's Secrets by their names, Secrets of headers by theirs. It deletes the pods and volumes of nodes that
+have left their ring, policies that are not wanted any more, and jobs whose time is over; all else goes by the garbage
+collector.
+*/ -}}
+{{- define "scrapering.rules" -}}
+- apiGroups: [scrapering.io]
+  resources: [scraperings]
+  verbs: [get, list, watch]
+- apiGroups: [scrapering.io]
+  resources: [scrapejobs]
+  verbs: [get, list, watch, create, patch, delete]
+- apiGroups: [scrapering.io]
+  resources: [scrapeschedules]
+  verbs: [get, list, watch]
+- apiGroups: [scrapering.io]
+  resources: [scraperings/status, scrapejobs/status, scrapeschedules/status]
+  verbs: [patch]
+# To own what has a blocking reference to its owner, where the server checks that.
+- apiGroups: [scrapering.io]
+  resources: [scraperings/finalizers, scrapeschedules/finalizers]
+  verbs: [update]
+- apiGroups: [apps]
+  resources: [statefulsets]
+  verbs: [get, list, watch, create, patch]
+- apiGroups: [""]
+  resources: [configmaps, services, serviceaccounts]
+  verbs: [get, list, watch, create, patch]
+- apiGroups: [networking.k8s.io]
+  resources: [networkpolicies]
+  verbs: [get, list, watch, create, patch, delete]
+- apiGroups: [policy]
+  resources: [poddisruptionbudgets]
+  verbs: [get, list, watch, create, patch]
+- apiGroups: [""]
+  resources: [secrets]
+  verbs: [get, create, patch]
+- apiGroups: [""]
+  resources: [pods, persistentvolumeclaims]
+  verbs: [list, delete]
+- apiGroups: [events.k8s.io]
+  resources: [events]
+  verbs: [create, patch]
+{{- end }}

@@ -20,9 +20,10 @@ use crate::driver::views::Views;
 use crate::driver::{Driver, Parts};
 use crate::fetch::{Fetcher, FetcherConfig};
 use crate::gateway::{self, GatewayState};
+use crate::identity::NodeIdentity;
 use crate::identity::layout::RingDir;
 use crate::identity::ledger::{Ledger, Standing};
-use crate::identity::{NodeIdentity, tls};
+use crate::identity::tls::live::LiveTls;
 use crate::kv::{Kv, RingRegisters};
 use crate::rpc::control::ControlDoor;
 use crate::rpc::convert::Header;
@@ -71,7 +72,7 @@ impl RunningNode {
         let (stop, tasks, clock) = (CancellationToken::new(), TaskTracker::new(), Clock::start());
         let guard = stop.clone().drop_guard();
         // Whatever may be refused comes before the data folder is touched.
-        let doors = doors(&config).await?;
+        let doors = doors(&config, &tasks, &stop).await?;
         let public_key = std::fs::read(&config.token_public_key).with_context(|| {
             format!("the public key that checks tokens cannot be read from {}", config.token_public_key.display())
         })?;
@@ -89,7 +90,7 @@ impl RunningNode {
             to: None,
             founding: founders.fingerprint(),
         };
-        let peers = Peers::new(header, Arc::clone(&doors.to_ring));
+        let peers = Peers::new(header, doors.tls.to_ring.clone());
         let remembered = memory::recall(&config.data)?;
         let members = members(&config, &ledger, &founders, &identity, peers.clone(), clock, remembered);
         let driver = Driver::new(Parts {
@@ -119,12 +120,12 @@ impl RunningNode {
             control: ControlDoor::new(Gate::new(peers), driver.clone(), control.door()),
         };
         let services = Services::new(driver.clone(), crawl.clone());
-        let services = services.serve(doors.ring.tokio()?, Arc::clone(&doors.of_ring), extra, stop.clone());
+        let services = services.serve(doors.ring.tokio()?, doors.tls.of_ring, extra, stop.clone());
         let background = upkeep::start(&driver, tasks.clone(), part.clone());
         let kv = Kv::new(RingRegisters::start(driver.clone(), &tasks, stop.clone()));
         let ring_view = NodeView::new(driver.clone(), &config.own, control.clone(), background.clone());
         let state = GatewayState::new(crawl.jobs(), ring_view, kv, verifier);
-        let gateway = gateway::serve(doors.gateway.std()?, state, (*doors.of_gateway).clone(), stop.clone());
+        let gateway = gateway::serve(doors.gateway.std()?, state, doors.tls.of_gateway, stop.clone());
         let contacts: Vec<PeerAddress> = config.others().map(|member| member.peer_address()).collect();
         if identity.generation != GENESIS_GENERATION {
             tasks.spawn(acquaint(members.clone(), contacts, part.clone()));
@@ -220,9 +221,7 @@ impl LocalRing {
 struct OpenDoors {
     ring: Listener,
     gateway: Listener,
-    of_ring: Arc<rustls::ServerConfig>,
-    to_ring: Arc<rustls::ClientConfig>,
-    of_gateway: Arc<rustls::ServerConfig>,
+    tls: LiveTls,
 }
 
 /// A port that is kept while who serves on it changes.
@@ -238,22 +237,23 @@ impl Listener {
     }
 }
 
-async fn doors(config: &NodeConfig) -> anyhow::Result<OpenDoors> {
+async fn doors(config: &NodeConfig, tasks: &TaskTracker, stop: &CancellationToken) -> anyhow::Result<OpenDoors> {
     let ring = Listener(bind(config.listen).await?.into_std()?);
     let gateway = Listener(bind(config.gateway).await?.into_std()?);
-    let (pair, now) = (&config.tls, Timestamp::now());
-    Ok(OpenDoors {
-        ring,
-        gateway,
-        of_ring: tls::ring_server(pair, &config.ca, now)?,
-        to_ring: tls::ring_client(pair, &config.ca, now)?,
-        of_gateway: tls::gateway(pair, now)?,
-    })
+    let (tls, reloader) = LiveTls::load(&config.tls, &config.ca, Timestamp::now())?;
+    tasks.spawn(reloader.run(stop.clone()));
+    Ok(OpenDoors { ring, gateway, tls })
 }
 
 /// Finds out which ring this disk is of, and opens it as a member of that ring.
 async fn enter(config: &NodeConfig, doors: &OpenDoors) -> anyhow::Result<(Ledger, Founders, Opened)> {
-    let mut ledger = Ledger::open_or_create(&config.data, config.ring_id, &config.own.name, &config.genesis_names())?;
+    let open = || Ledger::open_or_create(&config.data, config.ring_id, &config.own.name, &config.genesis_names());
+    let mut ledger = open()?;
+    if config.options.rejoin && matches!(ledger.standing(), Standing::Left(_)) {
+        tracing::warn!(folder = %config.data.display(), "this data folder has left its ring for good; it is emptied, and joins as a new node");
+        ledger.forget()?;
+        ledger = open()?;
+    }
     match ledger.standing().clone() {
         Standing::Member { founders, generation, .. } => {
             let opened = open::member(config, generation)?;
@@ -265,13 +265,8 @@ async fn enter(config: &NodeConfig, doors: &OpenDoors) -> anyhow::Result<(Ledger
             config.data.display()
         ),
         Standing::Candidate | Standing::Pledged(_) => {
-            let while_unformed = formation::Doors {
-                ring: doors.ring.tokio()?,
-                gateway: doors.gateway.std()?,
-                of_ring: Arc::clone(&doors.of_ring),
-                to_ring: Arc::clone(&doors.to_ring),
-                of_gateway: Arc::clone(&doors.of_gateway),
-            };
+            let while_unformed =
+                formation::Doors { ring: doors.ring.tokio()?, gateway: doors.gateway.std()?, tls: doors.tls.clone() };
             let found = formation::find(config, &mut ledger, while_unformed).await?;
             let opened = open::newcomer(config, &found)?;
             let Found { founders, generation } = found;

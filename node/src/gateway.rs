@@ -31,8 +31,8 @@ pub use locks::LockObject;
 pub use page::{COMPLETE_HEADER, CURSOR_HEADER, LARGEST_PAGE};
 pub use problem::ProblemBody;
 pub use ring::{
-    BackgroundStatus, GiveUp, LeaveError, Liveness, Lookup, NodeStatus, Recovery, RingStatus, RingView, Serving,
-    ViewCounts,
+    BackgroundStatus, GiveUp, LeaveError, Liveness, Lookup, NodeIdentity, NodeStatus, OwnStatus, Recovery, RingStatus,
+    RingView, Serving, ViewCounts,
 };
 pub use server::{ServeError, serve};
 pub use service::{Answer, JobService};

@@ -5,10 +5,10 @@
 use std::path::Path;
 
 use k8s_openapi::api::apps::v1::StatefulSet;
-use scrapering_crds::{RingStorage, ScrapeRing, ScrapeRingSpec};
+use scrapering_crds::{ScrapeRing, ScrapeRingSpec};
 use scrapering_operator::ring::build::{RingObjects, build};
 use scrapering_operator::ring::dereference::Found;
-use scrapering_operator::ring::validate::validate;
+use scrapering_operator::ring::validate::{Defaults, OperatorPods, validate};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -16,29 +16,46 @@ fn objects(name: &str, spec: ScrapeRingSpec) -> RingObjects {
     let mut ring = ScrapeRing::new(name, spec);
     ring.metadata.namespace = Some("default".to_owned());
     ring.metadata.uid = Some("6d1f0c6e-0000-4000-8000-000000000001".to_owned());
-    let found = Found { ring, stateful_set: None, secret_keys: None };
-    build(&validate(&found, "ghcr.io/scrapering/scrapering:0.1.0").expect("a valid ring"))
+    let operator = OperatorPods { namespace: "scrapering-system".to_owned(), component: "operator".to_owned() };
+    let defaults = Defaults { image: "ghcr.io/scrapering/scrapering:0.1.0".to_owned(), operator: Some(operator) };
+    build(&validate(&Found::alone(ring), &defaults).expect("a valid ring"))
 }
 
 fn full() -> ScrapeRingSpec {
-    ScrapeRingSpec {
-        replicas: 5,
-        image: Some("registry.example/scrapering:1.2.3".to_owned()),
-        storage: RingStorage {
-            size: "200Gi".to_owned(),
-            storage_class_name: Some("fast".to_owned()),
-            ..RingStorage::default()
-        },
-        ..ScrapeRingSpec::default()
-    }
+    let spec = json!({
+        "replicas": 5,
+        "image": "registry.example/scrapering:1.2.3",
+        "imagePullPolicy": "Always",
+        "imagePullSecrets": [{ "name": "registry" }],
+        "storage": { "size": "200Gi", "storageClassName": "fast", "whenDeleted": "Delete" },
+        "scraping": { "allowedPrivateCidrs": ["10.20.0.0/16"] },
+        "gateway": { "service": { "type": "LoadBalancer", "annotations": { "example.com/internal": "true" } } },
+        "security": { "networkPolicy": {
+            "gatewayFrom": [{ "namespaceSelector": { "matchLabels": { "team": "web" } } }],
+            "deniedCidrs": ["8.8.0.0/16", "2a00:1450::/32"],
+            "webPorts": [80, 443, 8080],
+        } },
+        "update": { "minStableSeconds": 30 },
+        "resources": { "limits": { "memory": "2Gi" } },
+        "nodeSelector": { "disk": "fast" },
+        "tolerations": [{ "key": "crawl", "operator": "Exists" }],
+        "priorityClassName": "high",
+        "podLabels": { "team": "web" },
+        "podAnnotations": { "example.com/note": "yes" },
+        "terminationGracePeriodSeconds": 120,
+    });
+    serde_json::from_value(spec).expect("a spec")
 }
 
 fn yaml(objects: &RingObjects) -> String {
     fn one(object: &impl Serialize) -> String {
         serde_saphyr::to_string(&serde_json::to_value(object).expect("JSON")).expect("YAML")
     }
-    let RingObjects { service_account, peers, gateway, disruption_budget, stateful_set } = objects;
-    [one(service_account), one(peers), one(gateway), one(disruption_budget), one(stateful_set)].join("---\n")
+    let RingObjects { service_account, settings, policies, peers, gateway, disruption_budget, stateful_set } = objects;
+    let mut all = vec![one(service_account), one(settings)];
+    all.extend(policies.iter().map(one));
+    all.extend([one(peers), one(gateway), one(disruption_budget), one(stateful_set)]);
+    all.join("---\n")
 }
 
 fn compare(file: &str, objects: &RingObjects) {

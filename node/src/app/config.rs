@@ -22,6 +22,8 @@ pub struct NodeOptions {
     pub weight: Option<u16>,
     /// The ring is known to have been formed: an empty data folder may join it, and never forms another.
     pub formed: bool,
+    /// A data folder that has left its ring for good is emptied and joins as a new node; otherwise it is refused.
+    pub rejoin: bool,
 }
 
 /// A member of the ring.

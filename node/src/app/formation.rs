@@ -6,6 +6,7 @@
 use super::config::NodeConfig;
 use crate::gateway;
 use crate::identity::ledger::{Ledger, Standing};
+use crate::identity::tls::live::{Live, LiveTls};
 use crate::identity::tls::wire;
 use crate::rpc::convert::Header;
 use crate::rpc::formation::{FormationDoor, ask};
@@ -13,7 +14,7 @@ use crate::rpc::server::HEALTH_SERVICE;
 use crate::rpc::{PeerAddress, Peers};
 use futures::future::join_all;
 use jiff::Timestamp;
-use rustls::{ClientConfig, ServerConfig};
+use rustls::ClientConfig;
 use scrapering_core::formation::{Founders, GENESIS_GENERATION, Lack, Record, Verdict, conclude};
 use scrapering_core::id::{NodeId, RingId};
 use scrapering_proto::v1::formation_server::FormationServer;
@@ -36,9 +37,7 @@ const REMINDER: Duration = Duration::from_secs(30);
 pub(super) struct Doors {
     pub(super) ring: TcpListener,
     pub(super) gateway: std::net::TcpListener,
-    pub(super) of_ring: Arc<ServerConfig>,
-    pub(super) to_ring: Arc<ClientConfig>,
-    pub(super) of_gateway: Arc<ServerConfig>,
+    pub(super) tls: LiveTls,
 }
 
 /// The ring that was found.
@@ -59,7 +58,7 @@ pub(super) async fn find(config: &NodeConfig, ledger: &mut Ledger, doors: Doors)
     let (record, answers) = watch::channel(ledger.answer(&genesis));
     let (lack, lacks) = watch::channel(String::from("the other nodes of the ring have not been asked yet"));
     let stop = CancellationToken::new();
-    let asked = Asker::new(config, Arc::clone(&doors.to_ring));
+    let asked = Asker::new(config, doors.tls.to_ring.clone());
     let served = serve(config.ring_id, doors, answers, lacks, stop.clone());
     let found = async {
         let found = asked.find(config, ledger, &record, &lack).await;
@@ -79,7 +78,7 @@ struct Asker {
 }
 
 impl Asker {
-    fn new(config: &NodeConfig, tls: Arc<ClientConfig>) -> Self {
+    fn new(config: &NodeConfig, tls: Live<ClientConfig>) -> Self {
         let (ring, name) = (config.ring_id, config.own.name.clone());
         let (from, generation) = (NodeId::new(&name, GENESIS_GENERATION), GENESIS_GENERATION);
         let peers = Peers::new(Header { ring, from, generation, to: None, founding: [0; 8] }, tls);
@@ -197,8 +196,8 @@ async fn serve(
     let ring = tonic::transport::Server::builder()
         .add_service(health)
         .add_service(FormationServer::new(door))
-        .serve_with_incoming_shutdown(wire::accept(doors.ring, doors.of_ring), stop.clone().cancelled_owned());
-    let gateway = gateway::serve_unformed(doors.gateway, lacks, (*doors.of_gateway).clone(), stop);
+        .serve_with_incoming_shutdown(wire::accept(doors.ring, doors.tls.of_ring), stop.clone().cancelled_owned());
+    let gateway = gateway::serve_unformed(doors.gateway, lacks, doors.tls.of_gateway, stop);
     let (ring, gateway) = tokio::join!(ring, gateway);
     ring?;
     Ok(gateway?)

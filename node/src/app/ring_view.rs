@@ -42,6 +42,18 @@ impl NodeView {
         entries.filter(|entry| entry.liveness != membership::Liveness::Left).collect()
     }
 
+    /// Everybody who is known to have left for good, in order.
+    fn left(&self) -> Vec<gateway::NodeIdentity> {
+        let entries = self.driver.members().entries();
+        let mut left: Vec<_> = entries
+            .iter()
+            .filter(|entry| entry.liveness == membership::Liveness::Left)
+            .map(|entry| identity(&entry.member))
+            .collect();
+        left.sort();
+        left
+    }
+
     fn view_counts(&self, views: &[(Partition, Arc<View>)], copies: usize) -> ViewCounts {
         let placement = self.driver.placement();
         let mut counts = ViewCounts { count: views.len(), ..ViewCounts::default() };
@@ -124,7 +136,9 @@ impl RingView for NodeView {
         RingStatus {
             ring_id: self.driver.ring_id().to_string(),
             node: self.own.name.clone(),
+            own: Some(own_status(&self.driver.members().own())),
             nodes,
+            left: self.left(),
             tolerates: spare.unwrap_or_default(),
             views: self.view_counts(&views, replicas(present.len())),
             background: self.background.statuses().into_iter().map(|task| self.background_status(task)).collect(),
@@ -160,6 +174,23 @@ fn living(entries: &[Entry]) -> usize {
     entries.iter().filter(|entry| entry.liveness == membership::Liveness::Alive).count()
 }
 
+fn identity(member: &membership::Member) -> gateway::NodeIdentity {
+    gateway::NodeIdentity { name: member.name.clone(), id: member.node.to_string(), generation: member.generation }
+}
+
+fn own_status(own: &Entry) -> gateway::OwnStatus {
+    let left = own.liveness == membership::Liveness::Left;
+    gateway::OwnStatus { identity: identity(&own.member), serving: serving(own.serving), left }
+}
+
+const fn serving(serving: Serving) -> gateway::Serving {
+    match serving {
+        Serving::Joining => gateway::Serving::Joining,
+        Serving::Serving => gateway::Serving::Serving,
+        Serving::Leaving => gateway::Serving::Leaving,
+    }
+}
+
 fn node_status(entry: &Entry, views: &[(Partition, Arc<View>)]) -> NodeStatus {
     let node = entry.member.node;
     let first = views.iter().filter(|(_, view)| view.members.first() == Some(&node)).count();
@@ -175,11 +206,7 @@ fn node_status(entry: &Entry, views: &[(Partition, Arc<View>)]) -> NodeStatus {
             membership::Liveness::Suspect => Liveness::Suspect,
             membership::Liveness::Down | membership::Liveness::Left => Liveness::Dead,
         },
-        serving: match entry.serving {
-            Serving::Joining => gateway::Serving::Joining,
-            Serving::Serving => gateway::Serving::Serving,
-            Serving::Leaving => gateway::Serving::Leaving,
-        },
+        serving: serving(entry.serving),
         share: first as f64 / views.len().max(1) as f64,
         copies: views.iter().filter(|(_, view)| view.has(node)).count(),
         gateway: entry.member.gateway.clone(),

@@ -63,7 +63,7 @@ impl ShapeArgs {
 #[derive(Clone, Debug, Args)]
 pub(super) struct GuardArgs {
     /// Let jobs fetch from this block of private addresses too, such as 127.0.0.0/8; may be repeated.
-    #[arg(long, value_name = "CIDR")]
+    #[arg(long, value_name = "CIDR", env = "ALLOW_PRIVATE_CIDR", value_delimiter = ',')]
     pub(super) allow_private_cidr: Vec<Cidr>,
 }
 

@@ -39,6 +39,9 @@ pub(super) struct NodeArgs {
     /// The ring is known to have been formed: with an empty data folder, join it and never form another.
     #[arg(long, env = "RING_FORMED")]
     ring_formed: bool,
+    /// A data folder that has left its ring for good is emptied, and joins the ring as a new node.
+    #[arg(long, env = "REJOIN", requires = "peers")]
+    rejoin: bool,
     #[command(flatten)]
     guard: GuardArgs,
 }
@@ -84,12 +87,13 @@ struct PeersArgs {
 /// Runs the command.
 pub(super) async fn node(args: NodeArgs) -> anyhow::Result<Status> {
     args.guard.warn();
-    let NodeArgs { ring_dir, name, peers, zone, weight, ring_formed, guard } = args;
+    let NodeArgs { ring_dir, name, peers, zone, weight, ring_formed, rejoin, guard } = args;
     let zone = zone.filter(|zone| !zone.is_empty());
     if let Some(zone) = zone.as_ref().filter(|zone| !layout::is_zone(zone)) {
         return Err(BadInput::one(format!("the zone {zone:?} is not {}", layout::ZONE_RULE)));
     }
-    let options = NodeOptions { allow_private_cidrs: guard.allow_private_cidr, zone, weight, formed: ring_formed };
+    let allow_private_cidrs = guard.allow_private_cidr;
+    let options = NodeOptions { allow_private_cidrs, zone, weight, formed: ring_formed, rejoin };
     let config = match ring_dir {
         Some(folder) => {
             let dir = folder::open(&folder, &Shape::default())?;

@@ -144,14 +144,45 @@ pub struct RingStatus {
     pub ring_id: String,
     /// The node that answers.
     pub node: String,
+    /// Which of its lives that node is in, and whether it takes part.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub own: Option<OwnStatus>,
     /// All nodes, by name.
     pub nodes: Vec<NodeStatus>,
+    /// Nodes that are known to have left for good: whoever says so has heard it, and a name may have come back since.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left: Vec<NodeIdentity>,
     /// How many nodes may still be lost at the same instant without losing anything acknowledged.
     pub tolerates: usize,
     /// Who keeps what.
     pub views: ViewCounts,
     /// What the node that answers does without being asked.
     pub background: Vec<BackgroundStatus>,
+}
+
+/// A node in one of its lives: an empty disk is another node under the same name.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct NodeIdentity {
+    /// Its stable DNS name.
+    pub name: String,
+    /// Its node id, in hex.
+    pub id: String,
+    /// The generation of its storage.
+    pub generation: u64,
+}
+
+/// What a node says of itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct OwnStatus {
+    /// Which node it is.
+    #[serde(flatten)]
+    pub identity: NodeIdentity,
+    /// Whether it takes part.
+    pub serving: Serving,
+    /// Whether it has left for good: it keeps nothing that the ring counts on.
+    pub left: bool,
 }
 
 /// The views of all partitions in numbers, as a node knows them.

@@ -1,6 +1,7 @@
 //! Listens: TLS with HTTP/2 and HTTP/1.1, bounded in connections and in what each may cost, and a stop that lets running requests end.
 
 use super::{GatewayState, routes};
+use crate::identity::tls::live::Live;
 use axum::Router;
 use axum::response::Response;
 use axum_server::Handle;
@@ -50,7 +51,7 @@ pub enum ServeError {
 pub async fn serve(
     listener: TcpListener,
     state: GatewayState,
-    tls: rustls::ServerConfig,
+    tls: Live<rustls::ServerConfig>,
     shutdown: CancellationToken,
 ) -> Result<(), ServeError> {
     serve_router(listener, routes::router(&state), tls, shutdown).await
@@ -60,13 +61,13 @@ pub async fn serve(
 pub(super) async fn serve_router(
     listener: TcpListener,
     router: Router,
-    mut tls: rustls::ServerConfig,
+    mut tls: Live<rustls::ServerConfig>,
     shutdown: CancellationToken,
 ) -> Result<(), ServeError> {
-    tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     listener.set_nonblocking(true).map_err(ServeError::Listener)?;
     let handle = Handle::new();
-    let mut server = axum_server::from_tcp_rustls(listener, RustlsConfig::from_config(Arc::new(tls)))
+    let shown = RustlsConfig::from_config(tls.now());
+    let mut server = axum_server::from_tcp_rustls(listener, shown.clone())
         .map_err(ServeError::Listener)?
         .handle(handle.clone())
         .map(|acceptor| acceptor.handshake_timeout(HEADER_TIMEOUT));
@@ -80,7 +81,12 @@ pub(super) async fn serve_router(
         .max_header_list_size(LARGEST_HEADER_BYTES as u32);
     let connections = Connections { router, permits: Arc::new(Semaphore::new(MOST_CONNECTIONS)) };
     let stop = async {
-        shutdown.cancelled().await;
+        loop {
+            tokio::select! {
+                () = shutdown.cancelled() => break,
+                renewed = tls.next() => shown.reload_from_config(renewed),
+            }
+        }
         handle.graceful_shutdown(Some(STOP_TIMEOUT));
         std::future::pending::<()>().await;
     };

@@ -3,6 +3,7 @@
 use super::probes;
 use super::problem::{Kind, Problem};
 use super::server::{ServeError, serve_router};
+use crate::identity::tls::live::Live;
 use axum::Router;
 use axum::extract::State;
 use axum::routing::get;
@@ -17,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 pub async fn serve(
     listener: TcpListener,
     lack: watch::Receiver<String>,
-    tls: rustls::ServerConfig,
+    tls: Live<rustls::ServerConfig>,
     shutdown: CancellationToken,
 ) -> Result<(), ServeError> {
     serve_router(listener, router(lack), tls, shutdown).await

@@ -118,6 +118,17 @@ impl Ledger {
         Ok(ledger)
     }
 
+    /// Empties the folder of a disk that has left: nobody counts on what it holds. The ledger itself goes last, so that
+    /// what is cut short is known to have left still.
+    ///
+    /// # Errors
+    /// [`IdentityError::File`]; the folder is emptied the next time.
+    pub fn forget(self) -> Result<(), IdentityError> {
+        let folder = self.path.parent().expect("a ledger stands in its data folder");
+        files::empty_folder(folder, FILE)?;
+        Ok(())
+    }
+
     /// Where the disk stands.
     #[must_use]
     pub const fn standing(&self) -> &Standing {
@@ -206,6 +217,24 @@ mod tests {
 
     fn open(folder: &Path) -> Result<Ledger, IdentityError> {
         Ledger::open_or_create(folder, RING, "ring-0", &genesis())
+    }
+
+    #[test]
+    fn a_disk_that_has_left_can_be_emptied_and_is_another_one_then() {
+        let folder = tempfile::tempdir().expect("folder");
+        let data = folder.path().join("data");
+        let mut ledger = open(&data).expect("made");
+        let nonce = ledger.nonce;
+        ledger.record(Standing::Left(Founders([("ring-0".to_owned(), nonce)].into()))).expect("recorded");
+        std::fs::create_dir_all(data.join(rocks::FOLDER)).expect("a store");
+        std::fs::write(data.join(keyring::FILE), "keys").expect("a keyring");
+        std::fs::create_dir(data.join("lost+found")).expect("the file system's own");
+        open(&data).expect("read").forget().expect("emptied");
+        let left: Vec<_> =
+            std::fs::read_dir(&data).expect("list").map(|entry| entry.expect("entry").file_name()).collect();
+        assert_eq!(left, ["lost+found"]);
+        let ledger = open(&data).expect("made anew");
+        assert!(ledger.nonce != nonce && ledger.standing() == &Standing::Candidate);
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! message. Sessions are not resumed, so that each connection proves itself by a certificate valid now.
 
 pub mod exact_name;
+pub mod live;
 pub mod wire;
 
 use super::authority::{AuthorityError, Validity};

@@ -7,6 +7,7 @@ mod channel;
 pub use channel::PeerChannel;
 
 use super::convert;
+use crate::identity::tls::live::Live;
 use crate::identity::tls::wire;
 use futures::stream::{FuturesUnordered, StreamExt};
 use hyper_util::rt::TokioIo;
@@ -66,7 +67,7 @@ pub struct Peers {
 
 struct Inner {
     identity: convert::Header,
-    tls: Arc<ClientConfig>,
+    tls: Live<ClientConfig>,
     table: RwLock<Table>,
     removed: watch::Sender<bool>,
 }
@@ -80,9 +81,9 @@ struct Table {
 impl Peers {
     /// Nobody yet; every request begins with `identity`, whose sender is this node.
     #[must_use]
-    pub fn new(identity: convert::Header, tls: Arc<ClientConfig>) -> Self {
+    pub fn new(identity: convert::Header, tls: impl Into<Live<ClientConfig>>) -> Self {
         let (table, removed) = (RwLock::default(), watch::Sender::new(false));
-        Self { inner: Arc::new(Inner { identity, tls, table, removed }) }
+        Self { inner: Arc::new(Inner { identity, tls: tls.into(), table, removed }) }
     }
 
     /// Adds a peer, or moves it; it is dialled when first needed. Must be called within a tokio runtime.
@@ -206,9 +207,9 @@ impl Peers {
 impl Peer {
     fn new(address: PeerAddress, inner: &Inner) -> Self {
         let PeerAddress { node, name, address: place } = address.clone();
-        let tls = Arc::clone(&inner.tls);
+        let tls = inner.tls.clone();
         let connector = tower::service_fn(move |_: Uri| {
-            let (place, name, tls) = (place.clone(), name.clone(), Arc::clone(&tls));
+            let (place, name, tls) = (place.clone(), name.clone(), tls.now());
             async move { wire::dial(&place, &name, tls).await.map(TokioIo::new) }
         });
         // The connector dials; the URI only names the authority in HTTP/2 headers.

@@ -11,6 +11,7 @@ use super::peers::{FULL_MESSAGE_BYTES, MAX_MESSAGE_BYTES};
 use super::ring::RingDoor;
 use crate::crawl::Crawl;
 use crate::driver::Driver;
+use crate::identity::tls::live::Live;
 use crate::identity::tls::wire;
 use futures::future::join_all;
 use prost::Message;
@@ -23,7 +24,6 @@ use scrapering_proto::v1::frontier_server::{Frontier, FrontierServer};
 use scrapering_proto::v1::membership_server::MembershipServer;
 use scrapering_proto::v1::ring_server::RingServer;
 use scrapering_proto::v1::store_server::{Store, StoreServer};
-use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
@@ -66,7 +66,7 @@ impl Services {
     pub async fn serve(
         self,
         listener: TcpListener,
-        tls: Arc<ServerConfig>,
+        tls: Live<ServerConfig>,
         doors: Doors,
         stop: CancellationToken,
     ) -> Result<(), tonic::transport::Error> {

@@ -95,6 +95,28 @@ pub fn sync_folder(folder: &Path) -> Result<(), FileError> {
     File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed("sync the folder", folder))
 }
 
+/// Removes everything in `folder`: `last` after everything else is durably gone, and never `lost+found`, which belongs to
+/// the file system of a volume.
+///
+/// # Errors
+/// [`FileError::Io`]; what was removed stays so.
+pub fn empty_folder(folder: &Path, last: &str) -> Result<(), FileError> {
+    for entry in fs::read_dir(folder).map_err(failed("list the folder", folder))? {
+        let entry = entry.map_err(failed("list the folder", folder))?;
+        let path = entry.path();
+        if entry.file_name() == last || entry.file_name() == "lost+found" {
+            continue;
+        }
+        let is_folder = entry.file_type().map_err(failed("look at", &path))?.is_dir();
+        let removed = if is_folder { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+        removed.map_err(failed("remove", &path))?;
+    }
+    sync_folder(folder)?;
+    let last = folder.join(last);
+    fs::remove_file(&last).map_err(failed("remove", &last))?;
+    sync_folder(folder)
+}
+
 /// Puts `bytes` under `path`, replacing what was there; after a power cut there is the old file or the new one.
 ///
 /// One writer at a time: callers hold the lock of the folder.

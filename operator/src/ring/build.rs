@@ -1,37 +1,42 @@
 //! Step three: the Kubernetes objects of a ring, as a pure function of the ring.
 //!
-//! Golden manifests of both are in `tests/golden`; a change here shows there.
+//! Golden manifests are in `tests/golden`; a change here shows there.
 
+pub(super) mod network;
 mod pod;
 
 use std::collections::BTreeMap;
 
+use k8s_openapi::api::apps::v1::RollingUpdateStatefulSetStrategy;
 use k8s_openapi::api::apps::v1::{
     StatefulSet, StatefulSetPersistentVolumeClaimRetentionPolicy, StatefulSetSpec, StatefulSetUpdateStrategy,
 };
 use k8s_openapi::api::core::v1::{
-    PersistentVolumeClaim, PersistentVolumeClaimSpec, Service, ServiceAccount, ServicePort, ServiceSpec,
-    VolumeResourceRequirements,
+    ConfigMap, PersistentVolumeClaim, PersistentVolumeClaimSpec, Secret, Service, ServiceAccount, ServicePort,
+    ServiceSpec, VolumeResourceRequirements,
 };
+use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::api::policy::v1::{PodDisruptionBudget, PodDisruptionBudgetSpec};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
+use super::keys::Data;
 use super::validate::ValidatedRing;
 use super::{MANAGER, contract};
 
 /// Label that says who keeps an object as it is; the operator's watches select by it.
 pub const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
 
-/// Pods count as available only after this long, so that a rollout does not run over nodes that start and fall.
-const MIN_READY_SECONDS: i32 = 10;
-
 /// Everything a ring consists of in the cluster.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RingObjects {
     /// The identity of the pods; it may do nothing and its token is not mounted.
     pub service_account: ServiceAccount,
+    /// What the nodes are told when they start.
+    pub settings: ConfigMap,
+    /// Who may speak with the nodes, and where they may go.
+    pub policies: Vec<NetworkPolicy>,
     /// The headless Service that gives every node its stable name.
     pub peers: Service,
     /// The Service that clients talk to.
@@ -46,11 +51,23 @@ pub struct RingObjects {
 pub fn build(ring: &ValidatedRing) -> RingObjects {
     RingObjects {
         service_account: service_account(ring),
+        settings: settings(ring),
+        policies: network::policies(ring),
         peers: peers(ring),
         gateway: gateway(ring),
         disruption_budget: disruption_budget(ring),
         stateful_set: stateful_set(ring),
     }
+}
+
+/// A Secret of a ring. The keys live as long as the volumes that only they can read, so they are the ring's own
+/// only where the volumes go with it.
+pub fn secret(ring: &ValidatedRing, name: String, data: Data, outlives_ring: bool) -> Secret {
+    let mut metadata = metadata(ring, name);
+    if outlives_ring {
+        metadata.owner_references = None;
+    }
+    Secret { metadata, data: Some(data), type_: Some("Opaque".to_owned()), ..Secret::default() }
 }
 
 /// Labels that select a ring's pods; a StatefulSet never lets them change.
@@ -86,6 +103,12 @@ fn service_account(ring: &ValidatedRing) -> ServiceAccount {
     }
 }
 
+/// Read by a container when it starts: what changes here changes no pod that runs, and no revision.
+fn settings(ring: &ValidatedRing) -> ConfigMap {
+    let data = [(contract::FORMED.to_owned(), ring.is_formed.to_string())];
+    ConfigMap { metadata: metadata(ring, ring.name.clone()), data: Some(data.into()), ..ConfigMap::default() }
+}
+
 fn peers(ring: &ValidatedRing) -> Service {
     let spec = ServiceSpec {
         cluster_ip: Some("None".to_owned()),
@@ -97,8 +120,14 @@ fn peers(ring: &ValidatedRing) -> Service {
 }
 
 fn gateway(ring: &ValidatedRing) -> Service {
-    let spec = service_spec(ring, "gateway", contract::GATEWAY_PORT);
-    Service { metadata: metadata(ring, format!("{}-gateway", ring.name)), spec: Some(spec), ..Service::default() }
+    let asked = &ring.spec.gateway.service;
+    let spec = ServiceSpec {
+        type_: Some(asked.type_.as_str().to_owned()),
+        ..service_spec(ring, "gateway", contract::GATEWAY_PORT)
+    };
+    let mut metadata = metadata(ring, format!("{}-gateway", ring.name));
+    metadata.annotations = (!asked.annotations.is_empty()).then(|| asked.annotations.clone());
+    Service { metadata, spec: Some(spec), ..Service::default() }
 }
 
 fn service_spec(ring: &ValidatedRing, port: &str, number: i32) -> ServiceSpec {
@@ -120,7 +149,8 @@ fn disruption_budget(ring: &ValidatedRing) -> PodDisruptionBudget {
     PodDisruptionBudget {
         metadata: metadata(ring, ring.name.clone()),
         spec: Some(PodDisruptionBudgetSpec {
-            max_unavailable: Some(IntOrString::Int(1)),
+            // Nobody is evicted while something is kept in too few copies, or an operation runs.
+            max_unavailable: Some(IntOrString::Int(i32::from(ring.may_evict))),
             selector: Some(LabelSelector { match_labels: Some(selector(&ring.name)), ..LabelSelector::default() }),
             // A pod that is broken anyway must not keep a machine from being drained.
             unhealthy_pod_eviction_policy: Some("AlwaysAllow".to_owned()),
@@ -132,20 +162,25 @@ fn disruption_budget(ring: &ValidatedRing) -> PodDisruptionBudget {
 
 fn stateful_set(ring: &ValidatedRing) -> StatefulSet {
     StatefulSet {
-        metadata: metadata(ring, ring.name.clone()),
+        // The numbers below are those of this version: a workload that was scaled meanwhile is not scaled back.
+        metadata: ObjectMeta { resource_version: ring.workload_version.clone(), ..metadata(ring, ring.name.clone()) },
         spec: Some(StatefulSetSpec {
             service_name: Some(format!("{}-peers", ring.name)),
-            replicas: Some(ring.replicas),
+            replicas: Some(ring.replicas.cast_signed()),
             selector: LabelSelector { match_labels: Some(selector(&ring.name)), ..LabelSelector::default() },
             // Nodes wait for each other at the first start, and a broken revision must be replaceable.
             pod_management_policy: Some("Parallel".to_owned()),
             update_strategy: Some(StatefulSetUpdateStrategy {
                 type_: Some("RollingUpdate".to_owned()),
-                ..StatefulSetUpdateStrategy::default()
+                // At rest nobody may be updated: the topology engine lets one node after the other.
+                rolling_update: Some(RollingUpdateStatefulSetStrategy {
+                    partition: Some(ring.partition.cast_signed()),
+                    ..RollingUpdateStatefulSetStrategy::default()
+                }),
             }),
-            min_ready_seconds: Some(MIN_READY_SECONDS),
+            min_ready_seconds: Some(ring.spec.update.min_stable_seconds),
             persistent_volume_claim_retention_policy: Some(StatefulSetPersistentVolumeClaimRetentionPolicy {
-                when_deleted: Some("Retain".to_owned()),
+                when_deleted: Some(if ring.keeps_volumes() { "Retain" } else { "Delete" }.to_owned()),
                 when_scaled: Some("Retain".to_owned()),
             }),
             template: pod::template(ring),

@@ -1,6 +1,8 @@
-//! What the operator and the program in its pods agree on: variables, ports, paths and the keys of the ring's Secret.
+//! What the operator and the program in its pods agree on: variables, ports, paths, names and the keys of Secrets.
 //!
 //! The operator does not know the node's code, so this file is the seam: it states what `scrapering node` reads.
+
+use super::{certificates, keys};
 
 /// Port of the nodes' own protocol, mutual TLS.
 pub const RING_PORT: i32 = 7443;
@@ -14,19 +16,68 @@ pub const READY_PATH: &str = "/readyz";
 
 /// Where the node's volume is mounted.
 pub const DATA_DIR: &str = "/var/lib/scrapering";
-/// Where the ring's Secret is mounted, a file per key.
+/// Where the ring's Secrets are mounted, a file per key.
 pub const KEYS_DIR: &str = "/etc/scrapering/keys";
 
-/// Keys of the Secret `<ring>-keys`, with the variable that tells the node the path of each.
-pub const SECRET_FILES: [(&str, &str); 5] = [
-    ("ring.key", "RING_KEY_FILE"),
-    ("ca.crt", "TLS_CA_FILE"),
-    ("tls.crt", "TLS_CERT_FILE"),
-    ("tls.key", "TLS_KEY_FILE"),
-    ("jwt.pub", "JWT_KEY_FILE"),
+/// Keys of the Secret `<ring>-keys` that a pod sees, with the variable that tells the node the path of each.
+pub const KEY_FILES: [(&str, &str); 2] = [(keys::RING_KEY, "RING_KEY_FILE"), (keys::TOKEN_PUBLIC_KEY, "JWT_KEY_FILE")];
+/// The same of the Secret `<ring>-tls`.
+pub const TLS_FILES: [(&str, &str); 3] = [
+    (certificates::CA, "TLS_CA_FILE"),
+    (certificates::LEAF, "TLS_CERT_FILE"),
+    (certificates::LEAF_KEY, "TLS_KEY_FILE"),
 ];
 
+/// Key of the ring's ConfigMap that says whether the ring was formed; read when a container starts.
+pub const FORMED: &str = "formed";
+
+/// Annotation of a ring that gives up the disk of the pod with this `metadata.uid`.
+pub const REPLACE_NODE: &str = "scrapering.io/replace-node";
+
 /// Name of the Secret that holds a ring's keys.
-pub fn secret_name(ring: &str) -> String {
+pub fn keys_name(ring: &str) -> String {
     format!("{ring}-keys")
+}
+
+/// Name of the Secret that holds the ring's authority; no pod sees it.
+pub fn ca_name(ring: &str) -> String {
+    format!("{ring}-ca")
+}
+
+/// Name of the Secret that holds the nodes' certificate.
+pub fn tls_name(ring: &str) -> String {
+    format!("{ring}-tls")
+}
+
+/// Name of a pod.
+pub fn pod_name(ring: &str, ordinal: u32) -> String {
+    format!("{ring}-{ordinal}")
+}
+
+/// Name of the claim of a pod's volume.
+pub fn claim_name(ring: &str, ordinal: u32) -> String {
+    format!("data-{ring}-{ordinal}")
+}
+
+/// The ordinal at the end of a pod's or a claim's name.
+pub fn ordinal(name: &str) -> Option<u32> {
+    name.rsplit_once('-').and_then(|(_, number)| number.parse().ok())
+}
+
+/// The DNS name of a node, which is also its name in the ring and in the certificate.
+pub fn node_name(ring: &str, namespace: &str, ordinal: u32) -> String {
+    format!("{}.{ring}-peers.{namespace}.svc", pod_name(ring, ordinal))
+}
+
+/// Every DNS name that the certificate of a ring's nodes must hold.
+pub fn certificate_names(ring: &str, namespace: &str, nodes: u32) -> Vec<String> {
+    let gateway = format!("{ring}-gateway");
+    let services = [
+        "localhost".to_owned(),
+        gateway.clone(),
+        format!("{gateway}.{namespace}"),
+        format!("{gateway}.{namespace}.svc"),
+        format!("{gateway}.{namespace}.svc.cluster.local"),
+    ];
+    (0..nodes).map(|ordinal| node_name(ring, namespace, ordinal)).chain(services).collect()
 }

@@ -1,15 +1,20 @@
-//! Step one: reads, live, the ring and what its reconcile depends on. Nothing is decided here.
+//! Step one: reads, live, the ring and all that its reconcile depends on. Nothing is decided here.
+//!
+//! Every read goes to the server, none to a cache: what follows may be irreversible.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use k8s_openapi::api::apps::v1::StatefulSet;
-use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Pod, Secret};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::api::ListParams;
 use kube::{Api, Client, ResourceExt};
 use scrapering_crds::ScrapeRing;
 
-use super::contract;
-use super::status::Problem;
+use super::door::{Door, Place};
+use super::keys::{Data, Keys};
+use super::report::Report;
+use super::{build, certificates, contract};
 
 /// A ring as it is right now, with what surrounds it.
 #[derive(Clone, Debug)]
@@ -18,33 +23,62 @@ pub struct Found {
     pub ring: ScrapeRing,
     /// The workload, if there is one and it is this ring's own.
     pub stateful_set: Option<StatefulSet>,
-    /// Names of the keys in the ring's Secret; `None` when there is no such Secret. Values are dropped at once.
-    pub secret_keys: Option<BTreeSet<String>>,
+    /// Content of the Secret of keys.
+    pub keys: Option<Data>,
+    /// Content of the Secret of the authority.
+    pub authority: Option<Data>,
+    /// Content of the Secret of the nodes' certificate.
+    pub leaf: Option<Data>,
+    /// The workload's pods, by ordinal.
+    pub pods: BTreeMap<u32, Pod>,
+    /// The claims of its volumes, by ordinal.
+    pub claims: BTreeMap<u32, PersistentVolumeClaim>,
+    /// What the nodes say, by ordinal.
+    pub reports: BTreeMap<u32, Report>,
+    /// Whether the ring's ConfigMap says that the ring was formed.
+    pub was_formed: bool,
 }
 
 impl Found {
-    /// What is wrong with the ring's Secret, if anything.
-    pub fn keys_problem(&self) -> Option<Problem> {
-        let name = contract::secret_name(&self.ring.name_any());
-        let Some(present) = &self.secret_keys else {
-            return Some(Problem {
-                reason: "SecretMissing",
-                message: format!("Secret {name} does not exist; the nodes start once it does"),
-            });
-        };
-        let missing: Vec<&str> =
-            contract::SECRET_FILES.iter().map(|(key, _)| *key).filter(|key| !present.contains(*key)).collect();
-        (!missing.is_empty()).then(|| Problem {
-            reason: "SecretIncomplete",
-            message: format!("Secret {name} lacks {}; the nodes start once it is there", missing.join(", ")),
-        })
+    /// A ring beside which there is nothing yet.
+    pub const fn alone(ring: ScrapeRing) -> Self {
+        Self {
+            ring,
+            stateful_set: None,
+            keys: None,
+            authority: None,
+            leaf: None,
+            pods: BTreeMap::new(),
+            claims: BTreeMap::new(),
+            reports: BTreeMap::new(),
+            was_formed: false,
+        }
+    }
+
+    /// The way to the ring's nodes; `None` while the ring has no keys or no certificates.
+    pub fn door(&self) -> Option<Door> {
+        let (name, namespace) = (self.ring.name_any(), self.ring.namespace()?);
+        let keys = Keys::read(&contract::keys_name(&name), self.keys.as_ref()?).ok()?;
+        let trusted = self.leaf.as_ref()?.get(certificates::CA)?;
+        let places = self.pods.iter().filter_map(|(ordinal, pod)| {
+            let ip = pod.status.as_ref()?.pod_ip.as_ref()?.parse().ok()?;
+            Some((*ordinal, Place { name: contract::node_name(&name, &namespace, *ordinal), ip }))
+        });
+        match Door::new(&keys, &trusted.0, places.collect()) {
+            Ok(door) => Some(door),
+            Err(error) => {
+                let cause = std::error::Error::source(&error).map(tracing::field::display);
+                tracing::warn!(ring = name, cause, "{error}");
+                None
+            }
+        }
     }
 }
 
-/// Reads the ring and its surroundings.
+/// Reads the ring and its surroundings, and asks its nodes.
 ///
-/// `None` means there is nothing to do: the ring is gone, is being deleted (what it owns goes with it, its volumes
-/// stay), or another one of the same name took its place, which has a reconcile of its own.
+/// `None` means there is nothing to do: the ring is gone, is being deleted (what it owns goes with it), or another one
+/// of the same name took its place, which has a reconcile of its own.
 ///
 /// # Errors
 /// Whatever the API server or the way to it answers; nothing was changed.
@@ -59,46 +93,52 @@ pub async fn dereference(client: &Client, seen: &ObjectMeta) -> Result<Option<Fo
         .get_opt(name)
         .await?
         .filter(|workload| controlled_by(&workload.metadata, ring.metadata.uid.as_deref()));
-    let secret = Api::<Secret>::namespaced(client.clone(), namespace).get_opt(&contract::secret_name(name)).await?;
-    let secret_keys = secret.map(|secret| secret.data.unwrap_or_default().into_keys().collect());
-    Ok(Some(Found { ring, stateful_set, secret_keys }))
+    let secrets: Api<Secret> = Api::namespaced(client.clone(), namespace);
+    let data =
+        async |name: String| Ok::<_, kube::Error>(secrets.get_opt(&name).await?.map(|it| it.data.unwrap_or_default()));
+    let keys = data(contract::keys_name(name)).await?;
+    let authority = data(contract::ca_name(name)).await?;
+    let leaf = data(contract::tls_name(name)).await?;
+    let selector =
+        build::selector(name).iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(",");
+    let ours = ListParams::default().labels(&selector);
+    let workload_uid = stateful_set.as_ref().and_then(|workload| workload.metadata.uid.clone());
+    let pods = Api::<Pod>::namespaced(client.clone(), namespace).list(&ours).await?;
+    let pods = pods
+        .items
+        .into_iter()
+        .filter(|pod| workload_uid.is_some() && controlled_by(&pod.metadata, workload_uid.as_deref()));
+    let claims = Api::<PersistentVolumeClaim>::namespaced(client.clone(), namespace).list(&ours).await?;
+    let settings = Api::<ConfigMap>::namespaced(client.clone(), namespace).get_opt(name).await?;
+    let was_formed = settings.is_some_and(|settings| {
+        let formed = settings.data.as_ref().and_then(|data| data.get(contract::FORMED));
+        formed.is_some_and(|formed| formed == "true") && controlled_by(&settings.metadata, ring.metadata.uid.as_deref())
+    });
+    let mut found = Found {
+        stateful_set,
+        keys,
+        authority,
+        leaf,
+        pods: by_ordinal(pods, |ordinal| contract::pod_name(name, ordinal)),
+        claims: by_ordinal(claims.items, |ordinal| contract::claim_name(name, ordinal)),
+        reports: BTreeMap::new(),
+        was_formed,
+        ring,
+    };
+    if let Some(door) = found.door() {
+        found.reports = door.reports().await;
+    }
+    Ok(Some(found))
+}
+
+/// Objects by the ordinal in their names; one that is not named as it should be is none of the ring's.
+fn by_ordinal<K: ResourceExt>(objects: impl IntoIterator<Item = K>, named: impl Fn(u32) -> String) -> BTreeMap<u32, K> {
+    let numbered = objects.into_iter().filter_map(|object| Some((contract::ordinal(&object.name_any())?, object)));
+    numbered.filter(|(ordinal, object)| named(*ordinal) == object.name_any()).collect()
 }
 
 /// Whether an object's controller is the one of this uid.
-pub(super) fn controlled_by(object: &ObjectMeta, uid: Option<&str>) -> bool {
+pub(crate) fn controlled_by(object: &ObjectMeta, uid: Option<&str>) -> bool {
     let owners = object.owner_references.iter().flatten();
     owners.into_iter().any(|owner| owner.controller == Some(true) && Some(owner.uid.as_str()) == uid)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn found(secret_keys: Option<&[&str]>) -> Found {
-        Found {
-            ring: ScrapeRing::new("main", scrapering_crds::ScrapeRingSpec::default()),
-            stateful_set: None,
-            secret_keys: secret_keys.map(|keys| keys.iter().map(|&key| key.to_owned()).collect()),
-        }
-    }
-
-    #[test]
-    fn a_missing_secret_is_named() {
-        let problem = found(None).keys_problem().expect("a problem");
-        assert_eq!(problem.reason, "SecretMissing");
-        assert!(problem.message.contains("main-keys"), "{}", problem.message);
-    }
-
-    #[test]
-    fn an_incomplete_secret_is_told_which_keys_it_lacks() {
-        let problem = found(Some(&["ring.key", "ca.crt", "tls.crt"])).keys_problem().expect("a problem");
-        assert_eq!(problem.reason, "SecretIncomplete");
-        assert!(problem.message.contains("tls.key, jwt"), "{}", problem.message);
-    }
-
-    #[test]
-    fn a_complete_secret_is_no_problem() {
-        let all = contract::SECRET_FILES.map(|(key, _)| key);
-        assert_eq!(found(Some(&all)).keys_problem(), None);
-    }
 }

@@ -1,21 +1,28 @@
 //! Step five: what the ring's status should say, as a pure function of what was seen, and the write of it.
 //!
-//! Three conditions: `Ready` (every node serves), `Progressing` (a change is under way), `Degraded` (a person is needed).
-//! The status holds no clock and no counter of the operator's own: the same sight gives the same status and no write,
-//! because each write of the status is itself a change that wakes the controller.
+//! Conditions: `Ready` (requests are served), `Progressing` (an operation runs), `Degraded` (a person is needed), and in
+//! detail `RingStable`, `ReplicationSatisfied`, `CertificatesReady` and `Paused`. The status holds no clock and no counter
+//! of the operator's own: the same sight gives the same status and no write, because each write of the status is itself a
+//! change that wakes the controller.
+
+mod members;
+pub mod news;
 
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::jiff::Timestamp;
 use kube::api::{Patch, PatchParams};
 use kube::{Api, Client, ResourceExt};
-use scrapering_crds::{API_VERSION, Condition, ConditionStatus, ScrapeRing, ScrapeRingStatus};
+use scrapering_crds::{API_VERSION, Endpoints, Operation, RingState, ScrapeRing, ScrapeRingStatus, TlsStatus};
 use serde_json::json;
 
+use super::certificates::Certificates;
+use super::topology::{Sight, Step};
 use super::validate::{self, Held};
-use super::{MANAGER, apply, build};
+use super::{MANAGER, act, apply, build, certificates, contract, keys};
+use crate::condition::{Verdict, time};
 
-/// Longest message of a condition: enough for every problem, small beside the 32768 that the schema allows.
-const MAX_MESSAGE_CHARS: usize = 4096;
+/// Longest message of an operation, as the schema has it.
+const MAX_STEP_CHARS: usize = 1024;
 
 /// Something that needs a person.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,15 +35,25 @@ pub struct Problem {
 
 impl From<&validate::Error> for Problem {
     fn from(error: &validate::Error) -> Self {
-        Self { reason: "InvalidSpec", message: error.to_string() }
+        let reason = match error {
+            validate::Error::Keys(keys::Error::Lost { .. }) => "EncryptionKeyMissing",
+            validate::Error::Keys(_) => "SecretInvalid",
+            _ => "InvalidSpec",
+        };
+        Self { reason, message: error.to_string() }
     }
 }
 
 impl From<&Held> for Problem {
     fn from(held: &Held) -> Self {
         let Held { field, running, wanted } = held;
-        let message = format!("{field}: this version keeps {running} and does not change a running ring to {wanted}");
-        Self { reason: "ChangeUnsupported", message }
+        Self { reason: "ChangeHeld", message: format!("{field}: {running} stays and is not changed to {wanted}") }
+    }
+}
+
+impl From<&certificates::Error> for Problem {
+    fn from(error: &certificates::Error) -> Self {
+        Self { reason: "CertificatesInvalid", message: error.to_string() }
     }
 }
 
@@ -44,20 +61,42 @@ impl From<&apply::Failure> for Problem {
     fn from(failure: &apply::Failure) -> Self {
         let (reason, why) = match &failure.error {
             error @ apply::Error::NameTaken => ("NameTaken", error.to_string()),
-            apply::Error::Api(kube::Error::Api(answer)) => ("ApplyFailed", answer.message.clone()),
-            apply::Error::Api(_) => ("ApplyFailed", "the API server could not be asked".to_owned()),
+            apply::Error::Api(error) => ("ApplyFailed", said(error)),
         };
         Self { reason, message: format!("{}: {why}", failure.object) }
     }
 }
 
-/// What one reconcile saw.
+impl From<&act::Error> for Problem {
+    fn from(error: &act::Error) -> Self {
+        let message = match error {
+            act::Error::Api(error) => said(error),
+            error => error.to_string(),
+        };
+        Self { reason: "StepFailed", message }
+    }
+}
+
+fn said(error: &kube::Error) -> String {
+    match error {
+        kube::Error::Api(answer) => answer.message.clone(),
+        _ => "the API server could not be asked".to_owned(),
+    }
+}
+
+/// What one reconcile saw and did.
 #[derive(Clone, Copy, Debug)]
 pub struct Observed<'a> {
     /// The ring, with the status it has now.
     pub ring: &'a ScrapeRing,
     /// Its workload, if there is one.
     pub stateful_set: Option<&'a StatefulSet>,
+    /// What there is of the ring; `None` when it could not be looked at.
+    pub sight: Option<&'a Sight>,
+    /// The step that is taken.
+    pub step: Option<&'a Step>,
+    /// Its certificates.
+    pub certificates: Option<&'a Certificates>,
     /// What needs a person.
     pub problems: &'a [Problem],
 }
@@ -65,20 +104,31 @@ pub struct Observed<'a> {
 /// The status to write, or `None` when the ring says it already.
 pub fn next(observed: &Observed<'_>, now: Timestamp) -> Option<ScrapeRingStatus> {
     let previous = observed.ring.status.as_ref();
-    let nodes = Nodes::of(observed.stateful_set);
-    let verdicts = [nodes.ready(), nodes.progressing(), degraded(observed.problems)];
+    let ring = observed.ring.name_any();
+    let namespace = observed.ring.namespace().unwrap_or_default();
+    let workload = observed.stateful_set.and_then(|workload| workload.status.clone()).unwrap_or_default();
+    let template = observed.stateful_set.and_then(|workload| workload.spec.as_ref()?.template.spec.as_ref());
+    let verdicts = verdicts(observed, workload.ready_replicas.unwrap_or(0));
     let generation = observed.ring.metadata.generation;
+    let before = previous.map_or(&[][..], |status| &status.conditions);
     let next = ScrapeRingStatus {
         observed_generation: generation,
-        phase: Some(phase(&verdicts).to_owned()),
-        replicas: nodes.present,
-        ready_replicas: nodes.ready,
-        selector: Some(label_selector(&observed.ring.name_any())),
-        conditions: verdicts
-            .iter()
-            .map(|verdict| verdict.condition(previous.map_or(&[], |status| &status.conditions), generation, now))
-            .collect(),
-        ..ScrapeRingStatus::default()
+        phase: Some(phase(observed, &verdicts)),
+        replicas: workload.replicas,
+        ready_replicas: workload.ready_replicas.unwrap_or(0),
+        updated_replicas: workload.updated_replicas.unwrap_or(0),
+        joined_replicas: observed.sight.map_or(0, members::joined),
+        selector: Some(label_selector(&ring)),
+        image: template.and_then(|template| template.containers.first()?.image.clone()),
+        ring: observed.sight.and_then(ring_state),
+        members: observed.sight.map(|sight| members::of(&ring, sight)).unwrap_or_default(),
+        operation: observed.step.map(|step| operation(&ring, step)),
+        tls: observed.certificates.map(tls),
+        endpoints: Some(Endpoints {
+            gateway: format!("https://{ring}-gateway.{namespace}.svc:{}", contract::GATEWAY_PORT),
+            peers: format!("{ring}-peers.{namespace}.svc"),
+        }),
+        conditions: verdicts.iter().map(|verdict| verdict.condition(before, generation, now)).collect(),
     };
     (previous != Some(&next)).then_some(next)
 }
@@ -106,104 +156,124 @@ fn label_selector(ring: &str) -> String {
     build::selector(ring).iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(",")
 }
 
-/// The numbers of a workload that the status speaks of.
-struct Nodes {
-    exists: bool,
-    rolled_out: bool,
-    desired: i32,
-    present: i32,
-    ready: i32,
+fn ring_state(sight: &Sight) -> Option<RingState> {
+    let speakers = || sight.reports.values().filter(|report| !report.own.left);
+    let first = speakers().next()?;
+    Some(RingState {
+        id: first.ring_id.clone(),
+        size: speakers().map(|report| i32::try_from(report.nodes.len()).unwrap_or(i32::MAX)).max().unwrap_or(0),
+        stable: sight.trouble().is_none(),
+        tolerates: speakers().map(|report| report.tolerates).min().unwrap_or(0),
+        under_replicated: sight.worst(|report| report.views.under_replicated),
+        unavailable: sight.worst(|report| report.views.unavailable),
+    })
 }
 
-impl Nodes {
-    fn of(workload: Option<&StatefulSet>) -> Self {
-        let desired = workload.and_then(|workload| workload.spec.as_ref()?.replicas).unwrap_or(0);
-        let generation = workload.and_then(|workload| workload.metadata.generation);
-        let status = workload.and_then(|workload| workload.status.clone()).unwrap_or_default();
-        Self {
-            exists: workload.is_some(),
-            rolled_out: status.observed_generation == generation && status.updated_replicas == Some(desired),
-            desired,
-            present: status.replicas,
-            ready: status.ready_replicas.unwrap_or(0),
-        }
-    }
-
-    fn all_ready(&self) -> bool {
-        self.exists && self.ready >= self.desired
-    }
-
-    fn ready(&self) -> Verdict {
-        let message = format!("{} of {} nodes are ready", self.ready, self.desired);
-        match (self.exists, self.all_ready()) {
-            (false, _) => Verdict::no("Ready", "NotCreated", "there are no nodes yet".to_owned()),
-            (true, false) => Verdict::no("Ready", "NodesNotReady", message),
-            (true, true) => Verdict::yes("Ready", "NodesReady", message),
-        }
-    }
-
-    fn progressing(&self) -> Verdict {
-        match (self.exists, self.rolled_out, self.all_ready()) {
-            (false, _, _) => Verdict::no("Progressing", "NotCreated", "there are no nodes yet".to_owned()),
-            (true, false, _) => {
-                Verdict::yes("Progressing", "RollingOut", "nodes are being made or replaced".to_owned())
-            }
-            (true, true, false) => Verdict::yes("Progressing", "WaitingForNodes", "nodes are starting".to_owned()),
-            (true, true, true) => Verdict::no("Progressing", "Settled", "every node is as asked for".to_owned()),
-        }
+fn operation(ring: &str, step: &Step) -> Operation {
+    Operation {
+        type_: step.kind.word().to_owned(),
+        target: step.ordinal.map(|ordinal| contract::pod_name(ring, ordinal)),
+        step: step.word.to_owned(),
+        message: step.message.chars().take(MAX_STEP_CHARS).collect(),
     }
 }
 
-fn degraded(problems: &[Problem]) -> Verdict {
+fn tls(certificates: &Certificates) -> TlsStatus {
+    TlsStatus {
+        ca_not_after: time(certificates.ca_until),
+        leaf_not_after: time(certificates.leaf_until),
+        ca_generation: certificates.generation,
+    }
+}
+
+fn verdicts(observed: &Observed<'_>, ready_pods: i32) -> Vec<Verdict> {
+    vec![
+        ready(observed, ready_pods),
+        progressing(observed),
+        degraded(observed),
+        stable(observed.sight),
+        replicated(observed.sight),
+        match observed.certificates {
+            Some(_) => Verdict::yes("CertificatesReady", "Issued", "the nodes' certificate is good".to_owned()),
+            None => Verdict::no("CertificatesReady", "NotIssued", "the nodes have no certificate".to_owned()),
+        },
+        match observed.ring.spec.paused {
+            true => Verdict::yes("Paused", "PausedBySpec", "nothing is changed while spec.paused is true".to_owned()),
+            false => Verdict::no("Paused", "NotPaused", "the ring is looked after".to_owned()),
+        },
+    ]
+}
+
+fn ready(observed: &Observed<'_>, ready_pods: i32) -> Verdict {
+    let no = |reason, message| Verdict::no("Ready", reason, message);
+    let Some(sight) = observed.sight else { return no("NotCreated", "there are no nodes yet".to_owned()) };
+    let message = format!("{ready_pods} of {} nodes are ready", sight.workload.replicas);
+    match (sight.is_formed(), sight.unavailable()) {
+        (false, _) => no("NotFormed", message),
+        (true, Some(trouble)) => no("PartitionsUnavailable", trouble),
+        (true, None) if ready_pods == 0 => no("NodesNotReady", message),
+        (true, None) => Verdict::yes("Ready", "Serving", message),
+    }
+}
+
+fn progressing(observed: &Observed<'_>) -> Verdict {
+    match (observed.step, observed.sight) {
+        (Some(step), _) => Verdict::yes("Progressing", step.kind.word(), step.message.clone()),
+        (None, None) => Verdict::no("Progressing", "NotCreated", "there are no nodes yet".to_owned()),
+        (None, Some(_)) => Verdict::no("Progressing", "Settled", "every node is as asked for".to_owned()),
+    }
+}
+
+fn degraded(observed: &Observed<'_>) -> Verdict {
+    let stuck = observed.step.filter(|step| step.is_stuck);
+    let stuck = stuck.map(|step| Problem { reason: step.word, message: step.message.clone() });
+    let problems: Vec<&Problem> = observed.problems.iter().chain(&stuck).collect();
     let Some(first) = problems.first() else {
         return Verdict::no("Degraded", "AsExpected", "nothing needs a person".to_owned());
     };
     let message = problems.iter().map(|problem| problem.message.as_str()).collect::<Vec<_>>().join("; ");
-    Verdict::yes("Degraded", first.reason, message.chars().take(MAX_MESSAGE_CHARS).collect())
+    Verdict::yes("Degraded", first.reason, message)
 }
 
-fn phase([ready, progressing, degraded]: &[Verdict; 3]) -> &'static str {
-    match (degraded.holds, progressing.holds, ready.holds) {
-        (true, _, _) => "Degraded",
-        (false, true, _) => "Progressing",
-        (false, false, true) => "Ready",
-        (false, false, false) => "Pending",
+fn stable(sight: Option<&Sight>) -> Verdict {
+    match sight.map(Sight::trouble) {
+        None => Verdict::no("RingStable", "NotCreated", "there are no nodes yet".to_owned()),
+        Some(None) => Verdict::yes("RingStable", "Stable", "every node takes part and nothing moves".to_owned()),
+        Some(Some(trouble)) => Verdict::no("RingStable", "Unsettled", trouble),
     }
 }
 
-/// A condition without its time.
-struct Verdict {
-    type_: &'static str,
-    holds: bool,
-    reason: &'static str,
-    message: String,
+fn replicated(sight: Option<&Sight>) -> Verdict {
+    let of = "ReplicationSatisfied";
+    match sight.filter(|sight| sight.is_formed()) {
+        None => Verdict::no(of, "NotFormed", "the ring is not formed yet".to_owned()),
+        Some(sight) => match sight.thin() {
+            None => Verdict::yes(of, "AllCopies", "every partition has all its copies".to_owned()),
+            Some(trouble) => Verdict::no(of, "TooFewCopies", trouble),
+        },
+    }
 }
 
-impl Verdict {
-    fn yes(type_: &'static str, reason: &'static str, message: String) -> Self {
-        Self { type_, holds: true, reason, message }
+fn phase(observed: &Observed<'_>, verdicts: &[Verdict]) -> String {
+    let holds = |type_: &str| verdicts.iter().any(|verdict| verdict.type_ == type_ && verdict.holds);
+    if holds("Paused") {
+        return "Paused".to_owned();
     }
-
-    fn no(type_: &'static str, reason: &'static str, message: String) -> Self {
-        Self { type_, holds: false, reason, message }
+    if holds("Degraded") {
+        return "Degraded".to_owned();
     }
-
-    /// The time moves only when the condition's status does, not when its words change.
-    fn condition(&self, previous: &[Condition], generation: Option<i64>, now: Timestamp) -> Condition {
-        let status = if self.holds { ConditionStatus::True } else { ConditionStatus::False };
-        let before = previous.iter().find(|before| before.type_ == self.type_ && before.status == status);
-        Condition {
-            type_: self.type_.to_owned(),
-            status,
-            reason: self.reason.to_owned(),
-            message: self.message.clone(),
-            last_transition_time: before.map_or_else(
-                || now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
-                |before| before.last_transition_time.clone(),
-            ),
-            observed_generation: generation,
-        }
-    }
+    let Some(step) = observed.step else {
+        return if holds("Ready") { "Healthy" } else { "Pending" }.to_owned();
+    };
+    let doing = match step.kind.word() {
+        "Form" => return "Forming".to_owned(),
+        "Replace" => "Replacing",
+        "ScaleOut" => "ScalingOut",
+        "ScaleIn" => "ScalingIn",
+        _ => "Updating",
+    };
+    let target = step.ordinal.map(|ordinal| format!(" {}", contract::pod_name(&observed.ring.name_any(), ordinal)));
+    format!("{doing}{}", target.unwrap_or_default())
 }
 
 #[cfg(test)]

@@ -1,21 +1,26 @@
 //! Whole reconciles against an API server in memory: what is written, what is left alone, and when writing stops.
 
-mod server;
+use std::sync::Arc;
 
+use kube::core::DeserializeGuard;
+use kube::runtime::controller::Action;
 use scrapering_crds::{ConditionStatus, ScrapeRing};
 use serde_json::json;
 
-use self::server::Server;
+use super::reconcile::{Error, RECHECK, STEP, reconcile};
 use super::*;
+use crate::memory_api::Server;
 
 const RING: &str = "/apis/scrapering.io/v1alpha1/namespaces/web/scraperings/main";
-const SECRET: &str = "/api/v1/namespaces/web/secrets/main-keys";
+const KEYS: &str = "/api/v1/namespaces/web/secrets/main-keys";
+const TLS: &str = "/api/v1/namespaces/web/secrets/main-tls";
 const ACCOUNT: &str = "/api/v1/namespaces/web/serviceaccounts/main";
-const GATEWAY: &str = "/api/v1/namespaces/web/services/main-gateway";
+const SETTINGS: &str = "/api/v1/namespaces/web/configmaps/main";
 const BUDGET: &str = "/apis/policy/v1/namespaces/web/poddisruptionbudgets/main";
 const WORKLOAD: &str = "/apis/apps/v1/namespaces/web/statefulsets/main";
+const CLAIM: &str = "/api/v1/namespaces/web/persistentvolumeclaims/data-main-0";
 
-/// A cluster with a ring of three and its Secret.
+/// A cluster with a ring of three.
 fn cluster() -> Server {
     let server = Server::default();
     server.put(
@@ -26,17 +31,24 @@ fn cluster() -> Server {
             "spec": { "replicas": 3 },
         }),
     );
-    let data: serde_json::Map<_, _> =
-        contract::SECRET_FILES.iter().map(|(key, _)| ((*key).to_owned(), json!("c2VjcmV0"))).collect();
-    server.put(SECRET, json!({ "metadata": { "name": "main-keys", "namespace": "web" }, "data": data }));
     server
 }
 
 async fn reconciled(server: &Server) -> Result<Action, Error> {
-    let config = Config { node_image: "registry.example/scrapering:1".to_owned() };
-    let context = Context { client: server.client(), config, retries: Retries::default() };
+    // The second test of a process finds it installed.
+    drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
+    let defaults = Defaults { image: "registry.example/scrapering:1".to_owned(), operator: None };
+    let config = Config { defaults, terms: Terms::default(), namespaces: Vec::new() };
+    let context = Context::new(server.client(), config, Metrics::default());
     let ring: ScrapeRing = serde_json::from_value(server.get(RING).expect("the ring")).expect("a ScrapeRing");
     reconcile(Arc::new(DeserializeGuard(Ok(ring))), Arc::new(context)).await
+}
+
+/// Changes a field of the ring's spec.
+fn edit(server: &Server, field: &str, value: serde_json::Value) {
+    let mut ring = server.get(RING).expect("the ring");
+    ring["spec"][field] = value;
+    server.put(RING, ring);
 }
 
 /// Reason of the condition `Degraded`, if it holds.
@@ -48,17 +60,46 @@ fn trouble(server: &Server) -> Option<String> {
 }
 
 #[tokio::test]
-async fn a_new_ring_gets_its_objects_and_a_second_look_writes_no_status() {
+async fn a_new_ring_gets_its_keys_its_objects_and_a_second_look_writes_no_status() {
     let server = cluster();
-    assert_eq!(reconciled(&server).await.expect("success"), Action::requeue(RESYNC));
+    assert_eq!(reconciled(&server).await.expect("success"), Action::requeue(STEP));
     let wrote = server.take_writes();
-    let peers = GATEWAY.replace("gateway", "peers");
-    assert_eq!(wrote, [ACCOUNT, &peers, GATEWAY, BUDGET, WORKLOAD, &format!("{RING}/status")]);
+    let names: Vec<&str> = wrote.iter().filter_map(|path| path.rsplit('/').next()).collect();
+    let wanted = [
+        "secrets",
+        "main-ca",
+        "main-tls",
+        "main",
+        "main",
+        "main-deny",
+        "main-ring",
+        "main-gateway",
+        "main-dns",
+        "main-web",
+        "main-peers",
+        "main-gateway",
+        "main",
+        "main",
+        "status",
+    ];
+    assert_eq!(names, wanted);
     let owner = &server.get(WORKLOAD).expect("a workload")["metadata"]["ownerReferences"][0];
     assert_eq!((&owner["uid"], &owner["controller"]), (&json!("ring-1"), &json!(true)));
+    assert_eq!(server.get(KEYS).expect("keys")["metadata"]["ownerReferences"], json!(null), "keys outlive the ring");
+    assert_eq!(server.get(SETTINGS).expect("settings")["data"]["formed"], json!("false"));
+    assert_eq!(server.get(BUDGET).expect("a budget")["spec"]["maxUnavailable"], json!(0), "the ring is not whole");
     assert_eq!(trouble(&server), None);
     reconciled(&server).await.expect("success");
-    assert!(!server.take_writes().contains(&format!("{RING}/status")));
+    let again = server.take_writes();
+    assert!(!again.iter().any(|path| path.ends_with("/status") || path.contains("/secrets")), "{again:?}");
+}
+
+#[tokio::test]
+async fn keys_go_with_the_ring_where_its_volumes_do() {
+    let server = cluster();
+    edit(&server, "storage", json!({ "whenDeleted": "Delete" }));
+    reconciled(&server).await.expect("success");
+    assert_eq!(server.get(KEYS).expect("keys")["metadata"]["ownerReferences"][0]["uid"], json!("ring-1"));
 }
 
 #[tokio::test]
@@ -74,31 +115,43 @@ async fn an_object_of_another_owner_is_left_alone_and_the_rest_is_made() {
 
 #[tokio::test]
 async fn one_refused_object_does_not_stop_the_others() {
-    let server = cluster();
-    server.forbid(BUDGET);
-    assert!(matches!(reconciled(&server).await, Err(Error::Apply(1))));
-    assert!(server.get(WORKLOAD).is_some());
-    assert_eq!(trouble(&server).as_deref(), Some("ApplyFailed"));
+    for refused in [BUDGET, TLS] {
+        let server = cluster();
+        server.forbid(refused);
+        assert!(matches!(reconciled(&server).await, Err(Error::Apply(1))));
+        assert!(server.get(WORKLOAD).is_some());
+        assert_eq!(trouble(&server).as_deref(), Some("ApplyFailed"));
+    }
 }
 
 #[tokio::test]
-async fn a_missing_secret_is_reported_and_looked_for_again() {
-    let server = cluster();
-    server.remove(SECRET);
-    assert_eq!(reconciled(&server).await.expect("success"), Action::requeue(RECHECK));
-    assert_eq!(trouble(&server).as_deref(), Some("SecretMissing"));
-}
-
-#[tokio::test]
-async fn fewer_nodes_are_asked_for_and_all_of_them_stay() {
+async fn keys_that_were_lost_are_not_made_anew_while_there_is_a_volume() {
     let server = cluster();
     reconciled(&server).await.expect("success");
-    let mut ring = server.get(RING).expect("the ring");
-    ring["spec"]["replicas"] = json!(1);
-    server.put(RING, ring);
+    server.remove(KEYS);
+    let labels: serde_json::Value = serde_json::to_value(build::selector("main")).expect("JSON");
+    server.put(CLAIM, json!({ "metadata": { "name": "data-main-0", "namespace": "web", "labels": labels } }));
+    assert_eq!(reconciled(&server).await.expect("success"), Action::requeue(RECHECK));
+    assert_eq!(trouble(&server).as_deref(), Some("EncryptionKeyMissing"));
+    assert_eq!(server.get(KEYS), None);
+}
+
+#[tokio::test]
+async fn fewer_nodes_are_asked_for_and_all_of_them_stay_while_nobody_answers() {
+    let server = cluster();
+    reconciled(&server).await.expect("success");
+    edit(&server, "replicas", json!(1));
     reconciled(&server).await.expect("success");
     assert_eq!(server.get(WORKLOAD).expect("a workload")["spec"]["replicas"], json!(3));
-    assert_eq!(trouble(&server).as_deref(), Some("ChangeUnsupported"));
+    assert_eq!(trouble(&server), None);
+}
+
+#[tokio::test]
+async fn a_paused_ring_is_left_as_it_is() {
+    let server = cluster();
+    edit(&server, "paused", json!(true));
+    reconciled(&server).await.expect("success");
+    assert_eq!(server.take_writes(), [format!("{RING}/status")]);
 }
 
 #[tokio::test]
@@ -106,9 +159,7 @@ async fn a_ring_that_cannot_be_built_says_why_and_keeps_what_runs() {
     let server = cluster();
     reconciled(&server).await.expect("success");
     let running = server.get(WORKLOAD);
-    let mut ring = server.get(RING).expect("the ring");
-    ring["spec"]["image"] = json!("a b");
-    server.put(RING, ring);
+    edit(&server, "image", json!("a b"));
     reconciled(&server).await.expect("success");
     assert_eq!(server.get(WORKLOAD), running);
     assert_eq!(trouble(&server).as_deref(), Some("InvalidSpec"));

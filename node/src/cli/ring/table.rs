@@ -111,6 +111,8 @@ mod tests {
         let ring = |name: &str| RingStatus {
             ring_id: "ab".repeat(16),
             node: name.to_owned(),
+            own: None,
+            left: Vec::new(),
             nodes: vec![node("ring-0", Liveness::Alive), node("ring-1", Liveness::Dead)],
             tolerates: 1,
             views: ViewCounts { count: 256, moving: 5, under_replicated: 4, ..ViewCounts::default() },

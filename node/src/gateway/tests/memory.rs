@@ -133,7 +133,9 @@ impl RingView for OneNode {
         RingStatus {
             ring_id: super::RING.to_string(),
             node: node.name.clone(),
+            own: None,
             nodes: vec![node],
+            left: Vec::new(),
             tolerates: 0,
             views,
             background: Vec::new(),

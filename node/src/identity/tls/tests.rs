@@ -1,5 +1,6 @@
 //! Handshakes that must succeed, and every one that must not, over loopback sockets.
 
+use super::live::LiveTls;
 use super::wire::{accept, dial};
 use super::*;
 use crate::identity::authority::{Authority, leaf_key};
@@ -279,4 +280,22 @@ async fn a_peer_that_says_nothing_keeps_nobody_waiting() {
     let (dialled, accepted) = tokio::join!(dial(&address, "ring-0", client), incoming.next());
     dialled.expect("dialled");
     accepted.expect("a connection").expect("shaken");
+}
+
+#[tokio::test]
+async fn a_renewed_certificate_is_used_by_the_next_handshake_and_one_that_is_no_good_is_not() {
+    let ring = Ring::new();
+    let (pair, now) = (ring.node("ring-0"), Timestamp::now());
+    let (live, mut reloader) = LiveTls::load(&pair, &ring.ca, now).expect("good files");
+    let before = live.of_ring.now();
+    assert!(!reloader.look(now).expect("the same files"));
+    ring.node("ring-0");
+    assert!(reloader.look(now).expect("new files"));
+    let renewed = live.of_ring.now();
+    assert!(!Arc::ptr_eq(&before, &renewed));
+    let (_, dialled) = shake(Arc::clone(&renewed), ring.client(&ring.node("ring-1")), "ring-0").await;
+    dialled.expect("the new certificate is the ring's");
+    files::write(&pair.certificate, b"half a certific", Readers::Everybody).expect("write");
+    assert!(matches!(reloader.look(now), Err(TlsError::Pem { .. })));
+    assert!(Arc::ptr_eq(&renewed, &live.of_ring.now()) && !reloader.look(now).expect("told once"));
 }

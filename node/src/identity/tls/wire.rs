@@ -3,6 +3,7 @@
 //! tonic takes the stream in `serve_with_incoming` (it then offers `Request::peer_certs`) and the dialler in
 //! `Endpoint::connect_with_connector`. Its own TLS would also speak 1.2 and resume sessions.
 
+use super::live::Live;
 use rustls::{ClientConfig, ServerConfig};
 use rustls_pki_types::ServerName;
 use std::io;
@@ -34,24 +35,25 @@ pub type Dialled = client::TlsStream<TcpStream>;
 ///
 /// Must be called within a tokio runtime. A failed handshake is logged and costs nobody else anything.
 #[must_use]
-pub fn accept(listener: TcpListener, config: Arc<ServerConfig>) -> ReceiverStream<io::Result<Accepted>> {
+pub fn accept(listener: TcpListener, config: impl Into<Live<ServerConfig>>) -> ReceiverStream<io::Result<Accepted>> {
+    let config = config.into();
     let (sender, receiver) = mpsc::channel(FINISHED);
     tokio::spawn(async move {
         tokio::select! {
-            () = accept_all(listener, TlsAcceptor::from(config), sender.clone()) => {}
+            () = accept_all(listener, config, sender.clone()) => {}
             () = sender.closed() => {}
         }
     });
     ReceiverStream::new(receiver)
 }
 
-async fn accept_all(listener: TcpListener, acceptor: TlsAcceptor, sender: Sender<io::Result<Accepted>>) {
+async fn accept_all(listener: TcpListener, config: Live<ServerConfig>, sender: Sender<io::Result<Accepted>>) {
     let places = Arc::new(Semaphore::new(HANDSHAKES));
     loop {
         let place = Arc::clone(&places).acquire_owned().await.expect("the semaphore is never closed");
         match listener.accept().await {
             Ok((stream, peer)) => {
-                tokio::spawn(shake(acceptor.clone(), stream, peer, sender.clone(), place));
+                tokio::spawn(shake(TlsAcceptor::from(config.now()), stream, peer, sender.clone(), place));
             }
             Err(error) => {
                 tracing::warn!(%error, "cannot accept a peer's connection");

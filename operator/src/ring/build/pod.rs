@@ -1,17 +1,19 @@
 //! The pod of one node: it meets the Pod Security Standard `restricted`, has a read-only root and no API token.
 
 use k8s_openapi::api::core::v1::{
-    Capabilities, Container, ContainerPort, EmptyDirVolumeSource, EnvVar, EnvVarSource, HTTPGetAction,
-    ObjectFieldSelector, PodSecurityContext, PodSpec, PodTemplateSpec, Probe, ResourceRequirements, SeccompProfile,
-    SecretVolumeSource, SecurityContext, TopologySpreadConstraint, Volume, VolumeMount,
+    Capabilities, ConfigMapKeySelector, Container, ContainerPort, EmptyDirVolumeSource, EnvVar, EnvVarSource,
+    HTTPGetAction, KeyToPath, Lifecycle, LifecycleHandler, LocalObjectReference, ObjectFieldSelector,
+    PodSecurityContext, PodSpec, PodTemplateSpec, Probe, ProjectedVolumeSource, ResourceRequirements, SeccompProfile,
+    SecretKeySelector, SecretProjection, SecurityContext, SleepAction, TopologySpreadConstraint, Volume, VolumeMount,
+    VolumeProjection,
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use super::selector;
-use crate::ring::contract;
 use crate::ring::validate::ValidatedRing;
+use crate::ring::{contract, keys};
 
 /// Name of the volume that holds a node's share.
 pub(super) const DATA_VOLUME: &str = "data";
@@ -20,34 +22,31 @@ const TMP_VOLUME: &str = "tmp";
 
 /// The unprivileged user of distroless images.
 const USER: i64 = 65532;
-/// Time for a node to flush and to say goodbye before it is killed.
-const GRACE_PERIOD_SECONDS: i64 = 60;
+/// A pod that ends is still sent requests until every machine has heard of it.
+const LINGER_SECONDS: i64 = 5;
 
 pub(super) fn template(ring: &ValidatedRing) -> PodTemplateSpec {
+    let spec = &ring.spec;
+    // The operator's labels win: the StatefulSet selects by them.
+    let mut labels = spec.pod_labels.clone();
+    labels.extend(selector(&ring.name));
+    let annotations = (!spec.pod_annotations.is_empty()).then(|| spec.pod_annotations.clone());
     PodTemplateSpec {
-        metadata: Some(ObjectMeta { labels: Some(selector(&ring.name)), ..ObjectMeta::default() }),
+        metadata: Some(ObjectMeta { labels: Some(labels), annotations, ..ObjectMeta::default() }),
         spec: Some(PodSpec {
             service_account_name: Some(ring.name.clone()),
             automount_service_account_token: Some(false),
             enable_service_links: Some(false),
-            termination_grace_period_seconds: Some(GRACE_PERIOD_SECONDS),
-            security_context: Some(PodSecurityContext {
-                run_as_non_root: Some(true),
-                run_as_user: Some(USER),
-                run_as_group: Some(USER),
-                fs_group: Some(USER),
-                fs_group_change_policy: Some("OnRootMismatch".to_owned()),
-                seccomp_profile: Some(SeccompProfile {
-                    type_: "RuntimeDefault".to_owned(),
-                    ..SeccompProfile::default()
-                }),
-                ..PodSecurityContext::default()
-            }),
-            // Two nodes on one machine die together, so machines are filled evenly; zones where it can be had.
-            topology_spread_constraints: Some(vec![
-                spread(ring, "kubernetes.io/hostname", "DoNotSchedule"),
-                spread(ring, "topology.kubernetes.io/zone", "ScheduleAnyway"),
-            ]),
+            termination_grace_period_seconds: Some(spec.termination_grace_period_seconds),
+            security_context: Some(security_context()),
+            affinity: spec.affinity.clone(),
+            image_pull_secrets: filled(
+                spec.image_pull_secrets.iter().map(|it| LocalObjectReference { name: it.name.clone() }).collect(),
+            ),
+            node_selector: (!spec.node_selector.is_empty()).then(|| spec.node_selector.clone()),
+            priority_class_name: spec.priority_class_name.clone(),
+            tolerations: filled(spec.tolerations.clone()),
+            topology_spread_constraints: Some(spreads(ring)),
             containers: vec![container(ring)],
             volumes: Some(volumes(ring)),
             ..PodSpec::default()
@@ -55,24 +54,60 @@ pub(super) fn template(ring: &ValidatedRing) -> PodTemplateSpec {
     }
 }
 
+/// The API server drops empty lists, and what is dropped looks like a change the next time.
+fn filled<T>(list: Vec<T>) -> Option<Vec<T>> {
+    (!list.is_empty()).then_some(list)
+}
+
+fn security_context() -> PodSecurityContext {
+    PodSecurityContext {
+        run_as_non_root: Some(true),
+        run_as_user: Some(USER),
+        run_as_group: Some(USER),
+        fs_group: Some(USER),
+        fs_group_change_policy: Some("OnRootMismatch".to_owned()),
+        seccomp_profile: Some(SeccompProfile { type_: "RuntimeDefault".to_owned(), ..SeccompProfile::default() }),
+        ..PodSecurityContext::default()
+    }
+}
+
+/// Two nodes on one machine die together, so machines are filled evenly; zones where it can be had.
+fn spreads(ring: &ValidatedRing) -> Vec<TopologySpreadConstraint> {
+    if !ring.spec.topology_spread_constraints.is_empty() {
+        return ring.spec.topology_spread_constraints.clone();
+    }
+    let hosts = if ring.desired >= 3 { "DoNotSchedule" } else { "ScheduleAnyway" };
+    vec![spread(ring, "kubernetes.io/hostname", hosts), spread(ring, "topology.kubernetes.io/zone", "ScheduleAnyway")]
+}
+
 fn container(ring: &ValidatedRing) -> Container {
     Container {
         name: "node".to_owned(),
         image: Some(ring.image.clone()),
+        image_pull_policy: Some(ring.spec.image_pull_policy.as_str().to_owned()),
         command: Some(vec!["scrapering".to_owned(), "node".to_owned()]),
         env: Some(environment(ring)),
         ports: Some(vec![port("ring", contract::RING_PORT), port("gateway", contract::GATEWAY_PORT)]),
         startup_probe: Some(probe(contract::LIVE_PATH, 5, 60)),
         liveness_probe: Some(probe(contract::LIVE_PATH, 10, 6)),
         readiness_probe: Some(probe(contract::READY_PATH, 5, 2)),
-        resources: Some(ResourceRequirements {
-            requests: Some(
-                [("cpu", "100m"), ("memory", "256Mi")]
-                    .map(|(name, amount)| (name.to_owned(), Quantity(amount.to_owned())))
-                    .into(),
-            ),
-            ..ResourceRequirements::default()
+        lifecycle: Some(Lifecycle {
+            pre_stop: Some(LifecycleHandler {
+                sleep: Some(SleepAction { seconds: LINGER_SECONDS }),
+                ..LifecycleHandler::default()
+            }),
+            ..Lifecycle::default()
         }),
+        resources: Some(ring.spec.resources.clone().unwrap_or_else(|| {
+            ResourceRequirements {
+                requests: Some(
+                    [("cpu", "100m"), ("memory", "256Mi")]
+                        .map(|(name, amount)| (name.to_owned(), Quantity(amount.to_owned())))
+                        .into(),
+                ),
+                ..ResourceRequirements::default()
+            }
+        })),
         security_context: Some(SecurityContext {
             allow_privilege_escalation: Some(false),
             read_only_root_filesystem: Some(true),
@@ -89,36 +124,75 @@ fn container(ring: &ValidatedRing) -> Container {
 }
 
 fn environment(ring: &ValidatedRing) -> Vec<EnvVar> {
-    let value = |name: &str, value: String| EnvVar { name: name.to_owned(), value: Some(value), value_from: None };
-    let node_name = EnvVar {
-        name: "NODE_NAME".to_owned(),
-        value: None,
-        value_from: Some(EnvVarSource {
-            field_ref: Some(ObjectFieldSelector { field_path: "metadata.name".to_owned(), api_version: None }),
-            ..EnvVarSource::default()
+    let plain = |name: &str, value: String| EnvVar { name: name.to_owned(), value: Some(value), value_from: None };
+    let from = |name: &str, source| EnvVar { name: name.to_owned(), value: None, value_from: Some(source) };
+    let field = |path: &str| EnvVarSource {
+        field_ref: Some(ObjectFieldSelector { field_path: path.to_owned(), api_version: None }),
+        ..EnvVarSource::default()
+    };
+    let founders = || EnvVarSource {
+        secret_key_ref: Some(SecretKeySelector {
+            name: contract::keys_name(&ring.name),
+            key: keys::PEERS.to_owned(),
+            optional: None,
         }),
+        ..EnvVarSource::default()
+    };
+    let formed = EnvVarSource {
+        config_map_key_ref: Some(ConfigMapKeySelector {
+            name: ring.name.clone(),
+            key: contract::FORMED.to_owned(),
+            optional: None,
+        }),
+        ..EnvVarSource::default()
     };
     let mut all = vec![
-        node_name,
-        value("PEERS", ring.peers.join(",")),
-        value("LISTEN", format!("[::]:{}", contract::RING_PORT)),
-        value("GATEWAY", format!("[::]:{}", contract::GATEWAY_PORT)),
-        value("DATA_DIR", contract::DATA_DIR.to_owned()),
+        from("POD_NAME", field("metadata.name")),
+        plain("NODE_NAME", format!("$(POD_NAME).{}-peers.{}.svc", ring.name, ring.namespace)),
+        from("PEERS", founders()),
+        // Who was not there when the ring was formed asks the same nodes to be let in.
+        from("JOIN", founders()),
+        from("RING_FORMED", formed),
+        plain("REJOIN", true.to_string()),
+        // A machine's zone becomes a label of its pods where the cluster copies it there; otherwise it is empty.
+        from("ZONE", field("metadata.labels['topology.kubernetes.io/zone']")),
+        plain("LISTEN", format!("[::]:{}", contract::RING_PORT)),
+        plain("GATEWAY", format!("[::]:{}", contract::GATEWAY_PORT)),
+        plain("DATA_DIR", contract::DATA_DIR.to_owned()),
     ];
-    let files = contract::SECRET_FILES.iter();
-    all.extend(files.map(|(key, variable)| value(variable, format!("{}/{key}", contract::KEYS_DIR))));
+    let private = &ring.spec.scraping.allowed_private_cidrs;
+    if !private.is_empty() {
+        all.push(plain("ALLOW_PRIVATE_CIDR", private.join(",")));
+    }
+    let files = contract::KEY_FILES.iter().chain(&contract::TLS_FILES);
+    all.extend(files.map(|(key, variable)| plain(variable, format!("{}/{key}", contract::KEYS_DIR))));
     all
 }
 
 fn volumes(ring: &ValidatedRing) -> Vec<Volume> {
-    let keys = SecretVolumeSource {
-        secret_name: Some(contract::secret_name(&ring.name)),
+    let project = |name: String, files: &[(&str, &str)]| VolumeProjection {
+        secret: Some(SecretProjection {
+            name,
+            items: Some(
+                files
+                    .iter()
+                    .map(|(key, _)| KeyToPath { key: (*key).to_owned(), path: (*key).to_owned(), mode: None })
+                    .collect(),
+            ),
+            optional: None,
+        }),
+        ..VolumeProjection::default()
+    };
+    let keys = ProjectedVolumeSource {
         default_mode: Some(0o440),
-        ..SecretVolumeSource::default()
+        sources: Some(vec![
+            project(contract::keys_name(&ring.name), &contract::KEY_FILES),
+            project(contract::tls_name(&ring.name), &contract::TLS_FILES),
+        ]),
     };
     let tmp = EmptyDirVolumeSource { size_limit: Some(Quantity("1Gi".to_owned())), ..EmptyDirVolumeSource::default() };
     vec![
-        Volume { name: KEYS_VOLUME.to_owned(), secret: Some(keys), ..Volume::default() },
+        Volume { name: KEYS_VOLUME.to_owned(), projected: Some(keys), ..Volume::default() },
         Volume { name: TMP_VOLUME.to_owned(), empty_dir: Some(tmp), ..Volume::default() },
     ]
 }

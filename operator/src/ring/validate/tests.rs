@@ -3,6 +3,7 @@
 use k8s_openapi::api::apps::v1::StatefulSetSpec;
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, PersistentVolumeClaimSpec, VolumeResourceRequirements};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
+use scrapering_crds::ring::ScaleInSpec;
 use scrapering_crds::{RingStorage, ScrapeRing, ScrapeRingSpec};
 
 use super::*;
@@ -13,11 +14,15 @@ fn found(name: &str, spec: ScrapeRingSpec) -> Found {
     let mut ring = ScrapeRing::new(name, spec);
     ring.metadata.namespace = Some("web".to_owned());
     ring.metadata.uid = Some("0c6f".to_owned());
-    Found { ring, stateful_set: None, secret_keys: None }
+    Found::alone(ring)
+}
+
+fn defaults() -> Defaults {
+    Defaults { image: IMAGE.to_owned(), operator: None }
 }
 
 fn spec() -> ScrapeRingSpec {
-    ScrapeRingSpec { replicas: 5, image: None, storage: RingStorage::default(), ..ScrapeRingSpec::default() }
+    ScrapeRingSpec { replicas: 5, ..ScrapeRingSpec::default() }
 }
 
 fn running(replicas: i32, size: &str, class: Option<&str>) -> StatefulSet {
@@ -45,25 +50,26 @@ fn running(replicas: i32, size: &str, class: Option<&str>) -> StatefulSet {
 fn error(name: &str, change: impl FnOnce(&mut ScrapeRingSpec)) -> Error {
     let mut spec = spec();
     change(&mut spec);
-    validate(&found(name, spec), IMAGE).expect_err("must be refused")
+    validate(&found(name, spec), &defaults()).expect_err("must be refused")
 }
 
 #[test]
 fn a_new_ring_is_built_as_it_asks() {
-    let ring = validate(&found("main", spec()), IMAGE).expect("a good ring");
+    let ring = validate(&found("main", spec()), &defaults()).expect("a good ring");
     assert_eq!((ring.name.as_str(), ring.namespace.as_str(), ring.replicas), ("main", "web", 5));
     assert_eq!(ring.image, IMAGE);
     assert_eq!(ring.owner.uid, "0c6f");
     assert_eq!(ring.owner.controller, Some(true));
-    assert_eq!(ring.peers.len(), 5);
-    assert_eq!(ring.peers[4], "main-4.main-peers.web.svc:7443");
+    assert_eq!(ring.founders.len(), 5);
+    assert_eq!(ring.founders[4], "main-4.main-peers.web.svc:7443");
+    assert_eq!((ring.desired, ring.partition, ring.is_formed), (5, 5, false));
     assert_eq!(ring.held, []);
 }
 
 #[test]
 fn the_image_of_the_spec_wins_over_the_default() {
     let asked = ScrapeRingSpec { image: Some("mine:2".to_owned()), ..spec() };
-    assert_eq!(validate(&found("main", asked), IMAGE).expect("a good ring").image, "mine:2");
+    assert_eq!(validate(&found("main", asked), &defaults()).expect("a good ring").image, "mine:2");
 }
 
 #[test]
@@ -73,7 +79,7 @@ fn names_that_are_no_dns_labels_are_refused() {
         assert_eq!(error(name, |_| {}), Error::Name(name.to_owned()));
     }
     for name in ["a", "main-2", &long[..40]] {
-        assert!(validate(&found(name, spec()), IMAGE).is_ok(), "{name}");
+        assert!(validate(&found(name, spec()), &defaults()).is_ok(), "{name}");
     }
 }
 
@@ -81,9 +87,9 @@ fn names_that_are_no_dns_labels_are_refused() {
 fn an_object_without_identity_is_refused() {
     let mut ring = found("main", spec());
     ring.ring.metadata.uid = None;
-    assert_eq!(validate(&ring, IMAGE), Err(Error::Identity("uid")));
+    assert_eq!(validate(&ring, &defaults()), Err(Error::Identity("uid")));
     ring.ring.metadata.namespace = None;
-    assert_eq!(validate(&ring, IMAGE), Err(Error::Identity("namespace")));
+    assert_eq!(validate(&ring, &defaults()), Err(Error::Identity("namespace")));
 }
 
 #[test]
@@ -103,29 +109,55 @@ fn bad_fields_are_refused_by_their_path() {
 #[test]
 fn a_list_of_peers_that_no_process_could_be_given_is_refused() {
     let mut ring = found(&"a".repeat(40), ScrapeRingSpec { replicas: 1024, ..spec() });
-    assert!(validate(&ring, IMAGE).is_ok());
+    assert!(validate(&ring, &defaults()).is_ok());
     ring.ring.metadata.namespace = Some("b".repeat(63));
-    assert_eq!(validate(&ring, IMAGE).err(), Some(Error::Peers(1024)));
+    assert_eq!(validate(&ring, &defaults()).err(), Some(Error::Peers(1024)));
 }
 
 #[test]
-fn a_running_ring_keeps_its_number_of_nodes_and_its_volumes_and_says_so() {
+fn a_running_ring_keeps_its_volumes_and_says_so_and_its_number_until_the_engine_changes_it() {
     let mut ring = found("main", ScrapeRingSpec { replicas: 3, ..spec() });
     ring.ring.spec.storage =
         RingStorage { size: "20Gi".to_owned(), storage_class_name: Some("fast".to_owned()), ..RingStorage::default() };
     ring.stateful_set = Some(running(5, "10Gi", None));
-    let valid = validate(&ring, IMAGE).expect("held back, not refused");
-    assert_eq!((valid.replicas, valid.peers.len()), (5, 5));
+    let valid = validate(&ring, &defaults()).expect("held back, not refused");
+    assert_eq!((valid.replicas, valid.desired), (5, 3));
     assert_eq!(valid.storage, Storage { size: "10Gi".to_owned(), class: None });
     let fields: Vec<&str> = valid.held.iter().map(|held| held.field).collect();
-    assert_eq!(fields, ["spec.replicas", "spec.storage.size", "spec.storage.storageClassName"]);
+    assert_eq!(fields, ["spec.storage.size", "spec.storage.storageClassName"]);
+}
+
+#[test]
+fn a_ring_that_may_not_shrink_does_not_and_says_so() {
+    let forbid = ScaleInSpec { policy: ScaleInPolicy::Forbid, ..ScaleInSpec::default() };
+    let mut ring = found("main", ScrapeRingSpec { replicas: 3, scale_in: forbid, ..spec() });
+    ring.stateful_set = Some(running(5, "10Gi", None));
+    let valid = validate(&ring, &defaults()).expect("held back, not refused");
+    assert_eq!((valid.desired, valid.held[0].field), (5, "spec.replicas"));
+}
+
+#[test]
+fn a_workload_that_was_deleted_comes_back_with_everybody_who_has_a_volume() {
+    let mut ring = found("main", ScrapeRingSpec { replicas: 3, ..spec() });
+    ring.keys = Some(Keys::make(&["main-0.main-peers.web.svc:7443".to_owned()]).expect("keys"));
+    ring.claims = (0..5).map(|ordinal| (ordinal, PersistentVolumeClaim::default())).collect();
+    let valid = validate(&ring, &defaults()).expect("a good ring");
+    assert_eq!((valid.replicas, valid.desired, valid.founders.len()), (5, 3, 1));
+}
+
+#[test]
+fn keys_are_not_made_anew_for_volumes_that_they_could_not_read() {
+    let mut ring = found("main", spec());
+    ring.claims = [(0, PersistentVolumeClaim::default())].into();
+    let error = validate(&ring, &defaults()).expect_err("refused");
+    assert!(matches!(&error, Error::Keys(keys::Error::Lost { claims, .. }) if claims == "data-main-0"), "{error}");
 }
 
 #[test]
 fn the_same_size_in_another_unit_is_no_change() {
     let mut ring = found("main", spec());
     ring.stateful_set = Some(running(5, "10240Mi", None));
-    let valid = validate(&ring, IMAGE).expect("a good ring");
+    let valid = validate(&ring, &defaults()).expect("a good ring");
     assert_eq!(valid.held, []);
     assert_eq!(valid.storage.size, "10240Mi");
 }

@@ -1,4 +1,4 @@
-//! How long to wait before a failed ring is tried again: doubling, because the controller keeps no count of its own.
+//! How long to wait before a failed object is tried again: doubling, because the controller keeps no count of its own.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -9,13 +9,13 @@ const FIRST: Duration = Duration::from_secs(1);
 const MAX_DOUBLINGS: u32 = 9;
 const LONGEST: Duration = Duration::from_secs(300);
 
-/// Failures in a row per ring. A ring that succeeds, or is gone, is forgotten.
+/// Failures in a row per object. One that succeeds, or is gone, is forgotten.
 #[derive(Default)]
-pub(super) struct Retries(Mutex<BTreeMap<String, u32>>);
+pub(crate) struct Retries(Mutex<BTreeMap<String, u32>>);
 
 impl Retries {
     /// Counts a failure and returns the pause before the next try.
-    pub(super) fn failed(&self, key: &str) -> Duration {
+    pub(crate) fn failed(&self, key: &str) -> Duration {
         let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let count = counts.entry(key.to_owned()).or_default();
         let pause = (FIRST * 2_u32.pow(*count)).min(LONGEST);
@@ -23,8 +23,8 @@ impl Retries {
         pause
     }
 
-    /// Forgets the failures of a ring.
-    pub(super) fn succeeded(&self, key: &str) {
+    /// Forgets the failures of an object.
+    pub(crate) fn succeeded(&self, key: &str) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
     }
 }

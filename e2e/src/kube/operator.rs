@@ -1,0 +1,94 @@
+//! The operator as a process, its way to the server, and the words of it.
+
+use super::control_plane::ControlPlane;
+use super::cutter::Cutter;
+use crate::program::{Process, built};
+use anyhow::Context;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// How long it may take to end.
+const STOP_LIMIT: Duration = Duration::from_secs(30);
+/// The image of nodes whose ring names none; the played kubelet runs the program that was built here.
+pub const NODE_IMAGE: &str = "scrapering:built-here";
+
+/// The operator and the way it speaks to the server by.
+pub struct Operator {
+    folder: PathBuf,
+    cutter: Cutter,
+    process: Option<Process>,
+    health: SocketAddr,
+}
+
+impl Operator {
+    /// Makes ready for an operator of this control plane, and does not start it.
+    ///
+    /// # Errors
+    /// The folder cannot be written.
+    pub async fn of(plane: &ControlPlane, folder: &Path) -> anyhow::Result<Self> {
+        let cutter = Cutter::open(plane.server(), plane.folder()).await?;
+        std::fs::write(folder.join("operator.kubeconfig"), cutter.kubeconfig())?;
+        // Free a moment ago; if somebody takes it, the operator says so and the test fails.
+        let health = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
+        Ok(Self { folder: folder.to_owned(), cutter, process: None, health })
+    }
+
+    /// Starts it.
+    ///
+    /// # Errors
+    /// It was not built.
+    pub fn start(&mut self) -> anyhow::Result<()> {
+        let variables = [
+            ("KUBECONFIG", "operator.kubeconfig".to_owned()),
+            ("SCRAPERING_NODE_IMAGE", NODE_IMAGE.to_owned()),
+            ("POD_NAMESPACE", "default".to_owned()),
+            ("HEALTH_ADDRESS", self.health.to_string()),
+            ("RUST_LOG", "info,scrapering_operator=debug".to_owned()),
+        ];
+        let variables = variables.map(|(name, value)| (name.to_owned(), value));
+        let program = built("scrapering-operator")?;
+        self.process = Some(Process::start_program_with(&program, &self.folder, "operator", ["run"], &variables)?);
+        Ok(())
+    }
+
+    /// Kills it.
+    ///
+    /// # Errors
+    /// It does not run.
+    pub async fn kill(&mut self) -> anyhow::Result<()> {
+        let mut process = self.process.take().context("the operator does not run")?;
+        process.start_kill()?;
+        process.ended(STOP_LIMIT).await.map(drop)
+    }
+
+    /// Stops it with SIGTERM; its exit status.
+    ///
+    /// # Errors
+    /// It does not run, or does not end in time.
+    pub async fn stop(&mut self) -> anyhow::Result<Option<i32>> {
+        let mut process = self.process.take().context("the operator does not run")?;
+        process.signal("TERM").await?;
+        Ok(process.ended(STOP_LIMIT).await?.code())
+    }
+
+    /// Its way to the server.
+    pub const fn way(&self) -> &Cutter {
+        &self.cutter
+    }
+
+    /// A counter of `/metrics`, by its whole name with labels.
+    ///
+    /// # Errors
+    /// It does not answer.
+    pub async fn counter(&self, name: &str) -> anyhow::Result<u64> {
+        let text = reqwest::get(format!("http://{}/metrics", self.health)).await?.text().await?;
+        let line = text.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok());
+        Ok(line.unwrap_or(0))
+    }
+
+    /// What it said last.
+    pub fn tail(&self) -> String {
+        self.process.as_ref().map(Process::tail).unwrap_or_default()
+    }
+}

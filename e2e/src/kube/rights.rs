@@ -1,0 +1,48 @@
+//! The operator's rights in a test: exactly those that the chart grants, read from the chart itself.
+
+use super::stage::NAMESPACE;
+use anyhow::{Context, ensure};
+use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding, PolicyRule, Role, RoleBinding};
+use kube::api::PostParams;
+use kube::{Api, Client};
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use std::path::Path;
+
+/// The user that has these rights and no others.
+pub const USER: &str = "scrapering-operator";
+
+/// Gives [`USER`] the rights that the chart in this folder grants.
+///
+/// # Errors
+/// The chart does not read as expected, or the server refuses a role.
+pub async fn grant(client: &Client, chart: &Path) -> anyhow::Result<()> {
+    let everywhere = rules(&chart.join("templates/_helpers.tpl"), "{{- define \"scrapering.rules\" -}}\n", "{{- end }}")?;
+    let own = rules(&chart.join("templates/role-leases.yaml"), "\nrules:\n", "\n---\n")?;
+    let named = json!({ "name": USER });
+    let subjects = json!([{ "kind": "User", "name": USER, "apiGroup": "rbac.authorization.k8s.io" }]);
+    let role = |kind: &str| json!({ "kind": kind, "name": USER, "apiGroup": "rbac.authorization.k8s.io" });
+    create::<ClusterRole>(Api::all(client.clone()), json!({ "metadata": named, "rules": everywhere })).await?;
+    let binding = json!({ "metadata": named, "roleRef": role("ClusterRole"), "subjects": subjects });
+    create::<ClusterRoleBinding>(Api::all(client.clone()), binding).await?;
+    create::<Role>(Api::namespaced(client.clone(), NAMESPACE), json!({ "metadata": named, "rules": own })).await?;
+    let binding = json!({ "metadata": named, "roleRef": role("Role"), "subjects": subjects });
+    create::<RoleBinding>(Api::namespaced(client.clone(), NAMESPACE), binding).await
+}
+
+async fn create<K>(api: Api<K>, object: Value) -> anyhow::Result<()>
+where
+    K: Clone + std::fmt::Debug + DeserializeOwned + serde::Serialize,
+{
+    api.create(&PostParams::default(), &serde_json::from_value(object)?).await?;
+    Ok(())
+}
+
+/// The list of rules between two marks of a file; what the chart's functions would make cannot be read here.
+fn rules(path: &Path, begin: &str, end: &str) -> anyhow::Result<Vec<PolicyRule>> {
+    let text = std::fs::read_to_string(path).with_context(|| format!("{} cannot be read", path.display()))?;
+    let list = text.split_once(begin).and_then(|(_, rest)| rest.split_once(end)).map(|(list, _)| list);
+    let list = list.with_context(|| format!("{} has no list of rules", path.display()))?;
+    ensure!(!list.contains("{{"), "rules in {} are made by the chart's functions", path.display());
+    Ok(serde_saphyr::from_str(list)?)
+}

@@ -1,0 +1,222 @@
+//! Rings on a real API server with the real controllers: pods are `scrapering node` processes.
+//!
+//! The programs are found in `KUBEBUILDER_ASSETS`; where it is unset these tests do nothing, and `make test` says so.
+
+use anyhow::{Context, ensure};
+use k8s_openapi::api::apps::v1::StatefulSet;
+use k8s_openapi::api::core::v1::{ConfigMap, Pod, Secret, Service, ServiceAccount};
+use k8s_openapi::api::networking::v1::NetworkPolicy;
+use k8s_openapi::api::policy::v1::PodDisruptionBudget;
+use kube::api::{DeleteParams, EvictParams, Patch, PatchParams};
+use kube::{Api, ResourceExt};
+use reqwest::tls::TlsInfo;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
+use scrapering_crds::ScrapeRing;
+use scrapering_e2e::door::until;
+use scrapering_e2e::kube::stage::{LIMIT, NAMESPACE, RING};
+use scrapering_e2e::kube::writer::Writer;
+use scrapering_e2e::kube::{ASSETS, Stage, assets};
+use serde_json::json;
+use std::collections::BTreeMap;
+use std::path::Path;
+
+const RECONCILES: &str = "scrapering_operator_reconciles_total{kind=\"ScrapeRing\"}";
+
+/// A stage, and the folder that it lives in; `None` where there is no control plane.
+async fn stage() -> anyhow::Result<Option<(Stage, tempfile::TempDir)>> {
+    let Some(assets) = assets()? else {
+        eprintln!("SKIPPED: {ASSETS} is unset");
+        return Ok(None);
+    };
+    let folder = tempfile::tempdir()?;
+    let stage = Stage::set(&assets, folder.path(), Path::new("../helm")).await?;
+    Ok(Some((stage, folder)))
+}
+
+/// Versions of everything that the ring owns.
+async fn versions(stage: &Stage) -> anyhow::Result<BTreeMap<String, String>> {
+    let mut all = BTreeMap::new();
+    macro_rules! note {
+        ($($kind:ty),*) => {$(
+            for object in stage.api::<$kind>().list(&Default::default()).await? {
+                if object.labels().get("app.kubernetes.io/managed-by").is_some_and(|by| by == "scrapering-operator") {
+                    let name = format!("{} {}", stringify!($kind), object.name_any());
+                    all.insert(name, object.resource_version().unwrap_or_default());
+                }
+            }
+        )*};
+    }
+    note!(ServiceAccount, ConfigMap, Secret, Service, NetworkPolicy, PodDisruptionBudget, StatefulSet);
+    Ok(all)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_ring_becomes_healthy_is_healed_and_then_nothing_is_written() -> anyhow::Result<()> {
+    let Some((mut stage, _folder)) = stage().await? else { return Ok(()) };
+    stage.make_ring(json!({ "replicas": 3, "update": { "minStableSeconds": 0 } })).await?;
+    stage.settled(3).await?;
+    let before = versions(&stage).await?;
+    ensure!(before.len() == 15, "the ring owns {before:#?}");
+
+    let count = stage.operator.counter(RECONCILES).await?;
+    stage.edit_ring(json!({ "podAnnotations": null, "scaleIn": { "timeout": "2h" } })).await?;
+    stage.status_when("a status of the new generation", |_| true).await?;
+    let reconciles = stage.operator.counter(RECONCILES).await? - count;
+    ensure!(reconciles <= 3, "{reconciles} reconciles for one change");
+    ensure!(versions(&stage).await? == before, "a change that changes no object wrote one");
+
+    let services: Api<Service> = stage.api();
+    services.delete("main-gateway", &DeleteParams::default()).await?;
+    let settings: Api<ConfigMap> = stage.api();
+    settings.patch("main", &PatchParams::default(), &Patch::Merge(json!({ "data": { "formed": "false" } }))).await?;
+    until("healed objects", LIMIT, async || {
+        let service = services.get_opt("main-gateway").await?;
+        let formed = settings.get("main").await?.data.unwrap_or_default().get("formed").cloned();
+        Ok((service.is_some() && formed.as_deref() == Some("true")).then_some(()))
+    })
+    .await?;
+
+    // An operator that starts anew finds everything as it should be, and gives the lease back when it is told to stop.
+    stage.settled(3).await?;
+    ensure!(stage.operator.stop().await? == Some(0), "the operator stops in order");
+    stage.operator.way().reset(None);
+    let before = versions(&stage).await?;
+    stage.operator.start()?;
+    until("a reconcile of the new operator", LIMIT, async || {
+        Ok(stage.operator.counter(RECONCILES).await.ok().filter(|count| *count > 0))
+    })
+    .await?;
+    stage.settled(3).await?;
+    ensure!(versions(&stage).await? == before, "an operator that started anew changed an object");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_ring_grows_and_shrinks_under_load_and_loses_nothing() -> anyhow::Result<()> {
+    let Some((stage, _folder)) = stage().await? else { return Ok(()) };
+    stage.make_ring(json!({ "replicas": 3, "update": { "minStableSeconds": 0 } })).await?;
+    stage.settled(3).await?;
+    let writer = Writer::start(stage.gateways(3).await?);
+    stage.edit_ring(json!({ "replicas": 5 })).await?;
+    stage.settled(5).await?;
+    stage.edit_ring(json!({ "replicas": 3 })).await?;
+    // Wanted again while it leaves: the leave is finished first.
+    stage.status_when("a node that leaves", |status| status.members.iter().any(|it| it.state == "Leaving")).await?;
+    stage.edit_ring(json!({ "replicas": 6 })).await?;
+    stage.settled(6).await?;
+    stage.edit_ring(json!({ "replicas": 3 })).await?;
+    stage.settled(3).await?;
+    let written = writer.finish().await?;
+    ensure!(written.acknowledged > 0, "{written:?}");
+    eprintln!("{} writes acknowledged, {} not", written.acknowledged, written.unacknowledged);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_broken_image_stops_at_one_node_and_a_mended_one_goes_on() -> anyhow::Result<()> {
+    let Some((stage, _folder)) = stage().await? else { return Ok(()) };
+    stage.make_ring(json!({ "replicas": 3, "update": { "minStableSeconds": 0 } })).await?;
+    stage.settled(3).await?;
+    let writer = Writer::start(stage.gateways(3).await?);
+    stage.edit_ring(json!({ "image": "scrapering:missing" })).await?;
+    let degraded = |status: &scrapering_crds::ScrapeRingStatus| {
+        status.conditions.iter().any(|it| it.type_ == "Degraded" && it.reason == "NodeFails")
+    };
+    stage.status_when("an update that is stuck", degraded).await?;
+    let pods: Api<Pod> = stage.api();
+    let broken =
+        |pod: &Pod| pod.spec.iter().any(|spec| spec.containers[0].image.as_deref() == Some("scrapering:missing"));
+    let names: Vec<String> =
+        pods.list(&Default::default()).await?.iter().filter(|pod| broken(pod)).map(ResourceExt::name_any).collect();
+    ensure!(names == ["main-2"], "{names:?}");
+    // An eviction of a healthy node is refused meanwhile.
+    let evicted = pods.evict("main-0", &EvictParams::default()).await;
+    let refused = matches!(&evicted, Err(kube::Error::Api(answer)) if answer.code == 429);
+    ensure!(refused, "a second node was evicted: {evicted:?}");
+    stage.edit_ring(json!({ "image": "scrapering:mended" })).await?;
+    let done = |status: &scrapering_crds::ScrapeRingStatus| {
+        status.phase.as_deref() == Some("Healthy")
+            && status.updated_replicas == 3
+            && status.image.as_deref() == Some("scrapering:mended")
+    };
+    stage.status_when("an update that is over", done).await?;
+    stage.settled(3).await?;
+    writer.finish().await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn certificates_are_renewed_three_times_under_load_and_every_node_shows_the_newest() -> anyhow::Result<()> {
+    let Some((stage, _folder)) = stage().await? else { return Ok(()) };
+    let tls = json!({ "tls": { "leafDuration": "1m" } });
+    stage.make_ring(json!({ "replicas": 3, "update": { "minStableSeconds": 0 }, "security": tls })).await?;
+    stage.settled(3).await?;
+    let secrets: Api<Secret> = stage.api();
+    let newest = async || {
+        let data = secrets.get("main-tls").await?.data.context("certificates")?;
+        Ok::<_, anyhow::Error>(CertificateDer::from_pem_slice(&data["tls.crt"].0)?)
+    };
+    let http = reqwest::Client::builder()
+        .tls_danger_accept_invalid_certs(true)
+        .tls_info(true)
+        .no_proxy()
+        .pool_max_idle_per_host(0)
+        .build()?;
+    let starts: Vec<i32> = stage.restarts().await?;
+    let writer = Writer::start(stage.gateways(3).await?);
+    let mut seen = newest().await?;
+    for _ in 0..3 {
+        seen = until("a renewed certificate at every node", LIMIT, async || {
+            let now = newest().await?;
+            for ordinal in 0..3 {
+                let ip = stage.kubelet.address(NAMESPACE, RING, ordinal)?;
+                let Ok(answer) = http.get(format!("https://{ip}:8443/healthz")).send().await else { return Ok(None) };
+                let shown = answer.extensions().get::<TlsInfo>().and_then(TlsInfo::peer_certificate);
+                if shown != Some(now.as_ref()) || now == seen {
+                    return Ok(None);
+                }
+            }
+            Ok(Some(now))
+        })
+        .await?;
+    }
+    let written = writer.finish().await?;
+    ensure!(written.unacknowledged == 0, "{} writes failed", written.unacknowledged);
+    ensure!(stage.restarts().await? == starts, "a node was restarted");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn keys_that_were_deleted_by_mistake_are_asked_for_and_not_made_anew() -> anyhow::Result<()> {
+    let Some((stage, _folder)) = stage().await? else { return Ok(()) };
+    stage.make_ring(json!({ "replicas": 3, "update": { "minStableSeconds": 0 } })).await?;
+    stage.settled(3).await?;
+    let secrets: Api<Secret> = stage.api();
+    let mut kept = secrets.get("main-keys").await?;
+    secrets.delete("main-keys", &DeleteParams::default()).await?;
+    stage.edit_ring(json!({ "scaleIn": { "timeout": "2h" } })).await?;
+    let degraded = |status: &scrapering_crds::ScrapeRingStatus| {
+        status.conditions.iter().any(|it| it.type_ == "Degraded" && it.reason == "EncryptionKeyMissing")
+    };
+    stage.status_when("a ring that misses its key", degraded).await?;
+    ensure!(secrets.get_opt("main-keys").await?.is_none(), "a new key was made");
+    kept.metadata.resource_version = None;
+    kept.metadata.uid = None;
+    secrets.create(&Default::default(), &kept).await?;
+    stage.edit_ring(json!({ "scaleIn": { "timeout": "3h" } })).await?;
+    stage.settled(3).await?;
+    // The ring goes, and its volumes and keys stay: the next one of that name finds its data.
+    let writer = Writer::start(stage.gateways(3).await?);
+    let written = writer.finish().await?;
+    let rings: Api<ScrapeRing> = stage.api();
+    rings.delete(RING, &DeleteParams::default()).await?;
+    let pods: Api<Pod> = stage.api();
+    until("no pods", LIMIT, async || Ok(pods.list(&Default::default()).await?.items.is_empty().then_some(()))).await?;
+    ensure!(secrets.get_opt("main-keys").await?.is_some(), "the keys went with the ring");
+    stage.make_ring(json!({ "replicas": 3, "update": { "minStableSeconds": 0 } })).await?;
+    stage.settled(3).await?;
+    let gateways = stage.gateways(3).await?;
+    written.check(&gateways).await.context("after the ring was made again")?;
+    Ok(())
+}

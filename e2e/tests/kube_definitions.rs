@@ -1,0 +1,124 @@
+//! The definitions on a real API server: every good job, ring and schedule is taken, and what only a ring can judge is named.
+//!
+//! The programs are found in `KUBEBUILDER_ASSETS`; where it is unset this test does nothing, and `make test` says so.
+
+use anyhow::{Context, ensure};
+use kube::api::{DynamicObject, Patch, PatchParams, PostParams};
+use kube::core::{GroupVersionKind, TypeMeta};
+use kube::discovery::ApiResource;
+use kube::{Api, Client};
+use scrapering_e2e::kube::{ASSETS, ControlPlane, assets};
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use std::path::Path;
+
+/// Jobs that take more than a schema and rules to see through: a parser of selectors or patterns, or the ring itself.
+const JUDGED_BY_THE_RING: [&str; 12] = [
+    "extract-base-selector",
+    "field-required-default",
+    "field-selector",
+    "follow-attribute",
+    "follow-selector",
+    "headers-secret-ref",
+    "metadata-unknown",
+    "scope-exclude-complex",
+    "scope-exclude-lookahead",
+    "scope-include",
+    "status-written",
+    "suspend-word",
+];
+
+fn documents(folder: &Path) -> anyhow::Result<Vec<(String, Value)>> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder)? {
+        let path = entry?.path();
+        let name = path.file_stem().context("a name")?.to_string_lossy().into_owned();
+        for document in serde_saphyr::from_multiple::<Value>(&std::fs::read_to_string(&path)?)? {
+            found.push((name.clone(), document));
+        }
+    }
+    found.sort_by(|(one, _), (other, _)| one.cmp(other));
+    Ok(found)
+}
+
+/// Creates the object without keeping it; the server's refusal, if it refuses.
+async fn refusal(client: &Client, mut document: Value) -> Option<String> {
+    let types: TypeMeta = serde_json::from_value(document.clone()).ok()?;
+    let (group, version) = types.api_version.rsplit_once('/').unwrap_or(("", &types.api_version));
+    let kind = ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, &types.kind));
+    document["metadata"]["namespace"] = json!("default");
+    let objects: Api<DynamicObject> = Api::namespaced_with(client.clone(), "default", &kind);
+    let how = PostParams { dry_run: true, field_manager: None };
+    let Ok(object) = serde_json::from_value::<DynamicObject>(document) else { return Some("no object".to_owned()) };
+    objects.create(&how, &object).await.err().map(|error| error.to_string())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_takes_every_good_document_and_refuses_every_bad_one_that_rules_can_see_through() -> anyhow::Result<()>
+{
+    let Some(assets) = assets()? else {
+        eprintln!("SKIPPED: {ASSETS} is unset");
+        return Ok(());
+    };
+    let folder = tempfile::tempdir()?;
+    let plane = ControlPlane::start(&assets, folder.path()).await?;
+    let client = plane.client();
+    for good in ["../examples/corpus/good", "../examples/kubernetes"] {
+        for (name, document) in documents(Path::new(good))? {
+            let refused = refusal(&client, document).await;
+            ensure!(refused.is_none(), "{good}/{name}: {refused:?}");
+        }
+    }
+    let mut taken = BTreeSet::new();
+    for (name, document) in documents(Path::new("../examples/corpus/bad"))? {
+        // What names another kind is not for this server.
+        let is_job = document["apiVersion"] == scrapering_crds::API_VERSION && document["kind"] == "ScrapeJob";
+        if is_job && refusal(&client, document).await.is_none() {
+            taken.insert(name);
+        }
+    }
+    // Fields that are unknown are dropped without a word unless the client asks for strictness, as kubectl does.
+    let unknown = |name: &String| name.ends_with("-unknown");
+    let judged: BTreeSet<String> = JUDGED_BY_THE_RING.iter().map(|name| (*name).to_owned()).collect();
+    let surprises: Vec<_> = taken.iter().filter(|name| !judged.contains(*name) && !unknown(name)).collect();
+    ensure!(surprises.is_empty(), "the server takes {surprises:?}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_holds_a_ring_to_what_it_can_follow_also_through_its_scale() -> anyhow::Result<()> {
+    let Some(assets) = assets()? else {
+        eprintln!("SKIPPED: {ASSETS} is unset");
+        return Ok(());
+    };
+    let folder = tempfile::tempdir()?;
+    let plane = ControlPlane::start(&assets, folder.path()).await?;
+    let rings: Api<scrapering_crds::ScrapeRing> = Api::namespaced(plane.client(), "default");
+    let spec = json!({ "replicas": 5, "storage": { "storageClassName": "fast" } });
+    let ring = serde_json::from_value(json!({
+        "apiVersion": scrapering_crds::API_VERSION, "kind": "ScrapeRing", "metadata": { "name": "main" }, "spec": spec,
+    }))?;
+    rings.create(&PostParams::default(), &ring).await?;
+    let scale = async |replicas: i32| {
+        let patch = Patch::Merge(json!({ "spec": { "replicas": replicas } }));
+        rings
+            .patch_scale("main", &PatchParams::default(), &patch)
+            .await
+            .map(|scale| scale.spec.and_then(|it| it.replicas))
+    };
+    ensure!(scale(3).await? == Some(3), "a ring of three is a ring");
+    ensure!(scale(2).await.is_err_and(|error| error.to_string().contains("below three")), "two through the scale");
+    for (change, says) in [
+        (json!({ "replicas": 1 }), "below three"),
+        (json!({ "storage": { "size": "1Gi" } }), "cannot shrink"),
+        (json!({ "storage": { "storageClassName": "slow" } }), "cannot be changed"),
+        (json!({ "storage": { "storageClassName": null } }), "cannot be changed"),
+    ] {
+        let answer =
+            rings.patch("main", &PatchParams::default(), &Patch::Merge(json!({ "spec": change.clone() }))).await;
+        ensure!(answer.is_err_and(|error| error.to_string().contains(says)), "{change} is taken");
+    }
+    let growing = json!({ "spec": { "replicas": 6, "storage": { "size": "20Gi" }, "paused": true } });
+    rings.patch("main", &PatchParams::default(), &Patch::Merge(growing)).await?;
+    Ok(())
+}

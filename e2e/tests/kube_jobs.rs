@@ -1,0 +1,133 @@
+//! Jobs and schedules on a real API server, with a ring of real processes that crawls a shop on loopback.
+//!
+//! The programs are found in `KUBEBUILDER_ASSETS`; where it is unset these tests do nothing, and `make test` says so.
+
+use anyhow::{Context, ensure};
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
+use kube::{Api, ResourceExt};
+use scrapering_crds::job::JobPhase;
+use scrapering_crds::{ConditionStatus, ScrapeJob, ScrapeJobStatus, ScrapeSchedule};
+use scrapering_e2e::door::until;
+use scrapering_e2e::kube::stage::LIMIT;
+use scrapering_e2e::kube::{ASSETS, Stage, assets};
+use scrapering_e2e::shop;
+use serde_json::{Value, json};
+use std::path::Path;
+
+const PRODUCTS: u32 = 40;
+
+async fn stage() -> anyhow::Result<Option<(Stage, tempfile::TempDir)>> {
+    let Some(assets) = assets()? else {
+        eprintln!("SKIPPED: {ASSETS} is unset");
+        return Ok(None);
+    };
+    let folder = tempfile::tempdir()?;
+    let stage = Stage::set(&assets, folder.path(), Path::new("../helm")).await?;
+    Ok(Some((stage, folder)))
+}
+
+/// The example's job, for a shop at `url`.
+fn job(name: &str, url: &str) -> anyhow::Result<ScrapeJob> {
+    let mut job: Value = serde_saphyr::from_str(&std::fs::read_to_string("../examples/shop.yaml")?)?;
+    job["metadata"]["name"] = json!(name);
+    job["spec"]["seeds"] = json!([{ "url": url }]);
+    Ok(serde_json::from_value(job)?)
+}
+
+/// `True/Submitted` of a condition.
+fn condition(status: &ScrapeJobStatus, type_: &str) -> String {
+    let found = status.conditions.iter().find(|condition| condition.type_ == type_);
+    found.map_or_else(String::new, |it| {
+        let holds = if it.status == ConditionStatus::True { "True" } else { "False" };
+        format!("{holds}/{}", it.reason)
+    })
+}
+
+async fn status_when(
+    stage: &Stage,
+    name: &str,
+    what: &str,
+    is_so: impl Fn(&ScrapeJobStatus) -> bool,
+) -> anyhow::Result<ScrapeJobStatus> {
+    let jobs: Api<ScrapeJob> = stage.api();
+    let waited = until(what, LIMIT, async || Ok(jobs.get(name).await?.status.filter(|status| is_so(status)))).await;
+    match waited {
+        Ok(status) => Ok(status),
+        Err(error) => {
+            let seen = serde_json::to_string_pretty(&jobs.get(name).await?.status)?;
+            Err(error.context(format!("{seen}\n{}", stage.operator.tail())))
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_job_waits_for_its_ring_completes_and_goes_with_its_object() -> anyhow::Result<()> {
+    let Some((stage, _folder)) = stage().await? else { return Ok(()) };
+    let shop = shop::start(shop::Config { products: PRODUCTS, ..shop::Config::default() }).await?;
+    let jobs: Api<ScrapeJob> = stage.api();
+    jobs.create(&PostParams::default(), &job("shop", &shop.url().to_string())?).await?;
+    let mut held = job("held", &shop.url().to_string())?;
+    held.spec.suspend = true;
+    jobs.create(&PostParams::default(), &held).await?;
+    status_when(&stage, "shop", "a job that waits for its ring", |it| {
+        condition(it, "Accepted") == "False/RingNotFound"
+    })
+    .await?;
+
+    let private = json!({ "allowedPrivateCidrs": ["127.0.0.0/8"] });
+    stage.make_ring(json!({ "replicas": 1, "update": { "minStableSeconds": 0 }, "scraping": private })).await?;
+    stage.settled(1).await?;
+    let done = status_when(&stage, "shop", "a job that is complete", |it| it.phase == Some(JobPhase::Complete)).await?;
+    ensure!(
+        condition(&done, "Accepted") == "True/Submitted" && condition(&done, "Complete") == "True/AllPagesSettled",
+        "{done:?}"
+    );
+    ensure!(done.items == i64::from(PRODUCTS), "{} items of {PRODUCTS} products", done.items);
+    let (settled, known) = done.progress.as_deref().and_then(|text| text.split_once('/')).context("progress")?;
+    ensure!(settled == known && done.duration.is_some() && done.start_time.is_some(), "{done:?}");
+    eprintln!("{known} pages, {} items in {}", done.items, done.duration.unwrap_or_default());
+
+    // The one that is held has not even been asked for, until it is let go.
+    let held = jobs.get("held").await?.status.context("a status")?;
+    ensure!(held.phase == Some(JobPhase::Suspended) && held.job_id.is_none(), "{held:?}");
+    let go = Patch::Merge(json!({ "spec": { "suspend": false, "ttlSecondsAfterFinished": 0 } }));
+    jobs.patch("held", &PatchParams::default(), &go).await?;
+    until("a job that is removed after its end", LIMIT, async || {
+        Ok(jobs.get_opt("held").await?.is_none().then_some(()))
+    })
+    .await?;
+
+    jobs.delete("shop", &DeleteParams::default()).await?;
+    until("a deleted job", LIMIT, async || Ok(jobs.get_opt("shop").await?.is_none().then_some(()))).await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_schedule_makes_a_job_and_takes_it_along() -> anyhow::Result<()> {
+    let Some((stage, _folder)) = stage().await? else { return Ok(()) };
+    let schedules: Api<ScrapeSchedule> = stage.api();
+    let schedule = serde_json::from_value(json!({
+        "apiVersion": scrapering_crds::API_VERSION, "kind": "ScrapeSchedule", "metadata": { "name": "often" },
+        "spec": { "schedule": "* * * * *", "timeZone": "Europe/Berlin",
+                  "jobTemplate": { "spec": { "seeds": [{ "url": "https://example.org/" }] } } },
+    }))?;
+    schedules.create(&PostParams::default(), &schedule).await?;
+    let jobs: Api<ScrapeJob> = stage.api();
+    let made = until("the job of the next minute", LIMIT, async || {
+        Ok(jobs.list(&ListParams::default()).await?.items.into_iter().next())
+    })
+    .await?;
+    ensure!(made.name_any().starts_with("often-"), "{}", made.name_any());
+    until("a schedule that says so", LIMIT, async || {
+        let status = schedules.get("often").await?.status.unwrap_or_default();
+        Ok((status.last_schedule_time.is_some() && status.active.iter().any(|it| it.name == made.name_any()))
+            .then_some(()))
+    })
+    .await?;
+    schedules.delete("often", &DeleteParams::default()).await?;
+    until("no job without its schedule", LIMIT, async || {
+        Ok(jobs.list(&ListParams::default()).await?.items.is_empty().then_some(()))
+    })
+    .await?;
+    Ok(())
+}

@@ -1,0 +1,252 @@
+//! One reconcile of one ring, from the first read to the status.
+//!
+//! Each part goes on when another has failed: certificates are renewed while an object is refused, and the status tells
+//! of both.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use k8s_openapi::jiff::Timestamp;
+use kube::core::DeserializeGuard;
+use kube::runtime::controller::Action;
+use kube::runtime::events::{Recorder, Reporter};
+use kube::{Client, Resource, ResourceExt};
+use scrapering_crds::ScrapeRing;
+use thiserror::Error;
+
+use super::certificates::{Certificates, Terms};
+use super::dereference::{Found, dereference};
+use super::keys::Keys;
+use super::status::{Observed, Problem, news};
+use super::topology::{self, Sight, Step};
+use super::validate::{ValidatedRing, validate};
+use super::{Config, MANAGER, act, apply, build, certificates, contract, look, status};
+use crate::metrics::Metrics;
+use crate::retries::Retries;
+
+/// A healthy ring is looked at again this often; the watches report every change in between.
+pub(super) const RESYNC: Duration = Duration::from_secs(300);
+/// A ring with a problem is looked at more often: Secrets are not watched, since that would need to read them all.
+pub(super) const RECHECK: Duration = Duration::from_secs(30);
+/// While an operation runs the nodes are asked this often: nobody tells the operator of what happens among them.
+pub(super) const STEP: Duration = Duration::from_secs(3);
+
+/// What all reconciles share.
+pub(super) struct Context {
+    client: Client,
+    config: Config,
+    retries: Retries,
+    recorder: Recorder,
+    metrics: Metrics,
+}
+
+impl Context {
+    pub(super) fn new(client: Client, config: Config, metrics: Metrics) -> Self {
+        let reporter = Reporter { controller: MANAGER.to_owned(), instance: None };
+        let recorder = Recorder::new(client.clone(), reporter);
+        Self { client, config, retries: Retries::default(), recorder, metrics }
+    }
+}
+
+/// Why a reconcile must be tried again. The API server or the network is at fault; whatever was applied stays.
+#[derive(Debug, Error)]
+pub(super) enum Error {
+    #[error("cannot read what the ring refers to")]
+    Dereference(#[source] kube::Error),
+    #[error("{0} part(s) of the ring could not be brought about; the ring's status names them")]
+    Apply(usize),
+    #[error("cannot write the ring's status")]
+    Status(#[source] kube::Error),
+}
+
+pub(super) async fn reconcile(ring: Arc<DeserializeGuard<ScrapeRing>>, context: Arc<Context>) -> Result<Action, Error> {
+    let key = key(&ring);
+    context.metrics.reconciled("ScrapeRing");
+    if let Err(invalid) = &ring.0 {
+        tracing::warn!(ring = key, error = invalid.error, "not a ScrapeRing this version can read; left alone");
+        return Ok(Action::await_change());
+    }
+    let action = match dereference(&context.client, ring.meta()).await.map_err(Error::Dereference)? {
+        Some(found) => reconcile_found(&context, found).await?,
+        None => Action::await_change(),
+    };
+    context.retries.succeeded(&key);
+    Ok(action)
+}
+
+pub(super) fn retry_later(ring: Arc<DeserializeGuard<ScrapeRing>>, _: &Error, context: Arc<Context>) -> Action {
+    context.metrics.failed("ScrapeRing");
+    Action::requeue(context.retries.failed(&key(&ring)))
+}
+
+fn key(ring: &DeserializeGuard<ScrapeRing>) -> String {
+    format!("{}/{}", ring.namespace().unwrap_or_default(), ring.name_any())
+}
+
+/// What came of bringing a ring about.
+#[derive(Default)]
+struct Outcome {
+    problems: Vec<Problem>,
+    /// Parts that failed for reasons that time may cure.
+    failed: usize,
+    certificates: Option<Certificates>,
+    sight: Option<Sight>,
+    step: Option<Step>,
+}
+
+async fn reconcile_found(context: &Context, mut found: Found) -> Result<Action, Error> {
+    let now = Timestamp::now();
+    let mut outcome = Outcome::default();
+    match validate(&found, &context.config.defaults) {
+        Ok(valid) if valid.spec.paused => outcome.sight = seen(&valid, &found, now),
+        Ok(mut valid) => bring_about(context, &mut valid, &mut found, &mut outcome, now).await,
+        Err(refused) => outcome.problems.push(Problem::from(&refused)),
+    }
+    let observed = Observed {
+        ring: &found.ring,
+        stateful_set: found.stateful_set.as_ref(),
+        sight: outcome.sight.as_ref(),
+        step: outcome.step.as_ref(),
+        certificates: outcome.certificates.as_ref(),
+        problems: &outcome.problems,
+    };
+    if let Some(next) = status::next(&observed, now) {
+        status::publish(&context.client, &found.ring, &next).await.map_err(Error::Status)?;
+        tell(context, &found.ring, &next).await;
+    }
+    if outcome.failed > 0 {
+        return Err(Error::Apply(outcome.failed));
+    }
+    let is_unsettled = outcome.step.is_some() || outcome.sight.as_ref().is_some_and(|sight| sight.trouble().is_some());
+    // A certificate that lives for minutes is due before a healthy ring would be looked at again.
+    let life = found.ring.spec.security.tls.leaf_duration.0;
+    Ok(Action::requeue(match (found.ring.spec.paused, is_unsettled, outcome.problems.is_empty()) {
+        (true, _, _) => RESYNC,
+        (false, false, true) => RESYNC.min(life / 10).max(STEP),
+        (false, true, _) => STEP,
+        (false, false, false) => RECHECK,
+    }))
+}
+
+async fn tell(context: &Context, ring: &ScrapeRing, next: &scrapering_crds::ScrapeRingStatus) {
+    for event in news::news(ring.status.as_ref(), next) {
+        // An event that is lost is a pity and no fault: the status says the same.
+        if let Err(error) = context.recorder.publish(&event, &ring.object_ref(&())).await {
+            tracing::debug!(%error, ring = ring.name_any(), "an event could not be told");
+        }
+    }
+}
+
+fn seen(valid: &ValidatedRing, found: &Found, now: Timestamp) -> Option<Sight> {
+    found.stateful_set.as_ref().map(|workload| look::sight(valid, found, workload, now))
+}
+
+async fn bring_about(
+    context: &Context,
+    valid: &mut ValidatedRing,
+    found: &mut Found,
+    outcome: &mut Outcome,
+    now: Timestamp,
+) {
+    outcome.problems.extend(valid.held.iter().map(Problem::from));
+    if !ensure_keys(context, valid, found, outcome).await {
+        return;
+    }
+    ensure_certificates(context, valid, found, outcome, now).await;
+    if let Some(before) = seen(valid, found, now) {
+        valid.may_evict = before.trouble().is_none() && topology::next(&before).is_none();
+    }
+    let applied = apply::apply(&context.client, valid, build::build(valid)).await;
+    outcome.failed += applied.failures.len();
+    outcome.problems.extend(applied.failures.iter().map(Problem::from));
+    found.stateful_set = applied.stateful_set.or(found.stateful_set.take());
+    outcome.sight = seen(valid, found, now);
+    let Some(step) = outcome.sight.as_ref().and_then(topology::next) else { return };
+    if let Err(error) = take(context, valid, found, &step).await {
+        outcome.failed += 1;
+        outcome.problems.push(Problem::from(&error));
+    }
+    outcome.step = Some(step);
+}
+
+/// Does a step. What cannot be taken back is done only if a second look, begun after the first was over, asks for the
+/// very same.
+async fn take(context: &Context, valid: &ValidatedRing, found: &Found, step: &Step) -> Result<(), act::Error> {
+    if step.action == topology::Action::Wait {
+        return Ok(());
+    }
+    tracing::info!(ring = valid.name, namespace = valid.namespace, step = step.word, "{}", step.message);
+    if !step.action.is_irreversible() {
+        return act::act(&context.client, valid, found, step).await;
+    }
+    let Some(again) = dereference(&context.client, found.ring.meta()).await? else { return Ok(()) };
+    let Ok(valid) = validate(&again, &context.config.defaults) else { return Ok(()) };
+    let sight = seen(&valid, &again, Timestamp::now());
+    if sight.as_ref().and_then(topology::next).is_none_or(|second| second.action != step.action) {
+        tracing::info!(ring = valid.name, step = step.word, "a second look does not ask for this step any more");
+        return Ok(());
+    }
+    act::act(&context.client, &valid, &again, step).await
+}
+
+/// Makes the ring's keys if there are none. Whether there may be none is checked before.
+async fn ensure_keys(context: &Context, valid: &ValidatedRing, found: &mut Found, outcome: &mut Outcome) -> bool {
+    if found.keys.is_some() {
+        return true;
+    }
+    let made = match Keys::make(&valid.founders) {
+        Ok(made) => made,
+        Err(error) => {
+            outcome.failed += 1;
+            outcome.problems.push(Problem { reason: "KeysNotMade", message: error.to_string() });
+            return false;
+        }
+    };
+    let name = contract::keys_name(&valid.name);
+    let secret = build::secret(valid, name.clone(), made, valid.keeps_volumes());
+    if let Err(error) = apply::create(&context.client, &valid.namespace, &secret).await {
+        outcome.failed += 1;
+        outcome.problems.push(Problem::from(&apply::Failure { object: format!("Secret {name}"), error }));
+        return false;
+    }
+    found.keys = secret.data;
+    true
+}
+
+async fn ensure_certificates(
+    context: &Context,
+    valid: &ValidatedRing,
+    found: &mut Found,
+    outcome: &mut Outcome,
+    now: Timestamp,
+) {
+    let founders = u32::try_from(valid.founders.len()).unwrap_or(u32::MAX);
+    let claimed = found.claims.keys().next_back().map_or(0, |last| last + 1);
+    let nodes = valid.desired.max(valid.replicas).max(founders).max(claimed);
+    let names = contract::certificate_names(&valid.name, &valid.namespace, nodes);
+    let leaf_s = i64::try_from(valid.spec.security.tls.leaf_duration.0.as_secs()).unwrap_or(i64::MAX);
+    let terms = Terms { leaf_s, ..context.config.terms };
+    let (authority, leaf) = (found.authority.as_ref(), found.leaf.as_ref());
+    let due = match certificates::due(&valid.name, &names, authority, leaf, terms, now) {
+        Ok(due) => due,
+        Err(error) => return outcome.problems.push(Problem::from(&error)),
+    };
+    // The authority first: a leaf whose authority was not kept could not be renewed.
+    let wanted = [
+        (contract::ca_name(&valid.name), &due.authority, found.authority.as_ref()),
+        (contract::tls_name(&valid.name), &due.leaf, found.leaf.as_ref()),
+    ];
+    for (name, data, present) in wanted {
+        if present == Some(data) {
+            continue;
+        }
+        let secret = build::secret(valid, name.clone(), data.clone(), false);
+        if let Err(error) = apply::apply_secret(&context.client, valid, &secret).await {
+            outcome.failed += 1;
+            return outcome.problems.push(Problem::from(&apply::Failure { object: format!("Secret {name}"), error }));
+        }
+    }
+    found.authority = Some(due.authority.clone());
+    found.leaf = Some(due.leaf.clone());
+    outcome.certificates = Some(due);
+}

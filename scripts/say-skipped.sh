@@ -1,0 +1,12 @@
+#!/usr/bin/env bash
+# Says loudly which tests did nothing on this machine, and how many.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+if [ -z "${KUBEBUILDER_ASSETS:-}" ]; then
+  count=$(cat e2e/tests/kube*.rs | grep -c '^#\[tokio::test')
+  cat >&2 <<WORDS
+
+SKIPPED: $count tests of rings on a real API server did nothing, because KUBEBUILDER_ASSETS is unset.
+         Set it to a folder with etcd, kube-apiserver and kube-controller-manager to run them.
+WORDS
+fi
