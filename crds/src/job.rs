@@ -5,6 +5,7 @@
 
 pub mod extract;
 pub mod fetch;
+pub mod politeness;
 mod rules;
 pub mod status;
 
@@ -14,9 +15,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use extract::{ElementType, ExtractSpec, FieldSpec, FieldType};
-pub use fetch::{
-    BackoffSpec, HeaderSpec, LimitsSpec, PolitenessSpec, RedirectsSpec, RequestSpec, RetrySpec, RobotsSpec, SecretRef,
-    TimeoutsSpec,
+pub use fetch::{BackoffSpec, HeaderSpec, LimitsSpec, RedirectsSpec, RequestSpec, RetrySpec, SecretRef, TimeoutsSpec};
+pub use politeness::{
+    AutoThrottleSpec, CircuitBreakerSpec, DaySpec, HostRuleSpec, OverMaxSpec, PolitenessSpec, RobotsSpec, WindowSpec,
 };
 pub use rules::MUTABLE;
 pub use status::{JobPhase, PageCounts, ScrapeJobStatus};
@@ -114,6 +115,9 @@ pub struct ScrapeJobSpec {
     /// Which pages belong to the job.
     #[serde(default)]
     pub scope: ScopeSpec,
+    /// What becomes of URLs before they are followed.
+    #[serde(default)]
+    pub url: UrlSpec,
     /// How links are found; an empty list follows nothing.
     #[serde(default = "default_follow")]
     #[schemars(length(max = 64), extend("x-kubernetes-list-type" = "atomic"))]
@@ -128,6 +132,9 @@ pub struct ScrapeJobSpec {
     /// How gently each host is visited, by all nodes together.
     #[serde(default)]
     pub politeness: PolitenessSpec,
+    /// When a host that fails is left alone.
+    #[serde(default)]
+    pub circuit_breaker: CircuitBreakerSpec,
     /// What each request carries and how long it may take.
     #[serde(default)]
     pub request: RequestSpec,
@@ -203,13 +210,17 @@ pub struct SeedSpec {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ScopeSpec {
-    /// host: the host and port of a seed. prefix: below the folder of a seed. domain: the registrable domain of a seed, with all its subdomains.
+    /// page: the seeds alone. prefix: below the folder of a seed. host: the host and port of a seed. domain: the registrable domain of a seed, with all its subdomains. any: every URL. custom: what `include` matches.
     #[serde(default)]
     pub scope_type: ScopeType,
     /// Most links between a seed and a page; 0 fetches the seeds alone. Without it depth has no limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<i32>", range(min = 0, max = 100_000))]
     pub max_depth: Option<u32>,
+    /// Pages outside the scope are followed for so many links in a row.
+    #[serde(default)]
+    #[schemars(with = "i32", range(min = 0, max = 100))]
+    pub extra_hops: u32,
     /// Regular expressions (linear time, no look-around); with any, a page's URL must match at least one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(
@@ -228,6 +239,55 @@ pub struct ScopeSpec {
     pub exclude: Vec<String>,
 }
 
+/// What becomes of URLs before they are followed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct UrlSpec {
+    /// Query parameters that say nothing and are left out; a `*` at the end stands for any ending, such as `utm_*`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 100), inner(length(min = 1, max = 64)))]
+    pub drop_params: Vec<String>,
+    /// Puts the parameters of a query in order, for sites to which their order means nothing.
+    #[serde(default)]
+    pub sort_query: bool,
+    /// A longer URL is a trap, bytes.
+    #[serde(default = "default_url_length")]
+    #[schemars(with = "i32", range(min = 64, max = 2083))]
+    pub max_length: u32,
+    /// A path that holds the same segment more often is a trap.
+    #[serde(default = "default_repeated_segments")]
+    #[schemars(with = "i32", range(min = 1, max = 1000))]
+    pub max_repeated_segments: u32,
+    /// A path with more different queries is a trap from then on.
+    #[serde(default = "default_query_variants")]
+    #[schemars(with = "i32", range(min = 1, max = 1_000_000))]
+    pub max_query_variants_per_path: u32,
+}
+
+impl Default for UrlSpec {
+    fn default() -> Self {
+        Self {
+            drop_params: Vec::new(),
+            sort_query: false,
+            max_length: default_url_length(),
+            max_repeated_segments: default_repeated_segments(),
+            max_query_variants_per_path: default_query_variants(),
+        }
+    }
+}
+
+fn default_url_length() -> u32 {
+    2_083
+}
+
+fn default_repeated_segments() -> u32 {
+    5
+}
+
+fn default_query_variants() -> u32 {
+    10_000
+}
+
 /// How far a job may wander from its seeds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -239,6 +299,12 @@ pub enum ScopeType {
     Prefix,
     /// The registrable domain of a seed.
     Domain,
+    /// The seeds alone.
+    Page,
+    /// Every URL.
+    Any,
+    /// What `include` matches.
+    Custom,
 }
 
 /// Links worth following.

@@ -170,7 +170,8 @@ impl Door {
     async fn ask_at(&self, gateway: &str, method: Method, path: &str, body: Option<&str>) -> anyhow::Result<Answer> {
         let mut request = self.http.request(method, format!("{gateway}{path}")).bearer_auth(&self.token);
         if let Some(body) = body {
-            request = request.header("content-type", "application/yaml").body(body.to_owned());
+            let content_type = if body.starts_with('{') { "application/json" } else { "application/yaml" };
+            request = request.header("content-type", content_type).body(body.to_owned());
         }
         let answer = request.send().await?;
         let header = |name: &str| answer.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);

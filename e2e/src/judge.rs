@@ -5,7 +5,7 @@
 
 pub mod web;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::Duration;
 
@@ -167,7 +167,8 @@ fn judge_host(mut records: Vec<&Record>, rules: &Rules) -> Verdict {
     let robots_known_ns = robots_known_ns(&records);
     let mut open = Vec::new();
     let mut window = None;
-    let mut last: BTreeMap<&str, &Record> = BTreeMap::new();
+    // Jobs that visit the same host have agents of their own, and each may fetch a page once.
+    let mut last: BTreeMap<(&str, &str), &Record> = BTreeMap::new();
     let mut repeats = Vec::new();
     for (index, &record) in records.iter().enumerate() {
         if record.path != "/robots.txt" && robots_known_ns.is_none_or(|known| record.start_ns < known) {
@@ -181,7 +182,7 @@ fn judge_host(mut records: Vec<&Record>, rules: &Rules) -> Verdict {
         if let Some(previous) = index.checked_sub(1).map(|before| records[before]) {
             judge_gap(previous, record, rules, &mut verdict);
         }
-        let before = last.insert(&record.path, record).filter(|_| record.path != "/robots.txt");
+        let before = last.insert((&record.agent, &record.path), record).filter(|_| record.path != "/robots.txt");
         match before {
             None => {}
             Some(before) if asks_for_retry(before.status) => verdict.retries += 1,
@@ -194,7 +195,7 @@ fn judge_host(mut records: Vec<&Record>, rules: &Rules) -> Verdict {
     if let Some(allowed) = rules.max_robots.filter(|allowed| times > *allowed) {
         verdict.breaches.push(Breach::RobotsAgain { times, allowed });
     }
-    verdict.paths = last.len();
+    verdict.paths = last.keys().map(|(_, path)| path).collect::<BTreeSet<_>>().len();
     verdict.repeats = repeats.len();
     if repeats.len() > rules.max_repeats {
         verdict.breaches.append(&mut repeats);
@@ -391,6 +392,13 @@ mod tests {
             let breach = Breach::Repeat { path: "/product/1".to_owned(), previous_status: status };
             assert_eq!(verdict(&visits, &rules()).breaches, [breach]);
         }
+    }
+
+    #[test]
+    fn two_jobs_with_agents_of_their_own_may_fetch_the_same_page() {
+        let mut visits = polite_visits();
+        visits.push(Record { agent: "other".to_owned(), ..visit("/product/2", 500, 505, 200) });
+        assert_eq!(verdict(&visits, &rules()).breaches, []);
     }
 
     #[test]

@@ -22,6 +22,7 @@ pub struct Ring {
     ports: Ports,
     door: Door,
     nodes: Vec<Option<Process>>,
+    options: Vec<String>,
 }
 
 impl Ring {
@@ -43,7 +44,32 @@ impl Ring {
         ensure!(token.code() == Some(0), "no token was made: {token:?}");
         let gateways = (0..nodes).map(|node| format!("https://127.0.0.1:{}", usize::from(ports.gateway()) + node));
         let door = Door::new(&folder.join("ring/ca.pem"), &token.out, gateways.collect())?;
-        Ok(Self { folder: folder.to_owned(), ports, door, nodes: (0..nodes).map(|_| None).collect() })
+        Ok(Self {
+            folder: folder.to_owned(),
+            ports,
+            door,
+            nodes: (0..nodes).map(|_| None).collect(),
+            options: Vec::new(),
+        })
+    }
+
+    /// Every node that is started from now on is given these options too.
+    #[must_use]
+    pub fn with_options(self, options: Vec<String>) -> Self {
+        Self { options, ..self }
+    }
+
+    /// Makes one more node for a ring that is formed, and starts it; it joins. Returns its place.
+    ///
+    /// # Errors
+    /// A command fails, or the node cannot be started.
+    pub async fn join(&mut self) -> anyhow::Result<usize> {
+        let made = program::run(&self.folder, "add", COMMAND_LIMIT, ["init", "--add", "1", "--data", "ring"]).await?;
+        ensure!(made.code() == Some(0), "no node was added: {made:?}");
+        let place = self.nodes.len();
+        let node = self.start_node(place)?;
+        self.nodes.push(Some(node));
+        Ok(place)
     }
 
     /// Makes a ring and starts every node.
@@ -95,7 +121,8 @@ impl Ring {
     /// It cannot be started.
     pub fn start_node(&self, node: usize) -> anyhow::Result<Process> {
         let name = name(node);
-        let arguments = ["node", "--ring-dir", "ring", "--name", &name, "--allow-private-cidr", "127.0.0.0/8"];
+        let fixed = ["node", "--ring-dir", "ring", "--name", &name, "--allow-private-cidr", "127.0.0.0/8"];
+        let arguments = fixed.into_iter().chain(self.options.iter().map(String::as_str));
         Process::start(&self.folder, &name, arguments)
     }
 

@@ -108,9 +108,12 @@ impl RunningNode {
         let control = RingControl::new(driver.clone(), ledger, config.data.clone());
         // What ends when this node takes no part any more, while its doors go on saying so.
         let part = stop.child_token();
-        let allowed_private_cidrs = config.options.allow_private_cidrs.clone();
-        let fetcher = Fetcher::new(&FetcherConfig { allowed_private_cidrs, ..FetcherConfig::default() })?;
-        let crawl = Crawl::start(driver.clone(), fetcher, tasks.clone(), part.clone());
+        let fetcher = Fetcher::new(&FetcherConfig {
+            allowed_private_cidrs: config.options.allow_private_cidrs.clone(),
+            fixed_names: config.options.fixed_names.clone(),
+            ..FetcherConfig::default()
+        })?;
+        let crawl = Crawl::start(driver.clone(), fetcher, config.options.policy, tasks.clone(), part.clone());
         let extra = Doors {
             formation: FormationDoor::new(
                 config.ring_id,
@@ -124,7 +127,7 @@ impl RunningNode {
         let background = upkeep::start(&driver, tasks.clone(), part.clone());
         let kv = Kv::new(RingRegisters::start(driver.clone(), &tasks, stop.clone()));
         let ring_view = NodeView::new(driver.clone(), &config.own, control.clone(), background.clone());
-        let state = GatewayState::new(crawl.jobs(), ring_view, kv, verifier);
+        let state = GatewayState::new(crawl.jobs(), crawl.hosts(), ring_view, kv, verifier);
         let gateway = gateway::serve(doors.gateway.std()?, state, doors.tls.of_gateway, stop.clone());
         let contacts: Vec<PeerAddress> = config.others().map(|member| member.peer_address()).collect();
         if identity.generation != GENESIS_GENERATION {

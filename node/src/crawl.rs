@@ -3,24 +3,30 @@
 //! `shards` is one task that holds every owned [`Shard`](scrapering_core::frontier::Shard) and does what they
 //! ask for; everything else is a task of its own that reports back to it.
 
+mod addresses;
 mod budget;
 mod claim;
 mod coordinator;
 pub mod cursor;
 mod doors;
 mod handlers;
+pub mod hosts;
 pub mod jobs;
+mod reopen;
 mod router;
 mod shards;
 mod specs;
 mod worker;
 
 pub use doors::Jobs;
+pub use hosts::Hosts;
 
 use crate::driver::Driver;
 use crate::fetch::Fetcher;
+use addresses::Addresses;
 use coordinator::Coordinators;
 use router::Router;
+use scrapering_core::frontier::shard::Policy;
 use shards::Shards;
 use specs::Specs;
 use std::sync::Arc;
@@ -37,6 +43,9 @@ pub struct Crawl {
     router: Router,
     specs: Specs,
     coordinators: Coordinators,
+    addresses: Addresses,
+    /// What the operator asks of every visit.
+    policy: Policy,
     /// Pages being parsed: as many as there are cores.
     parsers: Arc<Semaphore>,
     tasks: TaskTracker,
@@ -46,13 +55,21 @@ pub struct Crawl {
 impl Crawl {
     /// Starts the crawl of a node; it ends with `stop`, and `tasks` with it. Must be called within a tokio runtime.
     #[must_use]
-    pub fn start(driver: Driver, fetcher: Fetcher, tasks: TaskTracker, stop: CancellationToken) -> Self {
+    pub fn start(
+        driver: Driver,
+        fetcher: Fetcher,
+        policy: Policy,
+        tasks: TaskTracker,
+        stop: CancellationToken,
+    ) -> Self {
         let (shards, inbox) = Shards::channel();
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let crawl = Self {
             router: Router::new(driver.clone()),
             specs: Specs::new(driver.clone()),
             coordinators: Coordinators::default(),
+            addresses: Addresses::default(),
+            policy,
             parsers: Arc::new(Semaphore::new(cores)),
             driver,
             fetcher,
@@ -68,6 +85,12 @@ impl Crawl {
     #[must_use]
     pub fn jobs(&self) -> Jobs {
         Jobs::new(self.clone())
+    }
+
+    /// The hosts, for the doors.
+    #[must_use]
+    pub fn hosts(&self) -> Hosts {
+        Hosts::new(self.clone())
     }
 
     /// Runs `task` until it ends or the node stops.

@@ -1,22 +1,25 @@
 //! Fetching: one URL in, one bounded body or one clear reason out.
 //!
 //! [`Fetcher`] is a shell around one HTTP client. What makes it fit for URLs that strangers wrote lies in its parts: [`guard`] and [`resolver`]
-//! decide which addresses are dialled, [`redirect`] asks the frontier before each hop, `body` and `clock` bound what a host can cost.
-//! Nothing here is retried and nothing is throttled: that is the frontier's work, and a second request that it does not know of would be impolite.
+//! decide which addresses are dialled, `addresses` keeps each host at one of them, `body` and `clock` bound what a host can cost.
+//! Nothing here is retried or throttled, and no redirect is followed: that is the frontier's work, and a second request that it does not know of would be impolite.
 
 mod accept;
+mod addresses;
 mod body;
 mod cidr;
 mod clock;
 mod error;
+mod fixed;
 pub mod guard;
 mod headers;
 mod ports;
-pub mod redirect;
+mod redirect;
 pub mod resolver;
 pub mod retry_after;
 mod robots;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -30,14 +33,16 @@ use scrapering_core::job::{NormalizedUrl, RequestOptions};
 pub use accept::AcceptedTypes;
 pub use cidr::{Cidr, CidrError};
 pub use error::{FetchError, Phase};
+pub use fixed::FixedName;
 pub use guard::Guard;
 pub use headers::ResponseHeaders;
-pub use redirect::RedirectGate;
 pub use resolver::{Lookup, SystemLookup};
 pub use robots::{RobotsAnswer, RobotsOutcome};
 
+use addresses::{AddressError, Addresses};
 use body::Cap;
 use clock::Deadline;
+use fixed::FixedLookup;
 use resolver::GuardedResolver;
 
 /// What the operator decides about all requests of a node; a job has no say in it.
@@ -45,6 +50,8 @@ use resolver::GuardedResolver;
 pub struct FetcherConfig {
     /// Blocks that may be crawled although they are not globally routable.
     pub allowed_private_cidrs: Vec<Cidr>,
+    /// Names that are not looked up, because the operator says where they are.
+    pub fixed_names: Vec<FixedName>,
     /// Longest time for name lookup, TCP and TLS together.
     pub connect_timeout: Duration,
     /// Longest time from the open connection to the end of the response header.
@@ -63,6 +70,7 @@ impl Default for FetcherConfig {
     fn default() -> Self {
         Self {
             allowed_private_cidrs: Vec::new(),
+            fixed_names: Vec::new(),
             connect_timeout: Duration::from_secs(10),
             first_byte_timeout: Duration::from_secs(30),
             idle_timeout: Duration::from_secs(15),
@@ -95,6 +103,7 @@ pub enum FetcherError {
 pub struct Fetcher {
     client: reqwest::Client,
     guard: Guard,
+    addresses: Addresses,
     /// The connection is part of the wait: it is bounded on its own, inside the client.
     header_timeout: Duration,
     idle_timeout: Duration,
@@ -105,7 +114,7 @@ pub struct Fetcher {
 pub struct FetchRequest<'a> {
     /// The page.
     pub url: &'a NormalizedUrl,
-    /// The job's user agent, headers, total timeout and number of redirects.
+    /// The job's user agent, headers and total timeout.
     pub options: &'a RequestOptions,
     /// Largest body after decompression, bytes.
     pub max_body_bytes: u64,
@@ -136,20 +145,16 @@ impl StatusClass {
     }
 }
 
-/// An answer.
+/// A whole answer.
 #[derive(Clone, Debug)]
 pub struct Fetched {
-    /// The page that answered; differs from the requested one after redirects.
-    pub final_url: NormalizedUrl,
     /// The HTTP status, whatever it is.
     pub status: u16,
     /// The response headers the crawl acts on.
     pub headers: ResponseHeaders,
     /// The decompressed body; empty unless the status is a success.
     pub body: Bytes,
-    /// Each page a redirect led to, in order; the last is `final_url`. Empty without redirects.
-    pub redirects: Vec<NormalizedUrl>,
-    /// From the last hop's request, with its connection if a new one was needed, to the end of the response header.
+    /// From the request, with its connection if a new one was needed, to the end of the response header.
     pub latency: Duration,
 }
 
@@ -186,11 +191,10 @@ impl Fetcher {
                 reqwest::Certificate::from_der(der).map_err(|source| FetcherError::Root { index, source })
             })
             .collect::<Result<Vec<_>, _>>()?;
+        let lookup = Arc::new(FixedLookup { names: config.fixed_names.clone(), otherwise: lookup });
+        let addresses = Addresses::new(guard.clone(), lookup);
         let client = reqwest::Client::builder()
-            .dns_resolver(Arc::new(GuardedResolver {
-                guard: guard.clone(),
-                lookup,
-            }))
+            .dns_resolver(Arc::new(GuardedResolver(addresses.clone())))
             // A proxy would dial for us, past the guard.
             .no_proxy()
             .redirect(Policy::none())
@@ -206,78 +210,39 @@ impl Fetcher {
         Ok(Self {
             client,
             guard,
+            addresses,
             header_timeout: config.connect_timeout + config.first_byte_timeout,
             idle_timeout: config.idle_timeout,
         })
     }
 
-    /// Fetches a page, following redirects inside its origin as far as `gate` lets it.
+    /// The address at which the host of `url` is visited now, if it may be; the next request to it goes there.
     ///
     /// # Errors
-    /// [`FetchError`]; an HTTP status is none. Nothing is kept of a failed fetch. [`FetchError::RedirectElsewhere`] means that the page has moved to
-    /// another origin, to which nothing was sent.
-    pub async fn fetch(&self, request: FetchRequest<'_>, gate: &mut impl RedirectGate) -> Result<Fetched, FetchError> {
-        let headers = headers::of_job(request.options, request.accept)?;
-        let mut deadline = Deadline::after(request.options.total_timeout);
-        let mut redirects: Vec<NormalizedUrl> = Vec::new();
-        loop {
-            let url = redirects.last().unwrap_or(request.url);
-            let answer = self.send(url, headers.clone(), deadline).await?;
-            gate.answered().await;
-            let Some(location) = redirect::target(answer.response.status(), answer.response.headers(), url)? else {
-                let url = url.clone();
-                return self.take(request, url, redirects, answer, deadline).await;
-            };
-            if location.origin() != request.url.origin() {
-                return Err(FetchError::RedirectElsewhere { location, latency: answer.latency });
-            }
-            if location == *request.url || redirects.contains(&location) {
-                return Err(FetchError::RedirectLoop { location });
-            }
-            let limit = request.options.max_redirects;
-            if redirects.len() >= limit as usize {
-                return Err(FetchError::TooManyRedirects { limit });
-            }
-            body::drain(answer.response, deadline).await;
-            let asked = Instant::now();
-            if let Err(reason) = gate.may_follow(&location).await {
-                return Err(FetchError::RedirectRefused { location, reason });
-            }
-            deadline.extend(asked.elapsed());
-            redirects.push(location);
+    /// [`FetchError`] if there is none: the request would fail in the same way.
+    pub async fn address(&self, url: &NormalizedUrl) -> Result<IpAddr, FetchError> {
+        self.guard.check_url(url.as_url())?;
+        match url.as_url().host() {
+            Some(url::Host::Ipv4(v4)) => Ok(v4.into()),
+            Some(url::Host::Ipv6(v6)) => Ok(v6.into()),
+            Some(url::Host::Domain(name)) => match self.addresses.of(name).await {
+                Ok(address) => Ok(address),
+                Err(AddressError::NotAllowed(_)) => Err(FetchError::AddressNotAllowed),
+                Err(AddressError::Lookup(error)) => Err(FetchError::Lookup(error)),
+            },
+            None => Err(FetchError::NotHttp),
         }
     }
 
-    /// Reads the answer that is not a redirect.
-    async fn take(
-        &self,
-        request: FetchRequest<'_>,
-        final_url: NormalizedUrl,
-        redirects: Vec<NormalizedUrl>,
-        answer: Answer,
-        deadline: Deadline,
-    ) -> Result<Fetched, FetchError> {
-        let mut fetched = Fetched {
-            final_url,
-            status: answer.response.status().as_u16(),
-            headers: ResponseHeaders::of(answer.response.headers()),
-            body: Bytes::new(),
-            redirects,
-            latency: answer.latency,
-        };
-        if fetched.class() != StatusClass::Success {
-            body::drain(answer.response, deadline).await;
-            return Ok(fetched);
-        }
-        let content_type = fetched.headers.content_type.as_deref();
-        if !request.accept.accepts(content_type) {
-            return Err(FetchError::MimeType {
-                content_type: content_type.unwrap_or_default().chars().take(200).collect(),
-            });
-        }
-        let cap = Cap::Refuse(request.max_body_bytes);
-        fetched.body = body::read(answer.response, cap, self.idle_timeout, deadline).await?;
-        Ok(fetched)
+    /// Asks for a page and returns when its host begins to answer.
+    ///
+    /// # Errors
+    /// [`FetchError`]; an HTTP status is none.
+    pub async fn begin<'a>(&self, request: FetchRequest<'a>) -> Result<Begun<'a>, FetchError> {
+        let headers = headers::of_job(request.options, request.accept)?;
+        let deadline = Deadline::after(request.options.total_timeout);
+        let answer = self.send(request.url, headers, deadline).await?;
+        Ok(Begun { request, answer, deadline, idle_timeout: self.idle_timeout })
     }
 
     /// One request and the header of its answer; the only place where anything is sent.
@@ -286,13 +251,70 @@ impl Fetcher {
         self.guard.check_url(url)?;
         let started = Instant::now();
         let sending = self.client.get(url.clone()).headers(headers).send();
-        let response =
-            deadline.limit(self.header_timeout, Phase::FirstByte, sending).await?.map_err(FetchError::from_client)?;
-        Ok(Answer { response, latency: started.elapsed() })
+        let sent =
+            deadline.limit(self.header_timeout, Phase::FirstByte, sending).await?.map_err(FetchError::from_client);
+        if let Some(url::Host::Domain(name)) = url.host() {
+            match &sent {
+                Ok(response) => {
+                    if let Some(remote) = response.remote_addr() {
+                        self.addresses.handle_reached(name, remote.ip());
+                    }
+                }
+                Err(FetchError::Connect(_) | FetchError::Timeout { phase: Phase::Connect }) => {
+                    self.addresses.handle_failed(name);
+                }
+                Err(_) => {}
+            }
+        }
+        Ok(Answer { response: sent?, latency: started.elapsed() })
+    }
+}
+
+/// A page whose host has begun to answer.
+#[derive(Debug)]
+pub struct Begun<'a> {
+    request: FetchRequest<'a>,
+    answer: Answer,
+    deadline: Deadline,
+    idle_timeout: Duration,
+}
+
+impl Begun<'_> {
+    /// From the request to the end of the header of the answer.
+    #[must_use]
+    pub fn latency(&self) -> Duration {
+        self.answer.latency
+    }
+
+    /// Reads the answer to its end.
+    ///
+    /// # Errors
+    /// [`FetchError`]. Nothing is kept of a failed fetch. [`FetchError::Redirected`] means that the page has moved; nothing was sent there.
+    pub async fn finish(self) -> Result<Fetched, FetchError> {
+        let Self { request, answer: Answer { response, latency }, deadline, idle_timeout } = self;
+        if let Some(location) = redirect::target(response.status(), response.headers(), request.url)? {
+            body::drain(response, deadline).await;
+            return Err(FetchError::Redirected { location, latency });
+        }
+        let (status, headers) = (response.status().as_u16(), ResponseHeaders::of(response.headers()));
+        let mut fetched = Fetched { status, headers, body: Bytes::new(), latency };
+        if fetched.class() != StatusClass::Success {
+            body::drain(response, deadline).await;
+            return Ok(fetched);
+        }
+        let content_type = fetched.headers.content_type.as_deref();
+        if !request.accept.accepts(content_type) {
+            return Err(FetchError::MimeType {
+                content_type: content_type.unwrap_or_default().chars().take(200).collect(),
+            });
+        }
+        fetched.body = body::read(response, Cap::Refuse(request.max_body_bytes), idle_timeout, deadline).await?;
+        Ok(fetched)
     }
 }
 
 /// The header of an answer, its body still to be read.
+#[derive(Debug)]
 struct Answer {
     response: Response,
     latency: Duration,

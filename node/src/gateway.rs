@@ -5,6 +5,7 @@
 
 mod access;
 mod body;
+mod hosts;
 mod jobs;
 mod kv;
 mod locks;
@@ -35,7 +36,7 @@ pub use ring::{
     RingView, Serving, ViewCounts,
 };
 pub use server::{ServeError, serve};
-pub use service::{Answer, JobService};
+pub use service::{Answer, HostService, JobService};
 pub use unformed::serve as serve_unformed;
 
 /// Where a retry of the same submission says that it is one.
@@ -45,6 +46,7 @@ pub const IDEMPOTENCY_KEY_HEADER: &str = "idempotency-key";
 #[derive(Clone)]
 pub struct GatewayState {
     jobs: Arc<dyn JobService>,
+    hosts: Arc<dyn HostService>,
     ring: Arc<dyn RingView>,
     kv: Kv,
     locks: Locks,
@@ -52,11 +54,18 @@ pub struct GatewayState {
 }
 
 impl GatewayState {
-    /// A gateway to `jobs`, `ring` and `kv` for callers whose tokens `verifier` accepts.
+    /// A gateway to `jobs`, `hosts`, `ring` and `kv` for callers whose tokens `verifier` accepts.
     #[must_use]
-    pub fn new(jobs: impl JobService, ring: impl RingView, kv: Kv, verifier: Verifier) -> Self {
+    pub fn new(
+        jobs: impl JobService,
+        hosts: impl HostService,
+        ring: impl RingView,
+        kv: Kv,
+        verifier: Verifier,
+    ) -> Self {
         Self {
             jobs: Arc::new(jobs),
+            hosts: Arc::new(hosts),
             ring: Arc::new(ring),
             locks: Locks::new(kv.clone()),
             kv,

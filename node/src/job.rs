@@ -5,17 +5,24 @@
 
 mod extract;
 mod fetch;
+mod politeness;
 mod report;
+pub mod window;
 
 use std::collections::BTreeSet;
 
 use scrapering_core::job::scope::PatternError;
-use scrapering_core::job::{FollowRule, NormalizedUrl, Patterns, Scope, ScopeType, ValidatedJob};
+use scrapering_core::job::{FollowRule, NormalizedUrl, Patterns, Scope, ScopeType, UrlRules, ValidatedJob};
 use scrapering_crds::job::{self as spec, ScrapeJobSpec};
 use scrapering_crds::{JobFileError, JobMetadata, ScrapeJobFile};
 
 pub use report::FieldError;
 use report::{Faults, Place};
+
+/// Largest `scope.extraHops`.
+const HOPS_MAX: u32 = 100;
+/// Longest name of a query parameter, bytes.
+const PARAM_BYTES_MAX: usize = 64;
 
 /// A job document that passed every check.
 #[derive(Clone, Debug)]
@@ -61,6 +68,12 @@ pub fn load(text: &str) -> Result<LoadedJob, JobError> {
     Ok(LoadedJob { file, job })
 }
 
+/// The times in which a checked job may fetch; empty for always.
+#[must_use]
+pub fn windows(spec: &ScrapeJobSpec) -> Vec<window::Window> {
+    politeness::windows(&spec.politeness, &Place::root("spec"), &mut Faults::default())
+}
+
 /// Turns a spec into a job that can run. Whether an address may be visited is judged when it is fetched, not here.
 ///
 /// # Errors
@@ -71,14 +84,26 @@ pub fn validate(metadata: &JobMetadata, spec: &ScrapeJobSpec) -> Result<Validate
     let at = Place::root("spec");
     let seeds = seeds(&spec.seeds, &at.field("seeds"), &mut faults);
     let scope = scope(&spec.scope, &seeds, &at.field("scope"), &mut faults);
+    let url_rules = url_rules(&spec.url, &at.field("url"), &mut faults);
     let follow = follow(&spec.follow, &at.field("follow"), &mut faults);
     let extract = extract::rules(&spec.extract, &at.field("extract"), &mut faults);
-    let politeness = fetch::politeness(spec, &at, &mut faults);
+    let politeness = politeness::politeness(spec, &at, &mut faults);
     let request = fetch::request(&spec.request, &at.field("request"), &mut faults);
     let limits = fetch::limits(spec, &at, &mut faults);
     let retry = fetch::retry(&spec.retry, &at.field("retry"), &mut faults);
     faults.into_result()?;
-    Ok(ValidatedJob { name: metadata.name.clone(), seeds, scope, follow, extract, politeness, request, limits, retry })
+    Ok(ValidatedJob {
+        name: metadata.name.clone(),
+        seeds,
+        scope,
+        url_rules,
+        follow,
+        extract,
+        politeness,
+        request,
+        limits,
+        retry,
+    })
 }
 
 fn metadata_names(metadata: &JobMetadata, faults: &mut Faults) {
@@ -143,10 +168,55 @@ fn scope(written: &spec::ScopeSpec, seeds: &[NormalizedUrl], at: &Place, faults:
         spec::ScopeType::Host => ScopeType::Host,
         spec::ScopeType::Prefix => ScopeType::Prefix,
         spec::ScopeType::Domain => ScopeType::Domain,
+        spec::ScopeType::Page => ScopeType::Page,
+        spec::ScopeType::Any => ScopeType::Any,
+        spec::ScopeType::Custom => ScopeType::Custom,
     };
+    if scope_type == ScopeType::Custom && written.include.is_empty() {
+        faults.add(&at.field("include"), "is empty; with scopeType custom it says which pages belong to the job");
+    }
+    if written.extra_hops > HOPS_MAX {
+        faults.add(&at.field("extraHops"), format!("is {}; use 0 to {HOPS_MAX}", written.extra_hops));
+    }
     let include = patterns(&written.include, &at.field("include"), faults);
     let exclude = patterns(&written.exclude, &at.field("exclude"), faults);
-    Scope::new(scope_type, seeds, max_depth, include, exclude)
+    Scope::new(scope_type, seeds, max_depth, include, exclude).with_extra_hops(written.extra_hops)
+}
+
+fn url_rules(written: &spec::UrlSpec, at: &Place, faults: &mut Faults) -> UrlRules {
+    if written.drop_params.len() > spec::PATTERNS_MAX {
+        faults.add(
+            &at.field("dropParams"),
+            format!("has {} entries; at most {} are allowed", written.drop_params.len(), spec::PATTERNS_MAX),
+        );
+    }
+    for (index, name) in written.drop_params.iter().enumerate() {
+        let plain = name.strip_suffix('*').unwrap_or(name);
+        if plain.is_empty() || name.len() > PARAM_BYTES_MAX || plain.contains(['*', '&', '=', '#', ' ']) {
+            let shown = report::excerpt(name);
+            faults.add(
+                &at.field("dropParams").index(index),
+                format!(
+                    "`{shown}` is not the name of a parameter; write it as it stands in URLs, such as sid or utm_*"
+                ),
+            );
+        }
+    }
+    let mut check = |field: &str, value: u32, least: u32, most: u32| {
+        if !(least..=most).contains(&value) {
+            faults.add(&at.field(field), format!("is {value}; use {least} to {most}"));
+        }
+    };
+    check("maxLength", written.max_length, 64, 2_083);
+    check("maxRepeatedSegments", written.max_repeated_segments, 1, 1_000);
+    check("maxQueryVariantsPerPath", written.max_query_variants_per_path, 1, 1_000_000);
+    UrlRules {
+        drop_params: written.drop_params.clone(),
+        sort_query: written.sort_query,
+        max_length: written.max_length as usize,
+        max_repeated_segments: written.max_repeated_segments,
+        max_query_variants_per_path: written.max_query_variants_per_path,
+    }
 }
 
 fn patterns(written: &[String], at: &Place, faults: &mut Faults) -> Patterns {

@@ -1,4 +1,4 @@
-//! `spec.politeness`, `request`, `limits` and `retry`: how pages are fetched, and when to stop.
+//! `spec.request`, `limits` and `retry`: how pages are fetched, and when to stop.
 
 use std::time::Duration;
 
@@ -7,40 +7,6 @@ use serde::{Deserialize, Serialize};
 
 use super::rules;
 use crate::units::{ByteSize, Span};
-
-/// How gently each host is visited, by all nodes together.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[schemars(transform = rules::of_politeness)]
-pub struct PolitenessSpec {
-    /// How robots.txt (RFC 9309) is read.
-    #[serde(default)]
-    pub robots: RobotsSpec,
-    /// Shortest time between the starts of two requests to one host; at most 24h.
-    #[serde(default = "default_delay")]
-    pub delay: Span,
-    /// Most requests in flight to one host.
-    #[serde(default = "default_concurrency")]
-    #[schemars(with = "i32", range(min = 1, max = 64))]
-    pub concurrent_requests_per_host: u32,
-}
-
-/// How robots.txt is read.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[schemars(transform = rules::of_robots)]
-pub struct RobotsSpec {
-    /// Obey robots.txt. Turn it off for your own hosts only.
-    #[serde(default = "default_obey")]
-    pub obey: bool,
-    /// The product token looked for in robots.txt; without it the one that `request.userAgent` starts with.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 64), regex(pattern = r"^[A-Za-z_-]+$"))]
-    pub user_agent_token: Option<String>,
-    /// A longer Crawl-delay than this is cut to it; at most 24h.
-    #[serde(default = "default_max_crawl_delay")]
-    pub max_crawl_delay: Span,
-}
 
 /// What each request carries and how long it may take.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -119,6 +85,17 @@ pub struct LimitsSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<i64>", range(min = 1, max = 1_000_000_000_000_i64))]
     pub max_pages: Option<u64>,
+    /// At most this many pages of each host are requested, exactly. Without it there is no limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<i64>", range(min = 1, max = 1_000_000_000_000_i64))]
+    pub max_pages_per_host: Option<u64>,
+    /// The job ends when this many items are committed; pages under way may still add theirs. Without it there is no limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<i64>", range(min = 1, max = 1_000_000_000_000_i64))]
+    pub max_items: Option<u64>,
+    /// The job ends when pages of so many bytes (after decompression) are committed, 1Ki to 999999Ti; pages under way may still add theirs. Without it there is no limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_bytes: Option<ByteSize>,
     /// A larger body (after decompression) is not taken in; 1Ki to 1Gi.
     #[serde(default = "default_max_body")]
     pub max_body_bytes: ByteSize,
@@ -153,22 +130,6 @@ pub struct BackoffSpec {
     pub max: Span,
 }
 
-impl Default for PolitenessSpec {
-    fn default() -> Self {
-        Self {
-            robots: RobotsSpec::default(),
-            delay: default_delay(),
-            concurrent_requests_per_host: default_concurrency(),
-        }
-    }
-}
-
-impl Default for RobotsSpec {
-    fn default() -> Self {
-        Self { obey: default_obey(), user_agent_token: None, max_crawl_delay: default_max_crawl_delay() }
-    }
-}
-
 impl Default for RequestSpec {
     fn default() -> Self {
         Self {
@@ -195,7 +156,14 @@ impl Default for RedirectsSpec {
 
 impl Default for LimitsSpec {
     fn default() -> Self {
-        Self { max_pages: None, max_body_bytes: default_max_body(), max_duration: None }
+        Self {
+            max_pages: None,
+            max_pages_per_host: None,
+            max_items: None,
+            max_bytes: None,
+            max_body_bytes: default_max_body(),
+            max_duration: None,
+        }
     }
 }
 
@@ -209,22 +177,6 @@ impl Default for BackoffSpec {
     fn default() -> Self {
         Self { initial: default_backoff_initial(), max: default_backoff_max() }
     }
-}
-
-fn default_delay() -> Span {
-    Span(Duration::from_secs(1))
-}
-
-fn default_concurrency() -> u32 {
-    1
-}
-
-fn default_obey() -> bool {
-    true
-}
-
-fn default_max_crawl_delay() -> Span {
-    Span(Duration::from_secs(30))
 }
 
 fn default_user_agent() -> String {

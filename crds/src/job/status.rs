@@ -69,6 +69,10 @@ pub enum JobPhase {
     Complete,
     /// Ended without completing.
     Failed,
+    /// Ended by its user; what was found is kept.
+    Stopped,
+    /// Ended by its user; what was found is gone.
+    Cancelled,
 }
 
 /// Pages by what became of them.

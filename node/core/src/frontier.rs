@@ -15,6 +15,7 @@
 //! - **Fetching** needs a confirmation younger than [`LEASE_HOLD`]; a successor waits [`LEASE`] before it
 //!   fetches. Durations only, no wall clock (Gray and Cheriton's leases; a fifth is the margin for drift).
 
+pub mod address;
 pub mod budget;
 pub mod completion;
 pub mod host;

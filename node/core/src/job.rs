@@ -5,14 +5,18 @@
 //! compiled, bounds hold.
 
 pub mod canonical;
+pub mod politeness;
 pub mod robots;
 pub mod scope;
 pub mod skip;
+pub mod url_rules;
 
 pub use canonical::NormalizedUrl;
+pub use politeness::{AutoThrottle, BreakerRules, HostRule, OverMax, Politeness};
 pub use robots::Robots;
 pub use scope::{Patterns, Scope, ScopeType};
 pub use skip::SkipReason;
+pub use url_rules::UrlRules;
 
 use std::time::Duration;
 
@@ -25,6 +29,8 @@ pub struct ValidatedJob {
     pub seeds: Vec<NormalizedUrl>,
     /// Which URLs belong to the job.
     pub scope: Scope,
+    /// What becomes of URLs before they are followed.
+    pub url_rules: UrlRules,
     /// How links are found; a job without rules follows nothing.
     pub follow: Vec<FollowRule>,
     /// What is taken from each page; a job without rules only crawls.
@@ -104,21 +110,6 @@ pub enum FieldKind {
     Nested(Vec<Field>),
 }
 
-/// How gently each host is visited, over all nodes together.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Politeness {
-    /// Obey robots.txt (RFC 9309).
-    pub obey_robots: bool,
-    /// Product token looked for in robots.txt, letters, `-` and `_` only; compared without regard to case.
-    pub user_agent_token: String,
-    /// Shortest time between the starts of two requests to one host.
-    pub delay: Duration,
-    /// Most requests in flight to one host.
-    pub concurrent_requests_per_host: u32,
-    /// A longer `Crawl-delay` than this is cut to it.
-    pub max_crawl_delay: Duration,
-}
-
 /// What every request carries.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RequestOptions {
@@ -137,10 +128,24 @@ pub struct RequestOptions {
 pub struct Limits {
     /// Exactly this many pages are requested, if there are so many; `None` is no limit.
     pub max_pages: Option<u64>,
+    /// As `max_pages`, of each host.
+    pub max_pages_per_host: Option<u64>,
+    /// The job ends when so many items are committed.
+    pub max_items: Option<u64>,
+    /// The job ends when so many bytes of pages are committed.
+    pub max_bytes: Option<u64>,
     /// Larger bodies (after decompression) are cut off and skipped, bytes.
     pub max_body_bytes: u64,
     /// The job ends this long after it started; `None` is no limit.
     pub max_duration: Option<Duration>,
+}
+
+impl Limits {
+    /// Whether a page has to be admitted, durably, before it is requested.
+    #[must_use]
+    pub const fn are_admitted(&self) -> bool {
+        self.max_pages.is_some() || self.max_pages_per_host.is_some()
+    }
 }
 
 /// How often and how soon a failed page is tried again.

@@ -51,10 +51,9 @@ mod tests {
     }
 
     fn page(content: Items) -> UrlRecord {
-        let page =
-            FetchedPage { status: 200, final_url: None, fetched_ms: 1, attempts: 1, items: 1, item_errors: 0, content };
+        let page = FetchedPage { status: 200, fetched_ms: 1, attempts: 1, bytes: 1, items: 1, item_errors: 0, content };
         let state = UrlState::Closed { sequence: 1, result: PageResult::Fetched(page) };
-        UrlRecord { url: "http://shop.example/".to_owned(), depth: 0, redirects: 0, admitted: false, state }
+        UrlRecord { url: "http://shop.example/".to_owned(), depth: 0, redirects: 0, hops: 0, admitted: false, state }
     }
 
     #[test]

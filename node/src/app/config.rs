@@ -1,11 +1,12 @@
 //! What a node needs to start: from the folder of a local ring, or from a list of peers and a few files.
 
-use crate::fetch::Cidr;
+use crate::fetch::{Cidr, FixedName};
 use crate::identity::layout::{LayoutError, RingDir, RingNode};
 use crate::identity::tls::Pair;
 use crate::rpc::PeerAddress;
 use crate::storage::RingKey;
 use scrapering_core::formation::GENESIS_GENERATION;
+use scrapering_core::frontier::shard::Policy;
 use scrapering_core::id::{NodeId, RingId};
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -16,6 +17,10 @@ use std::path::PathBuf;
 pub struct NodeOptions {
     /// Networks that may be visited although they are not globally routable.
     pub allow_private_cidrs: Vec<Cidr>,
+    /// Names that are not looked up, because the operator says where they are.
+    pub fixed_names: Vec<FixedName>,
+    /// What is asked of every visit, whatever a job says.
+    pub policy: Policy,
     /// The zone it stands in; by default that of its ring folder.
     pub zone: Option<String>,
     /// Its share of the ring, by default 1, which is 32 virtual nodes.

@@ -2,11 +2,14 @@
 
 use super::failure::BadInput;
 use super::ports;
-use crate::fetch::Cidr;
+use crate::app::NodeOptions;
+use crate::fetch::{Cidr, FixedName};
 use crate::identity::layout::{LayoutError, RingDir, Shape};
 use clap::Args;
+use scrapering_core::frontier::shard::Policy;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// `--data`.
 #[derive(Clone, Debug, Args)]
@@ -59,29 +62,78 @@ impl ShapeArgs {
     }
 }
 
-/// `--allow-private-cidr`.
+/// What the operator of a ring decides about all visits of its jobs.
 #[derive(Clone, Debug, Args)]
 pub(super) struct GuardArgs {
     /// Let jobs fetch from this block of private addresses too, such as 127.0.0.0/8; may be repeated.
     #[arg(long, value_name = "CIDR", env = "ALLOW_PRIVATE_CIDR", value_delimiter = ',')]
     pub(super) allow_private_cidr: Vec<Cidr>,
+    /// Take a name, or *.NAME for all below it, to be at this address instead of looking it up; may be repeated.
+    #[arg(long, value_name = "NAME=ADDRESS")]
+    pub(super) resolve: Vec<FixedName>,
+    /// Least milliseconds from an answer of a host to the next request to it, whatever a job says.
+    #[arg(long, value_name = "MS", env = "MIN_DELAY_MS", default_value_t = 0)]
+    min_delay_ms: u64,
+    /// Most requests in flight to a host, whatever a job says.
+    #[arg(long, value_name = "COUNT", env = "MAX_PER_HOST", value_parser = clap::value_parser!(u32).range(1..))]
+    max_per_host: Option<u32>,
+    /// Least milliseconds from an answer of an address to the next request to it, whatever a job says.
+    #[arg(long, value_name = "MS", env = "MIN_DELAY_PER_IP_MS", default_value_t = 0)]
+    min_delay_per_ip_ms: u64,
+    /// Most requests in flight to an address, whatever a job says.
+    #[arg(long, value_name = "COUNT", env = "MAX_PER_IP", value_parser = clap::value_parser!(u32).range(1..))]
+    max_per_ip: Option<u32>,
 }
 
 impl GuardArgs {
-    /// Says on stderr that the guard is loosened, if it is.
+    /// Says on stderr that the guard is loosened, or that names are not looked up, if so.
     pub(super) fn warn(&self) {
         if !self.allow_private_cidr.is_empty() {
             eprintln!(
                 "WARNING: every job of this ring may fetch from {}, addresses that are closed by default.",
-                self.list()
+                listed(&self.allow_private_cidr)
+            );
+        }
+        if !self.resolve.is_empty() {
+            eprintln!(
+                "WARNING: names are not looked up but taken to be where --resolve says: {}.",
+                listed(&self.resolve)
             );
         }
     }
 
-    /// The blocks in words.
-    pub(super) fn list(&self) -> String {
-        self.allow_private_cidr.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+    /// Says that a ring that already runs is not changed by this command.
+    pub(super) fn warn_elsewhere(&self, ring: &str) {
+        for (option, given) in
+            [("--allow-private-cidr", listed(&self.allow_private_cidr)), ("--resolve", listed(&self.resolve))]
+        {
+            if !given.is_empty() {
+                eprintln!(
+                    "WARNING: {option} {given} has no effect: the ring {ring} already runs; give the option where it is started."
+                );
+            }
+        }
     }
+
+    /// A node's options with all of it.
+    pub(super) fn options(&self) -> NodeOptions {
+        let policy = Policy {
+            min_delay: Duration::from_millis(self.min_delay_ms),
+            max_per_host: self.max_per_host,
+            min_delay_per_ip: Duration::from_millis(self.min_delay_per_ip_ms),
+            max_per_ip: self.max_per_ip,
+        };
+        NodeOptions {
+            allow_private_cidrs: self.allow_private_cidr.clone(),
+            fixed_names: self.resolve.clone(),
+            policy,
+            ..NodeOptions::default()
+        }
+    }
+}
+
+fn listed<T: ToString>(entries: &[T]) -> String {
+    entries.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
 /// Opens the folder `root` or makes it, once its ports are known to be free: nothing is written for a ring that could not start.

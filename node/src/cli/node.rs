@@ -92,8 +92,7 @@ pub(super) async fn node(args: NodeArgs) -> anyhow::Result<Status> {
     if let Some(zone) = zone.as_ref().filter(|zone| !layout::is_zone(zone)) {
         return Err(BadInput::one(format!("the zone {zone:?} is not {}", layout::ZONE_RULE)));
     }
-    let allow_private_cidrs = guard.allow_private_cidr;
-    let options = NodeOptions { allow_private_cidrs, zone, weight, formed: ring_formed, rejoin };
+    let options = NodeOptions { zone, weight, formed: ring_formed, rejoin, ..guard.options() };
     let config = match ring_dir {
         Some(folder) => {
             let dir = folder::open(&folder, &Shape::default())?;

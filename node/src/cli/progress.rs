@@ -112,6 +112,7 @@ mod tests {
             pages: PageCounts { discovered: 10, queued: 3, in_flight: 2, succeeded: 4, failed: 1, skipped: 6 },
             items: 8,
             item_errors: 0,
+            bytes: 0,
             start_time: None,
             completion_time: None,
         }

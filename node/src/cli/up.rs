@@ -5,7 +5,7 @@ use super::failure::Status;
 use super::folder::{self, DataArgs, GuardArgs, ShapeArgs};
 use super::signals::Signals;
 use super::terms::{print, quoted};
-use crate::app::{LocalRing, NodeOptions};
+use crate::app::LocalRing;
 use crate::auth::{Grant, Issuer, Scopes, Tenant};
 use crate::identity::layout::RingDir;
 use crate::storage::files::{self, Readers};
@@ -40,7 +40,7 @@ pub(super) async fn up(args: UpArgs) -> anyhow::Result<Status> {
     let dir = folder::open_to_start(&root, &args.shape.shape(args.gateway)).await?;
     args.guard.warn();
     let mut signals = Signals::listen().context("signals cannot be listened to")?;
-    let options = NodeOptions { allow_private_cidrs: args.guard.allow_private_cidr, ..NodeOptions::default() };
+    let options = args.guard.options();
     let ring = tokio::select! {
         ring = LocalRing::start(&dir, &options) => ring.context("the ring did not start")?,
         status = signals.next() => return Ok(status),

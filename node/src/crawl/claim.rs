@@ -5,7 +5,7 @@ use crate::driver::registers::Unavailable;
 use scrapering_core::frontier::Shard;
 use scrapering_core::frontier::keys::{END, Name};
 use scrapering_core::frontier::record::{JobId, JobRecord, OwnerRecord, Token, decode, encode};
-use scrapering_core::frontier::shard::Previous;
+use scrapering_core::frontier::shard::{Policy, Previous};
 use scrapering_core::id::Partition;
 use scrapering_core::register::{Change, Outcome, Versioned};
 
@@ -28,6 +28,7 @@ pub(super) async fn claim(
     driver: &Driver,
     partition: Partition,
     respect: Respect,
+    policy: Policy,
 ) -> Result<Option<Claimed>, Unavailable> {
     let key = Name::Owner.key(partition);
     let before = driver.read_one(key.clone()).await?;
@@ -54,7 +55,8 @@ pub(super) async fn claim(
         Some(owner) if owner.node == driver.me() => Previous::Myself,
         Some(_) => Previous::Other,
     };
-    let shard = Shard::open(partition, token, driver.clock().now(), previous);
+    let clock = driver.clock();
+    let shard = Shard::open(partition, token, clock.now(), previous).with_policy(policy, clock.now(), clock.wall_ms());
     load(driver, partition, shard).await.map(Some)
 }
 

@@ -4,15 +4,18 @@ use super::Crawl;
 use super::claim::confirm;
 use super::router::Router;
 use super::shards::{Command, Report};
+use super::specs::Spec;
 use crate::driver::registers::Unavailable;
+use crate::job::window::any_is_open;
 use crate::rpc::convert;
 use bytes::Bytes;
+use jiff::Timestamp;
 use scrapering_core::frontier::completion::{Wave, has_ended};
 use scrapering_core::frontier::keys::{Name, job_partition};
 use scrapering_core::frontier::record::{BudgetRecord, Counters, JobId, JobPhase, JobRecord, Token, encode};
 use scrapering_core::frontier::shard::{Control, Link};
 use scrapering_core::id::{Key, NodeId, PARTITIONS, Partition};
-use scrapering_core::job::{SkipReason, ValidatedJob};
+use scrapering_core::job::{NormalizedUrl, SkipReason, ValidatedJob};
 use scrapering_core::register::{Change, Outcome};
 use scrapering_proto::v1;
 use std::collections::{BTreeMap, BTreeSet};
@@ -55,6 +58,13 @@ impl Coordinators {
     }
 }
 
+/// What a job is to do, and which revision of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Order {
+    pub(super) control: Control,
+    pub(super) revision: u32,
+}
+
 /// What is to be done after a look at the job.
 enum Next {
     LookAgain,
@@ -87,11 +97,18 @@ async fn look_after(crawl: &Crawl, job: JobId, token: Token) -> Result<Next, Una
     if record.phase.has_ended() {
         return Ok(Next::Finished);
     }
-    let Some(spec) = crawl.specs.spec(job).await? else { return Ok(Next::Finished) };
     let looked_at = LookedAt { job, record, version, token };
+    if looked_at.record.phase == JobPhase::Discarding {
+        return looked_at.discard(crawl).await;
+    }
+    let Some(spec) = crawl.specs.at_least(job, looked_at.record.revision).await? else { return Ok(Next::Finished) };
     match looked_at.record.phase {
         JobPhase::Pending => looked_at.seed(crawl, &spec.job).await,
-        _ => looked_at.advance(crawl, &spec.job).await,
+        JobPhase::Reopening => looked_at.reopen(crawl).await,
+        JobPhase::Running if looked_at.record.seeded < looked_at.record.revision => {
+            looked_at.seed(crawl, &spec.job).await
+        }
+        _ => looked_at.advance(crawl, &spec).await,
     }
 }
 
@@ -104,35 +121,76 @@ struct LookedAt {
 }
 
 impl LookedAt {
+    /// Puts the job's seeds into the frontier; those that are in it already stay as they are.
     async fn seed(self, crawl: &Crawl, spec: &ValidatedJob) -> Result<Next, Unavailable> {
-        let seeds = spec.seeds.iter().map(|url| Link { url: url.clone(), depth: 0, redirects: 0 }).collect();
+        let link = |url: &NormalizedUrl| Link { url: url.clone(), depth: 0, redirects: 0, hops: 0 };
+        let seeds = spec.seeds.iter().map(link).collect();
         crawl.router.follow(crawl, self.job, seeds).await;
-        let started_ms = crawl.driver.clock().wall_ms();
-        self.change(crawl, |record| JobRecord { phase: JobPhase::Running, started_ms, ..record }).await?;
+        let now_ms = crawl.driver.clock().wall_ms();
+        let started_ms = if self.record.phase == JobPhase::Pending { now_ms } else { self.record.started_ms };
+        let seeded = self.record.revision;
+        self.change(crawl, |record| JobRecord { phase: JobPhase::Running, started_ms, seeded, ..record }).await?;
         Ok(Next::LookAgain)
     }
 
-    async fn advance(self, crawl: &Crawl, spec: &ValidatedJob) -> Result<Next, Unavailable> {
+    /// Opens the failed pages again, with everything held, and only then goes on.
+    async fn reopen(self, crawl: &Crawl) -> Result<Next, Unavailable> {
+        let hold = Order { control: Control::Hold, revision: self.record.revision };
+        if !wave(crawl, self.job, hold, false).await.is_complete()
+            || super::reopen::everywhere(crawl, self.job).await.len() < usize::from(PARTITIONS)
+        {
+            return Ok(Next::LookAgain);
+        }
+        let started_ms = crawl.driver.clock().wall_ms();
+        self.change(crawl, |record| JobRecord {
+            phase: JobPhase::Running,
+            started_ms,
+            completed_ms: 0,
+            totals: Counters::default(),
+            message: None,
+            ..record
+        })
+        .await?;
+        Ok(Next::LookAgain)
+    }
+
+    /// Removes everything that was found, and keeps the job.
+    async fn discard(self, crawl: &Crawl) -> Result<Next, Unavailable> {
+        if !purge(crawl, self.job).await {
+            return Ok(Next::LookAgain);
+        }
+        let completed_ms = crawl.driver.clock().wall_ms();
+        let totals = Counters::default();
+        let ended = self
+            .change(crawl, |record| JobRecord { phase: JobPhase::Cancelled, completed_ms, totals, ..record })
+            .await?;
+        Ok(if ended { Next::Finished } else { Next::LookAgain })
+    }
+
+    async fn advance(self, crawl: &Crawl, spec: &Spec) -> Result<Next, Unavailable> {
         let control = match self.record.phase {
             _ if self.record.suspended => Control::Hold,
             JobPhase::Closing(reason) => Control::Close(reason),
+            _ if !any_is_open(&spec.windows, Timestamp::now()) => Control::Hold,
             _ => Control::Run,
         };
-        let wave = wave(crawl, self.job, control, false).await;
+        let order = Order { control, revision: self.record.revision };
+        let wave = wave(crawl, self.job, order, false).await;
         if !wave.is_complete() {
             return Ok(Next::LookAgain);
         }
         let total = wave.total();
         let at_rest = matches!(control, Control::Hold) && total.in_flight == 0;
         crawl.coordinators.set(self.job, Progress { counters: total, at_rest });
-        if total.done() == total.discovered && total.discovered > 0 {
-            let first = self::wave(crawl, self.job, control, true).await;
-            let second = self::wave(crawl, self.job, control, true).await;
+        let is_closing = matches!(control, Control::Close(_));
+        if total.done() == total.discovered && (total.discovered > 0 || is_closing) {
+            let first = self::wave(crawl, self.job, order, true).await;
+            let second = self::wave(crawl, self.job, order, true).await;
             if has_ended(&first, &second) && confirm(&crawl.driver, job_partition(self.job), self.token).await? {
                 return self.end(crawl, second.total()).await;
             }
         } else if !self.record.suspended
-            && let Some(reason) = self.limit_reached(crawl, spec, &total)
+            && let Some(reason) = self.limit_reached(crawl, &spec.job, &total)
         {
             self.change(crawl, |record| JobRecord { phase: JobPhase::Closing(reason), ..record }).await?;
         }
@@ -146,6 +204,12 @@ impl LookedAt {
         if spec.limits.max_pages.is_some_and(|pages| total.admitted_closed >= pages) {
             return Some(SkipReason::PageLimit);
         }
+        if spec.limits.max_items.is_some_and(|items| total.items >= items) {
+            return Some(SkipReason::ItemLimit);
+        }
+        if spec.limits.max_bytes.is_some_and(|bytes| total.bytes >= bytes) {
+            return Some(SkipReason::ByteLimit);
+        }
         let age = Duration::from_millis(crawl.driver.clock().wall_ms().saturating_sub(self.record.started_ms));
         spec.limits.max_duration.is_some_and(|most| age >= most).then_some(SkipReason::TimeLimit)
     }
@@ -156,7 +220,11 @@ impl LookedAt {
             _ => None,
         };
         let nothing = totals.succeeded == 0 && reason.is_none();
-        let phase = if nothing { JobPhase::Failed } else { JobPhase::Completed(reason) };
+        let phase = match reason {
+            _ if nothing => JobPhase::Failed,
+            Some(SkipReason::JobStopped) => JobPhase::Stopped,
+            reason => JobPhase::Completed(reason),
+        };
         let message = nothing.then(|| "not one page could be fetched; the list of skipped pages says why".to_owned());
         let completed_ms = crawl.driver.clock().wall_ms();
         let ended = self.change(crawl, |record| JobRecord { phase, totals, message, completed_ms, ..record }).await?;
@@ -176,10 +244,10 @@ impl LookedAt {
 }
 
 /// Tells every node what the job is to do, and gathers the reports of all partitions.
-async fn wave(crawl: &Crawl, job: JobId, control: Control, confirmed: bool) -> Wave {
+async fn wave(crawl: &Crawl, job: JobId, order: Order, confirmed: bool) -> Wave {
     let living = crawl.driver.living_nodes();
     let reports =
-        futures::future::join_all(living.into_iter().map(|node| report_of(crawl, node, job, control, confirmed))).await;
+        futures::future::join_all(living.into_iter().map(|node| report_of(crawl, node, job, order, confirmed))).await;
     let mut wave = Wave::default();
     for (partition, token, counters) in reports.into_iter().flatten() {
         wave.report(partition, token, counters);
@@ -187,11 +255,11 @@ async fn wave(crawl: &Crawl, job: JobId, control: Control, confirmed: bool) -> W
     wave
 }
 
-async fn report_of(crawl: &Crawl, node: NodeId, job: JobId, control: Control, confirmed: bool) -> Vec<Report> {
+async fn report_of(crawl: &Crawl, node: NodeId, job: JobId, order: Order, confirmed: bool) -> Vec<Report> {
     if node == crawl.driver.me() {
-        return report(crawl, job, control, confirmed).await;
+        return report(crawl, job, order, confirmed).await;
     }
-    let (word, reason) = match control {
+    let (word, reason) = match order.control {
         Control::Hold => (v1::report_request::Control::Hold, ""),
         Control::Run => (v1::report_request::Control::Run, ""),
         Control::Close(reason) => (v1::report_request::Control::Close, reason.as_str()),
@@ -202,6 +270,7 @@ async fn report_of(crawl: &Crawl, node: NodeId, job: JobId, control: Control, co
         control: word.into(),
         confirm: confirmed,
         reason: reason.to_owned(),
+        revision: order.revision,
     };
     let Some(mut frontier) = crawl.driver.peers().frontier(node) else { return Vec::new() };
     let Ok(reply) = frontier.report(request).await else { return Vec::new() };
@@ -213,8 +282,8 @@ async fn report_of(crawl: &Crawl, node: NodeId, job: JobId, control: Control, co
 }
 
 /// This node's part of a wave.
-pub(super) async fn report(crawl: &Crawl, job: JobId, control: Control, confirmed: bool) -> Vec<Report> {
-    crawl.shards.tell(Command::Control(job, control)).await;
+pub(super) async fn report(crawl: &Crawl, job: JobId, order: Order, confirmed: bool) -> Vec<Report> {
+    crawl.shards.tell(Command::Control(job, order)).await;
     let reports = crawl.shards.report(job).await;
     if !confirmed {
         return reports;
@@ -227,10 +296,7 @@ pub(super) async fn report(crawl: &Crawl, job: JobId, control: Control, confirme
 
 /// Removes everything of a job: the records of its pages first, its own last.
 async fn delete(crawl: &Crawl, job: JobId) -> Result<Next, Unavailable> {
-    let purged =
-        futures::future::join_all(crawl.driver.nodes().into_iter().map(|node| purge_at(crawl, node, job))).await;
-    let purged: BTreeSet<Partition> = purged.into_iter().flatten().collect();
-    if purged.len() < usize::from(PARTITIONS) {
+    if !purge(crawl, job).await {
         return Ok(Next::LookAgain);
     }
     let partition = job_partition(job);
@@ -239,6 +305,14 @@ async fn delete(crawl: &Crawl, job: JobId) -> Result<Next, Unavailable> {
     let outcomes = crawl.driver.change(partition, removals.into()).await;
     let gone = outcomes.iter().all(|outcome| matches!(outcome, Outcome::Done { .. }));
     Ok(if gone { Next::Finished } else { Next::LookAgain })
+}
+
+/// Removes the records of a job's pages everywhere; whether all are gone.
+async fn purge(crawl: &Crawl, job: JobId) -> bool {
+    let purged =
+        futures::future::join_all(crawl.driver.nodes().into_iter().map(|node| purge_at(crawl, node, job))).await;
+    let purged: BTreeSet<Partition> = purged.into_iter().flatten().collect();
+    purged.len() == usize::from(PARTITIONS)
 }
 
 async fn purge_at(crawl: &Crawl, node: NodeId, job: JobId) -> Vec<Partition> {
@@ -258,6 +332,8 @@ pub(super) async fn submit(crawl: &Crawl, job: JobId, file: &str) -> Result<bool
     let Ok(loaded) = crate::job::load(file) else { return Err(Unavailable) };
     let record = JobRecord {
         file: file.to_owned(),
+        revision: 0,
+        seeded: 0,
         phase: JobPhase::Pending,
         suspended: loaded.file.spec.suspend,
         submitted_ms: crawl.driver.clock().wall_ms(),

@@ -2,19 +2,22 @@
 
 use super::coordinator::Progress;
 use super::cursor::Cursor;
-use super::jobs::{JobStatus, JobsError, Page, PageCounts, Phase, Skipped};
+use super::jobs::{JobStatus, JobsError, Page, PageCounts, Phase, SeedStatus, SeedVerdict, Skipped};
 use super::{Crawl, coordinator};
 use crate::driver::registers::Unavailable;
 use crate::rpc::convert;
 use scrapering_core::frontier::keys::{Name, job_partition};
 use scrapering_core::frontier::record::{JobId, JobPhase, JobRecord, Token, decode, encode};
 use scrapering_core::id::{NodeId, PARTITIONS, Partition};
+use scrapering_core::job::{NormalizedUrl, SkipReason};
 use scrapering_core::register::{Change, Outcome};
 use scrapering_crds::ScrapeJobFile;
 use scrapering_proto::v1;
 use scrapering_proto::v1::results_request::Kind;
+use serde_json::Value;
 use serde_json::value::RawValue;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, PoisonError};
 
 /// How often a job's coordinator is looked for before the caller is told to try again; a quarter of a second each.
 const ATTEMPTS: usize = 60;
@@ -131,6 +134,92 @@ impl Jobs {
             }
         })
         .await
+    }
+
+    /// Ends a job and keeps what it found: what is being fetched still lands, the rest is skipped.
+    ///
+    /// # Errors
+    /// As [`Jobs::suspend`].
+    pub async fn stop(&self, id: JobId) -> Result<(), JobsError> {
+        self.change(id, |record| {
+            must_run(id, record)?;
+            record.phase = JobPhase::Closing(SkipReason::JobStopped);
+            record.suspended = false;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Ends a job and removes what it found; the job itself stays.
+    ///
+    /// # Errors
+    /// As [`Jobs::suspend`].
+    pub async fn cancel(&self, id: JobId) -> Result<(), JobsError> {
+        self.change(id, |record| {
+            must_run(id, record)?;
+            record.phase = JobPhase::Discarding;
+            record.suspended = false;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Opens the failed pages of a job that has ended again; it goes on with them.
+    ///
+    /// # Errors
+    /// As [`Jobs::suspend`]; [`JobsError::Conflict`] if it has not ended, or no page has failed.
+    pub async fn retry_failed(&self, id: JobId) -> Result<(), JobsError> {
+        self.change(id, |record| match record.phase {
+            JobPhase::Deleting => Err(JobsError::NotFound(id)),
+            JobPhase::Cancelled => Err(JobsError::Conflict("the job was cancelled: its pages are gone".to_owned())),
+            phase if !phase.has_ended() => {
+                Err(JobsError::Conflict("the job has not ended: its failed pages are still being tried".to_owned()))
+            }
+            _ if record.totals.failed == 0 => Err(JobsError::Conflict("no page of the job has failed".to_owned())),
+            _ => {
+                record.phase = JobPhase::Reopening;
+                Ok(())
+            }
+        })
+        .await?;
+        // An ended job has no coordinator any more; this wakes one.
+        let (record, _) = self.crawl.specs.record(id).await?.ok_or(JobsError::NotFound(id))?;
+        self.bring(id, &record.file).await
+    }
+
+    /// Changes the spec of a job that has not ended, by a merge patch (RFC 7396).
+    ///
+    /// # Errors
+    /// As [`Jobs::suspend`]; [`JobsError::Invalid`] if the job could not run with it.
+    pub async fn revise(&self, id: JobId, patch: &Value) -> Result<(), JobsError> {
+        self.change(id, |record| {
+            must_run(id, record)?;
+            revise(record, |spec| merge(spec, patch))
+        })
+        .await
+    }
+
+    /// Adds seeds to a job that has not ended; each has its own verdict.
+    ///
+    /// # Errors
+    /// As [`Jobs::revise`].
+    pub async fn add_seeds(&self, id: JobId, urls: &[String]) -> Result<Vec<SeedVerdict>, JobsError> {
+        let verdicts = Mutex::new(Vec::new());
+        self.change(id, |record| {
+            must_run(id, record)?;
+            let (told, added) = judge_seeds(record, urls)?;
+            *verdicts.lock().unwrap_or_else(PoisonError::into_inner) = told;
+            if added.is_empty() {
+                return Ok(());
+            }
+            revise(record, |spec| {
+                if let Some(seeds) = spec.get_mut("seeds").and_then(Value::as_array_mut) {
+                    seeds.extend(added.iter().map(|url| serde_json::json!({ "url": url })));
+                }
+            })
+        })
+        .await?;
+        Ok(verdicts.into_inner().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Removes a job and everything it found, from every copy; done in the background.
@@ -312,6 +401,67 @@ impl Jobs {
     }
 }
 
+/// Only a job that has not ended, and is not ending, can be changed.
+fn must_run(id: JobId, record: &JobRecord) -> Result<(), JobsError> {
+    match record.phase {
+        JobPhase::Pending | JobPhase::Running | JobPhase::Reopening => Ok(()),
+        JobPhase::Deleting => Err(JobsError::NotFound(id)),
+        phase if phase.has_ended() => Err(JobsError::Conflict("the job has ended".to_owned())),
+        _ => Err(JobsError::Conflict("the job is coming to its end".to_owned())),
+    }
+}
+
+/// Changes the spec in a job's file, if the job can run with it.
+fn revise(record: &mut JobRecord, change: impl FnOnce(&mut Value)) -> Result<(), JobsError> {
+    let mut file: Value = serde_json::from_str(&record.file).map_err(|_| JobsError::Unavailable)?;
+    if let Some(spec) = file.get_mut("spec") {
+        change(spec);
+    }
+    let loaded = crate::job::load(&file.to_string()).map_err(|error| JobsError::Invalid(error.field_errors()))?;
+    record.file = serde_json::to_string(&loaded.file).map_err(|_| JobsError::Unavailable)?;
+    record.revision += 1;
+    Ok(())
+}
+
+/// RFC 7396, section 2.
+fn merge(target: &mut Value, patch: &Value) {
+    let Value::Object(fields) = patch else {
+        *target = patch.clone();
+        return;
+    };
+    if !target.is_object() {
+        *target = Value::Object(serde_json::Map::new());
+    }
+    let Some(object) = target.as_object_mut() else { return };
+    for (name, value) in fields {
+        if value.is_null() {
+            object.remove(name);
+        } else {
+            merge(object.entry(name).or_insert(Value::Null), value);
+        }
+    }
+}
+
+/// What becomes of each URL, and those to be added.
+fn judge_seeds(record: &JobRecord, urls: &[String]) -> Result<(Vec<SeedVerdict>, Vec<String>), JobsError> {
+    let loaded = crate::job::load(&record.file).map_err(|_| JobsError::Unavailable)?;
+    let mut known: BTreeSet<NormalizedUrl> = loaded.job.seeds.into_iter().collect();
+    let mut added = Vec::new();
+    let judge = |url: &String| {
+        let (status, detail) = match NormalizedUrl::parse(url) {
+            Err(error) => (SeedStatus::Fail, Some(format!("it {error}"))),
+            Ok(parsed) if known.insert(parsed.clone()) => {
+                added.push(parsed.as_str().to_owned());
+                (SeedStatus::Ok, None)
+            }
+            Ok(_) => (SeedStatus::Skipped, None),
+        };
+        SeedVerdict { url: url.clone(), status, detail }
+    };
+    let told = urls.iter().map(judge).collect();
+    Ok((told, added))
+}
+
 fn status(id: JobId, record: JobRecord, Progress { counters, at_rest }: &Progress) -> Option<JobStatus> {
     let (phase, reason) = match record.phase {
         JobPhase::Deleting => (Phase::Deleting, None),
@@ -321,7 +471,12 @@ fn status(id: JobId, record: JobRecord, Progress { counters, at_rest }: &Progres
         _ if record.suspended => (Phase::Pausing, None),
         JobPhase::Pending => (Phase::Pending, None),
         JobPhase::Running => (Phase::Running, None),
+        JobPhase::Closing(SkipReason::JobStopped) => (Phase::Stopping, None),
         JobPhase::Closing(reason) => (Phase::Running, Some(reason.to_string())),
+        JobPhase::Stopped => (Phase::Stopped, None),
+        JobPhase::Discarding => (Phase::Cancelling, None),
+        JobPhase::Cancelled => (Phase::Cancelled, None),
+        JobPhase::Reopening => (Phase::Running, Some("reopening".to_owned())),
     };
     let file = RawValue::from_string(record.file).ok()?;
     let name = serde_json::from_str::<ScrapeJobFile>(file.get()).ok()?.metadata.name;
@@ -341,6 +496,7 @@ fn status(id: JobId, record: JobRecord, Progress { counters, at_rest }: &Progres
         },
         items: counters.items,
         item_errors: counters.item_errors,
+        bytes: counters.bytes,
         submitted_at: moment(record.submitted_ms)?,
         started_at: moment(record.started_ms),
         completed_at: moment(record.completed_ms),
@@ -352,4 +508,63 @@ fn status(id: JobId, record: JobRecord, Progress { counters, at_rest }: &Progres
 fn moment(wall_ms: u64) -> Option<String> {
     let moment = jiff::Timestamp::from_millisecond(i64::try_from(wall_ms).ok()?).ok()?;
     (wall_ms > 0).then(|| moment.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn record() -> JobRecord {
+        let text = "apiVersion: scrapering.io/v1alpha1\nkind: ScrapeJob\nmetadata: {name: a}\nspec: {seeds: [{url: 'https://a.example/'}], scope: {exclude: ['x']}}\n";
+        let file = crate::job::load(text).expect("a job").file;
+        JobRecord {
+            file: serde_json::to_string(&file).expect("JSON"),
+            revision: 3,
+            seeded: 3,
+            phase: JobPhase::Running,
+            suspended: false,
+            submitted_ms: 1,
+            started_ms: 1,
+            completed_ms: 0,
+            totals: scrapering_core::frontier::record::Counters::default(),
+            message: None,
+        }
+    }
+
+    #[test]
+    fn a_merge_patch_replaces_adds_and_removes() {
+        for (mut target, patch, expected) in [
+            (json!({"a": 1}), json!({"a": 2}), json!({"a": 2})),
+            (json!({"a": 1}), json!({"a": null, "b": {"c": null, "d": 1}}), json!({"b": {"d": 1}})),
+            (json!({"a": [1, 2]}), json!({"a": [3]}), json!({"a": [3]})),
+            (json!({"a": "x"}), json!({"a": {"b": "c"}}), json!({"a": {"b": "c"}})),
+        ] {
+            merge(&mut target, &patch);
+            assert_eq!(target, expected);
+        }
+    }
+
+    #[test]
+    fn a_revision_counts_up_and_one_that_cannot_run_changes_nothing() {
+        let mut good = record();
+        revise(&mut good, |spec| merge(spec, &json!({"scope": {"exclude": ["/private/"]}}))).expect("a good change");
+        assert_eq!(good.revision, 4);
+        assert!(good.file.contains("/private/"), "{}", good.file);
+        let mut bad = record();
+        let error =
+            revise(&mut bad, |spec| merge(spec, &json!({"scope": {"exclude": ["("]}}))).expect_err("no pattern");
+        assert!(matches!(error, JobsError::Invalid(errors) if errors[0].path == "spec.scope.exclude[0]"));
+        assert_eq!(bad, record());
+    }
+
+    #[test]
+    fn each_seed_that_is_added_has_its_own_verdict() {
+        let urls =
+            ["https://a.example", "https://b.example/", "mailto:x", "https://b.example/#part"].map(str::to_owned);
+        let (told, added) = judge_seeds(&record(), &urls).expect("verdicts");
+        let statuses: Vec<SeedStatus> = told.iter().map(|verdict| verdict.status).collect();
+        assert_eq!(statuses, [SeedStatus::Skipped, SeedStatus::Ok, SeedStatus::Fail, SeedStatus::Skipped]);
+        assert_eq!(added, ["https://b.example/"]);
+    }
 }

@@ -1,5 +1,6 @@
 //! What peers ask of this node's frontier. Messages are checked here; who sent them was checked before.
 
+use super::coordinator::Order;
 use super::shards::Found;
 use super::{Crawl, coordinator};
 use crate::rpc::convert::{self, Malformed};
@@ -75,7 +76,8 @@ impl Crawl {
                 Control::Close(message.reason.parse().map_err(|_| Malformed("reason"))?)
             }
         };
-        let reports = coordinator::report(self, job, control, message.confirm).await;
+        let reports =
+            coordinator::report(self, job, Order { control, revision: message.revision }, message.confirm).await;
         let partitions = reports.into_iter().map(|(partition, token, counters)| v1::report_reply::Partition {
             partition: u32::from(partition.0),
             token: token.0,
@@ -103,6 +105,15 @@ impl Crawl {
     pub async fn handle_purge(&self, message: v1::PurgeRequest) -> Result<v1::PurgeReply, Status> {
         let purged = self.shards.purge(convert::job(&message.job)?).await;
         Ok(v1::PurgeReply { partitions: purged.into_iter().map(|partition| u32::from(partition.0)).collect() })
+    }
+
+    /// A job's failed pages are to be opened again.
+    ///
+    /// # Errors
+    /// `INVALID_ARGUMENT`; nothing was done.
+    pub async fn handle_reopen(&self, message: v1::ReopenRequest) -> Result<v1::ReopenReply, Status> {
+        let reopened = super::reopen::here(self, convert::job(&message.job)?).await;
+        Ok(v1::ReopenReply { partitions: reopened.into_iter().map(|partition| u32::from(partition.0)).collect() })
     }
 
     /// Committed results of this node's partitions, with what is in them.
@@ -198,5 +209,5 @@ fn link(link: v1::follow_request::Link) -> Result<(Partition, Link), Malformed> 
     if partition != url_partition(&url) {
         return Err(Malformed("links.partition"));
     }
-    Ok((partition, Link { url, depth: link.depth, redirects: link.redirects }))
+    Ok((partition, Link { url, depth: link.depth, redirects: link.redirects, hops: link.hops }))
 }

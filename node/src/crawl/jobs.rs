@@ -1,6 +1,7 @@
 //! Jobs as the doors see them: submit, watch, read, pause, delete, through any node.
 
 use super::cursor::Cursor;
+use crate::job::FieldError;
 use schemars::JsonSchema;
 use scrapering_core::frontier::record::JobId;
 use serde::{Deserialize, Serialize};
@@ -23,6 +24,14 @@ pub enum Phase {
     Failed,
     /// Being removed from every copy.
     Deleting,
+    /// Ended by its user: what was being fetched still lands, the rest is being skipped.
+    Stopping,
+    /// Ended by its user; what was found is kept.
+    Stopped,
+    /// Ended by its user: what was found is being removed.
+    Cancelling,
+    /// Ended by its user; what was found is gone.
+    Cancelled,
 }
 
 impl Phase {
@@ -71,6 +80,8 @@ pub struct JobStatus {
     pub items: u64,
     /// Items dropped because a required field was missing.
     pub item_errors: u64,
+    /// Bytes of the pages that were fetched, decompressed.
+    pub bytes: u64,
     /// RFC 3339.
     pub submitted_at: String,
     /// RFC 3339; absent while pending.
@@ -79,6 +90,31 @@ pub struct JobStatus {
     pub completed_at: Option<String>,
     /// The job file as it was accepted.
     pub file: Box<RawValue>,
+}
+
+/// What became of a URL that was added to a running job.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SeedVerdict {
+    /// As it was given.
+    pub url: String,
+    /// Whether it is in the job now.
+    pub status: SeedStatus,
+    /// What is wrong with it, if it is not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+}
+
+/// Whether a URL was added.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum SeedStatus {
+    /// It is durable, and will be fetched.
+    Ok,
+    /// It was a seed already.
+    Skipped,
+    /// It is no URL that can be fetched.
+    Fail,
 }
 
 /// A page of results and where to go on.
@@ -123,6 +159,9 @@ pub enum JobsError {
     /// The disk of the node that was asked is full, and without it there is no majority. Nothing was acknowledged.
     #[error("the disk of this node is full; free some room where its data folder is, 100 MiB at least, and try again")]
     DiskFull,
+    /// The caller's change would make a job that cannot run. Nothing changed.
+    #[error("the job would not be valid")]
+    Invalid(Vec<FieldError>),
     /// The change may or may not have been made: read the job to see.
     #[error("it is not known whether the change was made; read the job to see")]
     Indeterminate,

@@ -131,6 +131,7 @@ impl Router {
                 url: link.url.as_str().to_owned(),
                 depth: link.depth,
                 redirects: link.redirects,
+                hops: link.hops,
             })
             .collect();
         let request = v1::FollowRequest { header: self.driver.peers().header(), job: job.0.to_vec().into(), links };

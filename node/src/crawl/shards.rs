@@ -5,14 +5,16 @@ mod run;
 pub(super) use run::run;
 
 use super::claim::Claimed;
-use scrapering_core::frontier::record::{Counters, JobId, RobotsFile, Token, UrlHash};
-use scrapering_core::frontier::shard::{Attempt, Control, Link, ResultKind, Unreached};
+use super::coordinator::Order;
+use scrapering_core::frontier::record::{Counters, HostLimits, HostRecord, JobId, RobotsFile, Token, UrlHash};
+use scrapering_core::frontier::shard::{Attempt, Exchange, HostStatus, Link, Reopened, ResultKind, Unreached};
 use scrapering_core::id::Partition;
 use scrapering_core::job::{NormalizedUrl, SkipReason, ValidatedJob};
 use scrapering_core::register::Outcome;
 use scrapering_core::time::Instant;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
 /// Commands that wait for the task; more wait with their senders.
@@ -60,20 +62,34 @@ pub(super) enum Command {
         job: JobId,
         origin: Arc<str>,
     },
-    /// A request ended, answered before or not: its place at the host is free again.
+    /// A request ended, for a page or for robots.txt: its place at the host is free again.
     Fetched {
         partition: Partition,
         job: JobId,
         origin: Arc<str>,
-        answered: bool,
+        exchange: Exchange,
+    },
+    /// A request for a page, or for robots.txt, was not made: the host's address is busy.
+    Deferred {
+        partition: Partition,
+        job: JobId,
+        origin: Arc<str>,
+        page: Option<UrlHash>,
+        pause: Duration,
     },
     /// What came of the page.
     Ended(Box<Ended>),
     Robots {
         partition: Partition,
         job: JobId,
+        origin: Arc<str>,
+        result: RobotsResult,
+    },
+    /// The record of a host that was forgotten.
+    Host {
+        partition: Partition,
         origin: String,
-        result: Result<RobotsFile, Unreached>,
+        record: Option<(HostRecord, u64)>,
     },
     Budget {
         partition: Partition,
@@ -85,7 +101,10 @@ pub(super) enum Command {
         job: JobId,
         spec: Option<(Arc<ValidatedJob>, u64)>,
     },
-    Control(JobId, Control),
+    Control(JobId, Order),
+    /// The job's user has changed it.
+    Revised(JobId, Arc<ValidatedJob>),
+    Reopen(JobId, Partition, Vec<Reopened>, oneshot::Sender<BTreeSet<Partition>>),
     Report(JobId, oneshot::Sender<Vec<Report>>),
     Results {
         job: JobId,
@@ -95,7 +114,22 @@ pub(super) enum Command {
         reply: oneshot::Sender<FoundResults>,
     },
     Purge(JobId, oneshot::Sender<Vec<Partition>>),
-    Owned(Partition, oneshot::Sender<Option<Token>>),
+    Owned(Partition, oneshot::Sender<Option<(Token, Instant)>>),
+    HostStatus(Partition, String, oneshot::Sender<Option<Option<HostStatus>>>),
+    Limits {
+        partition: Partition,
+        origin: String,
+        limits: HostLimits,
+        forgive: bool,
+        reply: oneshot::Sender<bool>,
+    },
+}
+
+/// What a request for a robots.txt came to.
+pub(super) enum RobotsResult {
+    File(RobotsFile),
+    Moved(NormalizedUrl),
+    Unreached(Unreached),
 }
 
 pub(super) struct Ended {
@@ -146,6 +180,12 @@ impl Shards {
         self.ask(|reply| Command::Results { job, after, limit, pages, reply }).await.unwrap_or_default()
     }
 
+    /// Opens failed pages of `job` in `partition` again; whether that is durable.
+    pub(super) async fn reopen(&self, job: JobId, partition: Partition, pages: Vec<Reopened>) -> bool {
+        let refused = self.ask(|reply| Command::Reopen(job, partition, pages, reply)).await;
+        refused.is_some_and(|refused| refused.is_empty())
+    }
+
     /// Removes the records of `job` from every partition that this node owns; returns those partitions.
     pub(super) async fn purge(&self, job: JobId) -> Vec<Partition> {
         self.ask(|reply| Command::Purge(job, reply)).await.unwrap_or_default()
@@ -153,7 +193,23 @@ impl Shards {
 
     /// The token under which this node owns `partition`, if it believes to.
     pub(super) async fn owned(&self, partition: Partition) -> Option<Token> {
+        self.standing(partition).await.map(|(token, _)| token)
+    }
+
+    /// As [`Shards::owned`], and from when on this node may give turns at the partition's addresses.
+    pub(super) async fn standing(&self, partition: Partition) -> Option<(Token, Instant)> {
         self.ask(|reply| Command::Owned(partition, reply)).await.flatten()
+    }
+
+    /// A host as it is now: `None` if its partition is not this node's, `Some(None)` if nothing is known of it here.
+    pub(super) async fn host_status(&self, partition: Partition, origin: &str) -> Option<Option<HostStatus>> {
+        self.ask(|reply| Command::HostStatus(partition, origin.to_owned(), reply)).await.flatten()
+    }
+
+    /// What the operator asks for a host; `false` if its partition is not this node's.
+    pub(super) async fn limits(&self, partition: Partition, origin: &str, limits: HostLimits, forgive: bool) -> bool {
+        let origin = origin.to_owned();
+        self.ask(|reply| Command::Limits { partition, origin, limits, forgive, reply }).await.unwrap_or(false)
     }
 
     async fn ask<T>(&self, command: impl FnOnce(oneshot::Sender<T>) -> Command) -> Option<T> {

@@ -3,8 +3,9 @@
 use crate::driver::Driver;
 use crate::driver::registers::Unavailable;
 use crate::extract::CompiledExtract;
+use crate::job::window::Window;
 use scrapering_core::frontier::keys::{Name, job_partition};
-use scrapering_core::frontier::record::{JobId, JobRecord, decode};
+use scrapering_core::frontier::record::{JobId, JobPhase, JobRecord, decode};
 use scrapering_core::job::ValidatedJob;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,6 +18,10 @@ const MOST: usize = 1024;
 pub(super) struct Spec {
     pub(super) job: Arc<ValidatedJob>,
     pub(super) extract: CompiledExtract,
+    /// When it may fetch; empty for always.
+    pub(super) windows: Vec<Window>,
+    /// How often its user had changed it.
+    revision: u32,
 }
 
 /// The jobs that this node works on. A cheap clone.
@@ -41,11 +46,19 @@ impl Specs {
     /// The job, compiled; `None` if there is no such job. A job that this release cannot run is no reason to forget
     /// it: that counts as unavailable.
     pub(super) async fn spec(&self, id: JobId) -> Result<Option<Arc<Spec>>, Unavailable> {
-        if let Some(spec) = self.known().get(&id) {
+        self.at_least(id, 0).await
+    }
+
+    /// As [`Specs::spec`], not older than `revision`.
+    pub(super) async fn at_least(&self, id: JobId, revision: u32) -> Result<Option<Arc<Spec>>, Unavailable> {
+        if let Some(spec) = self.known().get(&id).filter(|spec| spec.revision >= revision) {
             return Ok(Some(Arc::clone(spec)));
         }
         let Some((record, _)) = self.record(id).await? else { return Ok(None) };
-        let spec = compile(&record.file).map(Arc::new).ok_or(Unavailable)?;
+        if matches!(record.phase, JobPhase::Deleting | JobPhase::Discarding | JobPhase::Cancelled) {
+            return Ok(None);
+        }
+        let spec = compile(&record).map(Arc::new).ok_or(Unavailable)?;
         let mut known = self.known();
         if known.len() >= MOST {
             known.clear();
@@ -54,18 +67,24 @@ impl Specs {
         Ok(Some(spec))
     }
 
+    /// The job is not worked on any more.
+    pub(super) fn forget(&self, id: JobId) {
+        self.known().remove(&id);
+    }
+
     fn known(&self) -> std::sync::MutexGuard<'_, BTreeMap<JobId, Arc<Spec>>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// A stored job was checked when it was submitted; one that does not pass was stored by another release.
-fn compile(file: &str) -> Option<Spec> {
-    let loaded = crate::job::load(file)
+fn compile(record: &JobRecord) -> Option<Spec> {
+    let loaded = crate::job::load(&record.file)
         .inspect_err(|error| tracing::error!(%error, "a stored job cannot be run by this release"))
         .ok()?;
     let extract = CompiledExtract::compile(&loaded.job.extract, &loaded.job.follow)
         .inspect_err(|error| tracing::error!(%error, "a stored job cannot be run by this release"))
         .ok()?;
-    Some(Spec { job: Arc::new(loaded.job), extract })
+    let windows = crate::job::windows(&loaded.file.spec);
+    Some(Spec { job: Arc::new(loaded.job), extract, windows, revision: record.revision })
 }

@@ -1,14 +1,14 @@
 //! Fetches one page: request, extract, links to their owners, and only then the result.
 
 use super::Crawl;
-use super::shards::{Command, Ended};
+use super::addresses::Place;
+use super::shards::{Command, Ended, RobotsResult};
 use super::specs::Spec;
 use crate::extract::{CpuBudget, ExtractError, PageResult as Extracted, RobotsDirectives};
-use crate::fetch::{
-    AcceptedTypes, FetchError, FetchRequest, Fetched, RedirectGate, RobotsOutcome, StatusClass, retry_after,
-};
+use crate::fetch::{AcceptedTypes, FetchError, FetchRequest, Fetched, RobotsOutcome, StatusClass, retry_after};
+use scrapering_core::frontier::address::Limits;
 use scrapering_core::frontier::record::{FetchedPage, Items, JobId, PageResult, RobotsFile, UrlHash};
-use scrapering_core::frontier::shard::{Attempt, Link, Unreached};
+use scrapering_core::frontier::shard::{Attempt, Exchange, Health, Link, Unreached};
 use scrapering_core::id::Partition;
 use scrapering_core::job::{NormalizedUrl, SkipReason, ValidatedJob};
 use scrapering_core::register::MAX_CONTENT_BYTES;
@@ -24,8 +24,6 @@ const INLINE_ITEMS_BYTES: usize = 32 * 1024;
 const LARGEST_INLINE_BYTES: usize = MAX_CONTENT_BYTES / 2;
 /// Links of one page that are recorded as not followed; more are not worth the disk.
 const MOST_UNFOLLOWED: usize = 200;
-/// A host that asks for a longer pause gets this one.
-const RETRY_AFTER_CAP: Duration = Duration::from_secs(24 * 60 * 60);
 /// Pause before a body that too few nodes took is put again.
 const PAUSE: Duration = Duration::from_millis(500);
 
@@ -38,6 +36,8 @@ pub(super) struct Visit {
     pub(super) depth: u32,
     /// Redirects in a row that led here.
     pub(super) redirects: u32,
+    /// Links in a row outside the scope that led here.
+    pub(super) hops: u32,
     /// Counts from 1.
     pub(super) attempt: u32,
 }
@@ -66,8 +66,8 @@ impl Conclusion {
         Self::closed(PageResult::Failed { reason, detail: detail.into() })
     }
 
-    fn again(reason: SkipReason, detail: impl Into<String>, retry_after: Option<Duration>) -> Self {
-        let attempt = Attempt::Failed { reason, detail: detail.into(), retry_after };
+    fn again(reason: SkipReason, detail: impl Into<String>) -> Self {
+        let attempt = Attempt::Failed { reason, detail: detail.into() };
         Self { attempt, follow: Vec::new(), unfollowed: Vec::new() }
     }
 }
@@ -77,12 +77,14 @@ pub(super) async fn visit(crawl: Crawl, visit: Visit, lease: CancellationToken) 
     let origin: Arc<str> = visit.url.origin().into();
     let conclusion = match crawl.specs.spec(visit.job).await {
         Ok(Some(spec)) => match request(&crawl, &spec.job, &visit, &origin, &lease).await {
-            Some(answer) => conclude(&crawl, &spec, &visit, answer).await,
-            None => Conclusion::abandoned(),
+            Asked::Answer(Some(answer)) => conclude(&crawl, &spec, &visit, answer).await,
+            Asked::Answer(None) => Conclusion::abandoned(),
+            Asked::Deferred => return,
         },
         Ok(None) | Err(_) => {
             let Visit { partition, job, .. } = visit;
-            crawl.shards.tell(Command::Fetched { partition, job, origin: origin.clone(), answered: false }).await;
+            let exchange = Exchange::untold(false);
+            crawl.shards.tell(Command::Fetched { partition, job, origin: origin.clone(), exchange }).await;
             Conclusion::abandoned()
         }
     };
@@ -92,70 +94,125 @@ pub(super) async fn visit(crawl: Crawl, visit: Visit, lease: CancellationToken) 
     crawl.shards.tell(Command::Ended(Box::new(Ended { partition, job, url, origin, attempt, unfollowed }))).await;
 }
 
-/// Tells the shard when the host begins to answer. A redirect is not followed on the spot: its target is a link
-/// like any other, fetched once and in its turn.
-struct Watch<'a> {
-    crawl: &'a Crawl,
-    visit: &'a Visit,
-    origin: &'a Arc<str>,
-    answered: bool,
+/// What came of asking a host.
+enum Asked {
+    /// Its answer, or an error; `None` if the request was broken off.
+    Answer(Option<Result<Fetched, FetchError>>),
+    /// Nothing was asked: the shard knows that the address is busy.
+    Deferred,
 }
 
-impl RedirectGate for Watch<'_> {
-    async fn answered(&mut self) {
-        self.answered = true;
-        let Visit { partition, job, .. } = self.visit;
-        self.crawl
-            .shards
-            .tell(Command::Answered { partition: *partition, job: *job, origin: self.origin.clone() })
-            .await;
-    }
-
-    async fn may_follow(&mut self, _: &NormalizedUrl) -> Result<(), SkipReason> {
-        Err(SkipReason::DuplicateUrl)
-    }
-}
-
-/// The host's answer; `None` if the request was broken off.
+/// Asks the host, once its address has room.
 async fn request(
     crawl: &Crawl,
     job: &ValidatedJob,
     visit: &Visit,
     origin: &Arc<str>,
     lease: &CancellationToken,
-) -> Option<Result<Fetched, FetchError>> {
+) -> Asked {
+    let Visit { partition, job: id, .. } = *visit;
+    let fetched = match enter(crawl, id, job, &visit.url).await {
+        Ok(mut place) => fetch(crawl, job, visit, origin, &mut place, lease).await,
+        Err(Closed::Address(error)) => (Some(Err(error)), false),
+        Err(Closed::For(pause)) => {
+            let (origin, page) = (origin.clone(), Some(visit.hash));
+            crawl.shards.tell(Command::Deferred { partition, job: id, origin, page, pause }).await;
+            return Asked::Deferred;
+        }
+    };
+    let (answer, answered) = fetched;
+    let exchange = answer.as_ref().map_or(Exchange::untold(answered), |answer| exchange(answer, answered));
+    crawl.shards.tell(Command::Fetched { partition, job: id, origin: origin.clone(), exchange }).await;
+    Asked::Answer(answer)
+}
+
+/// The host's answer, `None` if the request was broken off, and whether it had begun to answer.
+async fn fetch(
+    crawl: &Crawl,
+    job: &ValidatedJob,
+    visit: &Visit,
+    origin: &Arc<str>,
+    place: &mut Place,
+    lease: &CancellationToken,
+) -> (Option<Result<Fetched, FetchError>>, bool) {
     let request = FetchRequest {
         url: &visit.url,
         options: &job.request,
         max_body_bytes: job.limits.max_body_bytes,
         accept: AcceptedTypes::Pages,
     };
-    let mut watch = Watch { crawl, visit, origin, answered: false };
-    let fetched = lease.run_until_cancelled(crawl.fetcher.fetch(request, &mut watch)).await;
-    let (answered, Visit { partition, job, .. }) = (watch.answered, visit);
-    crawl.shards.tell(Command::Fetched { partition: *partition, job: *job, origin: origin.clone(), answered }).await;
-    fetched
+    let begun = match unless_broken_off(place, lease, crawl.fetcher.begin(request)).await {
+        Some(Ok(begun)) => begun,
+        Some(Err(error)) => return (Some(Err(error)), false),
+        None => return (None, false),
+    };
+    place.answered();
+    let Visit { partition, job, .. } = *visit;
+    crawl.shards.tell(Command::Answered { partition, job, origin: origin.clone() }).await;
+    (unless_broken_off(place, lease, begun.finish()).await, true)
+}
+
+/// Runs a request until the host's partition, or the turn at the address, may have gone to another node.
+async fn unless_broken_off<T>(place: &Place, lease: &CancellationToken, step: impl Future<Output = T>) -> Option<T> {
+    place.lapsed.run_until_cancelled(lease.run_until_cancelled(step)).await.flatten()
+}
+
+/// Why a request cannot leave.
+enum Closed {
+    /// There is no address to ask, or it may not be asked.
+    Address(FetchError),
+    /// The address is busy for so long.
+    For(Duration),
+}
+
+/// Takes a place at the address of `url`.
+async fn enter(crawl: &Crawl, id: JobId, job: &ValidatedJob, url: &NormalizedUrl) -> Result<Place, Closed> {
+    let address = crawl.fetcher.address(url).await.map_err(Closed::Address)?;
+    let wish = Limits {
+        delay: job.politeness.delay_per_ip.max(crawl.policy.min_delay_per_ip),
+        concurrent: job.politeness.concurrent_requests_per_ip.min(crawl.policy.max_per_ip.unwrap_or(u32::MAX)),
+    };
+    crawl.addresses.enter(crawl, address, id, wish).await.map_err(Closed::For)
+}
+
+/// What a request says about its host.
+fn exchange(answer: &Result<Fetched, FetchError>, answered: bool) -> Exchange {
+    match answer {
+        Ok(fetched) => {
+            let asked = fetched.headers.retry_after.as_deref();
+            Exchange { answered, latency: Some(fetched.latency), health: health(fetched.status, asked) }
+        }
+        Err(FetchError::Redirected { latency, .. }) => {
+            Exchange { answered, latency: Some(*latency), health: Health::Good { is_page: false } }
+        }
+        Err(error) if error.is_hosts_failure() => Exchange { answered, latency: None, health: Health::Bad },
+        Err(_) if answered => Exchange { answered, latency: None, health: Health::Good { is_page: false } },
+        Err(_) => Exchange::untold(answered),
+    }
+}
+
+/// What a status says about its host. Whoever says how long to stay away is heard, whatever else is wrong.
+fn health(status: u16, asked: Option<&str>) -> Health {
+    let asked = asked.and_then(|header| retry_after::parse(header, jiff::Timestamp::now()));
+    match status {
+        429 | 503 => Health::Busy(asked),
+        500.. if asked.is_some() => Health::Busy(asked),
+        500.. => Health::Bad,
+        200..=299 => Health::Good { is_page: true },
+        _ => Health::Good { is_page: false },
+    }
 }
 
 async fn conclude(crawl: &Crawl, spec: &Arc<Spec>, visit: &Visit, answer: Result<Fetched, FetchError>) -> Conclusion {
     let fetched = match answer {
         Ok(fetched) => fetched,
-        Err(FetchError::RedirectElsewhere { location, .. } | FetchError::RedirectRefused { location, .. }) => {
-            return redirected(&spec.job, visit, location);
-        }
+        Err(FetchError::Redirected { location, .. }) => return redirected(&spec.job, visit, location),
         Err(error) => return not_fetched(&error),
     };
     let status = format!("status {}", fetched.status);
     match fetched.class() {
         StatusClass::Success => {}
-        StatusClass::Retryable => {
-            let pause = fetched
-                .headers
-                .retry_after
-                .as_deref()
-                .and_then(|header| retry_after::parse(header, jiff::Timestamp::now()));
-            return Conclusion::again(SkipReason::HttpError, status, pause.map(|pause| pause.min(RETRY_AFTER_CAP)));
-        }
+        StatusClass::Retryable => return Conclusion::again(SkipReason::HttpError, status),
         StatusClass::Permanent => return Conclusion::failed(SkipReason::HttpError, status),
     }
     match extract(crawl, spec, visit, &fetched).await {
@@ -172,17 +229,22 @@ fn redirected(job: &ValidatedJob, visit: &Visit, location: NormalizedUrl) -> Con
             format!("more than {} redirects in a row", job.request.max_redirects),
         );
     }
-    if job.scope.verdict(&location, visit.depth.max(1)).is_err() && !job.seeds.contains(&location) {
-        return Conclusion::skipped(SkipReason::RedirectToExcluded, detail);
-    }
-    let link = Link { url: location, depth: visit.depth, redirects: visit.redirects + 1 };
+    let location = job.url_rules.canonical(location);
+    // A redirect is no link further away: it may lead as far outside as the page that redirects is.
+    let verdict = job.scope.verdict(&location, visit.depth.max(1), visit.hops.saturating_sub(1));
+    let hops = match verdict {
+        Ok(hops) => hops,
+        Err(_) if job.seeds.contains(&location) => 0,
+        Err(_) => return Conclusion::skipped(SkipReason::RedirectToExcluded, detail),
+    };
+    let link = Link { url: location, depth: visit.depth, redirects: visit.redirects + 1, hops };
     Conclusion { follow: vec![link], ..Conclusion::skipped(SkipReason::DuplicateUrl, detail) }
 }
 
 fn not_fetched(error: &FetchError) -> Conclusion {
     let detail = sentence(error);
     match error.skip_reason() {
-        reason if error.is_retryable() => Conclusion::again(reason, detail, None),
+        reason if error.is_retryable() => Conclusion::again(reason, detail),
         reason @ (SkipReason::TooLarge | SkipReason::MimeType | SkipReason::PrivateAddress) => {
             Conclusion::skipped(reason, detail)
         }
@@ -220,9 +282,9 @@ async fn page(crawl: &Crawl, spec: &Arc<Spec>, visit: &Visit, fetched: &Fetched,
     let item_errors = u32::try_from(extracted.item_errors.len()).unwrap_or(u32::MAX);
     let page = FetchedPage {
         status: fetched.status,
-        final_url: None,
         fetched_ms,
         attempts: visit.attempt,
+        bytes: fetched.body.len() as u64,
         items: count,
         item_errors,
         content: store_items(crawl, visit.partition, lines.join("\n")).await,
@@ -263,13 +325,15 @@ async fn store_items(crawl: &Crawl, partition: Partition, items: String) -> Item
 /// Links to follow, and links that are recorded with the reason why not.
 fn sort_links(job: &ValidatedJob, visit: &Visit, links: Vec<String>) -> (Vec<Link>, Vec<(NormalizedUrl, SkipReason)>) {
     let (mut follow, mut unfollowed, mut seen) = (Vec::new(), Vec::new(), BTreeSet::new());
-    for url in links.iter().filter_map(|link| NormalizedUrl::parse(link).ok()) {
+    let parsed = links.iter().filter_map(|link| NormalizedUrl::parse(link).ok());
+    for url in parsed.map(|url| job.url_rules.canonical(url)) {
         if url == visit.url || !seen.insert(UrlHash::of(&url)) {
             continue;
         }
         let depth = visit.depth + 1;
-        match job.scope.verdict(&url, depth) {
-            Ok(()) => follow.push(Link { url, depth, redirects: 0 }),
+        let verdict = job.scope.verdict(&url, depth, visit.hops);
+        match verdict.and_then(|hops| job.url_rules.check(&url).map(|()| hops)) {
+            Ok(hops) => follow.push(Link { url, depth, redirects: 0, hops }),
             Err(reason) if unfollowed.len() < MOST_UNFOLLOWED => unfollowed.push((url, reason)),
             Err(_) => {}
         }
@@ -277,38 +341,63 @@ fn sort_links(job: &ValidatedJob, visit: &Visit, links: Vec<String>) -> (Vec<Lin
     (follow, unfollowed)
 }
 
-/// Fetches a host's robots.txt and tells the shard.
-pub(super) async fn robots(
-    crawl: Crawl,
-    partition: Partition,
-    job: JobId,
-    spec: Arc<ValidatedJob>,
-    origin: String,
-    lease: CancellationToken,
-) {
-    let result = match NormalizedUrl::parse(&format!("{origin}/")) {
-        Ok(url) => lease.run_until_cancelled(robots_file(&crawl, &spec, &url)).await.unwrap_or_else(broken_off),
-        Err(error) => Err(Unreached { reason: SkipReason::HostBroken, detail: error.to_string() }),
+/// A robots.txt to be fetched.
+pub(super) struct RobotsErrand {
+    pub(super) partition: Partition,
+    pub(super) job: JobId,
+    pub(super) spec: Arc<ValidatedJob>,
+    pub(super) origin: Arc<str>,
+    /// Where it redirected to, if it did.
+    pub(super) moved: Option<NormalizedUrl>,
+}
+
+/// Makes one request for a host's robots.txt and tells the shard.
+pub(super) async fn robots(crawl: Crawl, errand: RobotsErrand, lease: CancellationToken) {
+    let RobotsErrand { partition, job, spec, origin, moved } = errand;
+    let (exchange, result) = match NormalizedUrl::parse(&format!("{origin}/")) {
+        Ok(home) => match enter(&crawl, job, &spec, moved.as_ref().unwrap_or(&home)).await {
+            Ok(place) => {
+                let asking = crawl.fetcher.fetch_robots(&home, moved.as_ref(), &spec.request);
+                match unless_broken_off(&place, &lease, asking).await {
+                    Some(answer) => robots_result(answer.outcome, answer.latency),
+                    None => unreached(SkipReason::HostBroken, "the request was broken off", Exchange::untold(false)),
+                }
+            }
+            Err(Closed::Address(error)) => robots_result(RobotsOutcome::Unreachable(error), None),
+            Err(Closed::For(pause)) => {
+                crawl.shards.tell(Command::Deferred { partition, job, origin, page: None, pause }).await;
+                return;
+            }
+        },
+        Err(error) => unreached(SkipReason::HostBroken, error.to_string(), Exchange::untold(false)),
     };
+    crawl.shards.tell(Command::Fetched { partition, job, origin: origin.clone(), exchange }).await;
     crawl.shards.tell(Command::Robots { partition, job, origin, result }).await;
 }
 
-fn broken_off() -> Result<RobotsFile, Unreached> {
-    Err(Unreached { reason: SkipReason::HostBroken, detail: "the request was broken off".to_owned() })
+fn unreached(reason: SkipReason, detail: impl Into<String>, exchange: Exchange) -> (Exchange, RobotsResult) {
+    (exchange, RobotsResult::Unreached(Unreached { reason, detail: detail.into() }))
 }
 
-async fn robots_file(crawl: &Crawl, job: &ValidatedJob, url: &NormalizedUrl) -> Result<RobotsFile, Unreached> {
-    let answer = crawl.fetcher.fetch_robots(url, &job.request, &job.politeness.user_agent_token).await;
-    match answer.outcome {
-        RobotsOutcome::Found { text } => Ok(RobotsFile::Text(text)),
-        RobotsOutcome::Unavailable { .. } => Ok(RobotsFile::AllowAll),
-        RobotsOutcome::ServerError { .. } => Ok(RobotsFile::DisallowAll),
+/// What an answer says about the host, and about what may be asked of it.
+fn robots_result(outcome: RobotsOutcome, latency: Option<Duration>) -> (Exchange, RobotsResult) {
+    let fine = Exchange { answered: false, latency, health: Health::Good { is_page: false } };
+    match outcome {
+        RobotsOutcome::Found { text } => (fine, RobotsResult::File(RobotsFile::Text(text))),
+        RobotsOutcome::Unavailable { .. } => (fine, RobotsResult::File(RobotsFile::AllowAll)),
+        RobotsOutcome::Moved(target) => (fine, RobotsResult::Moved(target)),
+        RobotsOutcome::ServerError { status, retry_after } => {
+            let health = health(status, retry_after.as_deref());
+            let detail = format!("robots.txt was answered with status {status}");
+            unreached(SkipReason::RobotsTxt, detail, Exchange { health, ..fine })
+        }
         RobotsOutcome::Unreachable(error) => {
+            let health = if error.is_hosts_failure() { Health::Bad } else { Health::Unknown };
             let reason = match error.skip_reason() {
                 SkipReason::PrivateAddress => SkipReason::PrivateAddress,
                 _ => SkipReason::HostBroken,
             };
-            Err(Unreached { reason, detail: sentence(&error) })
+            unreached(reason, sentence(&error), Exchange { latency: None, health, ..fine })
         }
     }
 }

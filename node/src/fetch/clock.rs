@@ -20,11 +20,6 @@ impl Deadline {
         Self(Instant::now() + total.min(LONGEST))
     }
 
-    /// Adds time that was spent waiting for politeness and not for the host.
-    pub(super) fn extend(&mut self, waited: Duration) {
-        self.0 += waited.min(LONGEST);
-    }
-
     /// Waits for `step` until `patience` or the total runs out, whichever is first.
     ///
     /// # Errors

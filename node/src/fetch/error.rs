@@ -47,6 +47,9 @@ pub enum FetchError {
     /// The host's name could not be resolved.
     #[error("the host name could not be resolved")]
     Resolve(#[source] reqwest::Error),
+    /// As [`FetchError::Resolve`], before a request was made.
+    #[error("the host name could not be resolved")]
+    Lookup(#[source] io::Error),
     /// No connection: refused, unreachable.
     #[error("could not connect")]
     Connect(#[source] reqwest::Error),
@@ -86,21 +89,13 @@ pub enum FetchError {
     /// The body could not be decompressed.
     #[error("the body could not be decompressed")]
     Decode(#[source] reqwest::Error),
-    /// The page has moved to another origin; nothing was sent there. Not a failure: a discovered link.
-    #[error("redirected to another origin")]
-    RedirectElsewhere {
+    /// The page has moved. Not a failure: a discovered link.
+    #[error("redirected to {location}")]
+    Redirected {
         /// Where the page is now.
         location: NormalizedUrl,
         /// From the request to the end of the header of the redirect.
         latency: Duration,
-    },
-    /// The job does not go where the redirect points.
-    #[error("redirected to a page outside the job")]
-    RedirectRefused {
-        /// Where the page is now.
-        location: NormalizedUrl,
-        /// Why the job does not go there.
-        reason: SkipReason,
     },
     /// The `Location` of a redirect is no URL of a web page.
     #[error("redirected to \"{location}\", which is no http or https URL")]
@@ -108,25 +103,19 @@ pub enum FetchError {
         /// The header, shortened to 200 characters.
         location: String,
     },
-    /// A redirect points to a page that was already visited in the same chain.
-    #[error("redirected in a circle")]
-    RedirectLoop {
-        /// The page that was met twice.
-        location: NormalizedUrl,
-    },
-    /// The chain of redirects is longer than the job allows.
-    #[error("more than {limit} redirects")]
-    TooManyRedirects {
-        /// The limit.
-        limit: u32,
-    },
 }
 
 impl FetchError {
     /// Whether the same request may succeed later.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
-        matches!(self, Self::Resolve(_) | Self::Connect(_) | Self::Timeout { .. } | Self::Reset(_))
+        matches!(self, Self::Resolve(_) | Self::Lookup(_) | Self::Connect(_) | Self::Timeout { .. } | Self::Reset(_))
+    }
+
+    /// Whether the host is to blame: it cannot be reached, keeps silent or breaks off.
+    #[must_use]
+    pub fn is_hosts_failure(&self) -> bool {
+        self.is_retryable() || matches!(self, Self::Tls(_) | Self::Protocol(_))
     }
 
     /// The reason to record for the URL if it is not tried again.
@@ -136,8 +125,7 @@ impl FetchError {
             Self::AddressNotAllowed | Self::PortNotAllowed { .. } => SkipReason::PrivateAddress,
             Self::TooLarge { .. } => SkipReason::TooLarge,
             Self::MimeType { .. } => SkipReason::MimeType,
-            Self::RedirectElsewhere { .. } => SkipReason::DuplicateUrl,
-            Self::RedirectRefused { reason, .. } => *reason,
+            Self::Redirected { .. } => SkipReason::DuplicateUrl,
             _ => SkipReason::FetchError,
         }
     }

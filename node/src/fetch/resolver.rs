@@ -12,7 +12,7 @@ use std::sync::Arc;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use tokio::sync::Semaphore;
 
-use super::guard::Guard;
+use super::addresses::{AddressError, Addresses};
 
 /// What a [`Lookup`] answers with.
 pub type LookupFuture = Pin<Box<dyn Future<Output = io::Result<Vec<IpAddr>>> + Send>>;
@@ -56,21 +56,20 @@ impl Lookup for SystemLookup {
     }
 }
 
-/// The resolver handed to the HTTP client.
-pub(super) struct GuardedResolver {
-    pub(super) guard: Guard,
-    pub(super) lookup: Arc<dyn Lookup>,
-}
+/// The resolver handed to the HTTP client: it dials the one address that requests to the host are paced by.
+pub(super) struct GuardedResolver(pub(super) Addresses);
 
 impl Resolve for GuardedResolver {
     fn resolve(&self, name: Name) -> Resolving {
-        let guard = self.guard.clone();
-        let found = self.lookup.lookup(name.as_str());
+        let addresses = self.0.clone();
         Box::pin(async move {
-            let checked = guard.check_all(found.await?)?;
+            let address = addresses.of(name.as_str()).await.map_err(|error| match error {
+                // As it is: whoever reads the client's error looks for it.
+                AddressError::NotAllowed(refused) => Box::<dyn std::error::Error + Send + Sync>::from(refused),
+                AddressError::Lookup(error) => error.into(),
+            })?;
             // Port 0 is replaced by the URL's port.
-            let addresses = checked.into_iter().map(|address| SocketAddr::new(address, 0));
-            Ok(Box::new(addresses) as Addrs)
+            Ok(Box::new(std::iter::once(SocketAddr::new(address, 0))) as Addrs)
         })
     }
 }

@@ -12,7 +12,7 @@ use schemars::{JsonSchema, json_schema};
 use scrapering_crds::file::FILE_BYTES_MAX;
 use scrapering_crds::{JobFileError, ScrapeJobFile};
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// Types of a job. The YAML ones besides `application/yaml` (RFC 9512) are older habits.
 const JOB_TYPES: [&str; 5] = ["application/yaml", "application/json", "application/x-yaml", "text/yaml", "text/x-yaml"];
@@ -85,11 +85,26 @@ fn json(bytes: &[u8]) -> Result<Value, Problem> {
         .map_err(|error| Problem::new(Kind::MalformedBody, format!("the body is not JSON: {error}")))
 }
 
-/// The one change that a patch can make now.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What of a job can be changed while it runs, as paths below `spec`.
+const CHANGEABLE: [&[&str]; 9] = [
+    &["scope", "exclude"],
+    &["url"],
+    &["politeness"],
+    &["circuitBreaker"],
+    &["retry"],
+    &["limits", "maxPagesPerHost"],
+    &["limits", "maxItems"],
+    &["limits", "maxBytes"],
+    &["limits", "maxDuration"],
+];
+
+/// The changes that a patch can make.
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct JobPatch {
     /// Pause (true), resume (false) or leave as it is.
     pub(super) suspend: Option<bool>,
+    /// A merge patch of the spec, without `suspend`.
+    pub(super) changes: Option<Value>,
 }
 
 impl<S: Send + Sync> FromRequest<S> for JobPatch {
@@ -109,7 +124,15 @@ impl Input for JobPatch {
                 "type": "object",
                 "properties": {"spec": {
                     "type": "object",
-                    "properties": {"suspend": {"type": "boolean", "description": "Pause (true) or resume (false)."}},
+                    "properties": {
+                        "suspend": {"type": "boolean", "description": "Pause (true) or resume (false)."},
+                        "scope": {"type": "object", "description": "exclude: what is left out from now on."},
+                        "url": {"type": "object", "description": "As in the job."},
+                        "politeness": {"type": "object", "description": "As in the job."},
+                        "circuitBreaker": {"type": "object", "description": "As in the job."},
+                        "retry": {"type": "object", "description": "As in the job."},
+                        "limits": {"type": "object", "description": "maxPagesPerHost, maxItems, maxBytes, maxDuration."},
+                    },
                     "additionalProperties": false,
                 }},
                 "additionalProperties": false,
@@ -121,29 +144,56 @@ impl Input for JobPatch {
 }
 
 impl JobPatch {
+    /// A patch that only pauses or resumes.
+    pub(super) fn suspend(suspend: bool) -> Self {
+        Self { suspend: Some(suspend), changes: None }
+    }
+
     fn of(patch: &Value) -> Result<Self, Vec<BadField>> {
-        const FIXED: &str = "cannot be changed after the job was submitted; only spec.suspend can";
         let Some(fields) = patch.as_object() else {
             return Err(vec![BadField::at_path(".", "must be an object, such as {\"spec\":{\"suspend\":true}}")]);
         };
         let mut errors = Vec::new();
-        let mut suspend = None;
+        let mut read = Self::default();
         for (name, value) in fields {
             match (name.as_str(), value) {
                 ("spec", Value::Object(spec)) => {
-                    for (name, value) in spec {
-                        match (name.as_str(), value) {
-                            ("suspend", Value::Bool(wanted)) => suspend = Some(*wanted),
-                            ("suspend", _) => errors.push(BadField::at_path("spec.suspend", "must be true or false")),
-                            _ => errors.push(BadField::below(&["spec", name], FIXED)),
-                        }
+                    let mut changes = spec.clone();
+                    match changes.remove("suspend") {
+                        Some(Value::Bool(wanted)) => read.suspend = Some(wanted),
+                        Some(_) => errors.push(BadField::at_path("spec.suspend", "must be true or false")),
+                        None => {}
                     }
+                    for (name, value) in &changes {
+                        check_change(&mut vec![name], value, &mut errors);
+                    }
+                    read.changes = Some(Value::Object(changes)).filter(|changes| changes != &json!({}));
                 }
                 ("spec", _) => errors.push(BadField::at_path("spec", "must be an object")),
                 _ => errors.push(BadField::below(&[name], FIXED)),
             }
         }
-        if errors.is_empty() { Ok(Self { suspend }) } else { Err(errors) }
+        if errors.is_empty() { Ok(read) } else { Err(errors) }
+    }
+}
+
+const FIXED: &str = "cannot be changed after the job was submitted; suspend, scope.exclude, url, politeness, circuitBreaker, retry and some limits can";
+
+/// Notes every field of a change that is fixed; whether the rest makes sense is judged with the whole job.
+fn check_change<'a>(path: &mut Vec<&'a str>, value: &'a Value, errors: &mut Vec<BadField>) {
+    if CHANGEABLE.contains(&path.as_slice()) {
+        return;
+    }
+    let leads_on = CHANGEABLE.iter().any(|known| known.starts_with(path));
+    match value {
+        Value::Object(fields) if leads_on => {
+            for (name, value) in fields {
+                path.push(name);
+                check_change(path, value, errors);
+                path.pop();
+            }
+        }
+        _ => errors.push(BadField::below(&[&["spec"], path.as_slice()].concat(), FIXED)),
     }
 }
 
@@ -171,7 +221,13 @@ async fn read<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Prob
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
+
+    #[test]
+    fn a_patch_may_change_what_can_be_changed_while_a_job_runs() {
+        let patch = json!({"spec": {"suspend": true, "scope": {"exclude": ["x"]}, "limits": {"maxItems": null}}});
+        let changes = Some(json!({"scope": {"exclude": ["x"]}, "limits": {"maxItems": null}}));
+        assert_eq!(JobPatch::of(&patch).expect("good"), JobPatch { suspend: Some(true), changes });
+    }
 
     #[test]
     fn a_patch_may_suspend_or_resume_or_say_nothing() {
@@ -181,7 +237,7 @@ mod tests {
             (json!({"spec": {}}), None),
             (json!({}), None),
         ] {
-            assert_eq!(JobPatch::of(&patch).expect("good"), JobPatch { suspend });
+            assert_eq!(JobPatch::of(&patch).expect("good"), JobPatch { suspend, changes: None });
         }
     }
 
@@ -192,7 +248,10 @@ mod tests {
             (json!([]), vec![""]),
             (json!({"spec": null}), vec!["/spec"]),
             (json!({"spec": {"suspend": null}}), vec!["/spec/suspend"]),
-            (json!({"spec": {"suspend": "yes", "limits": {"maxPages": 1}}}), vec!["/spec/suspend", "/spec/limits"]),
+            (
+                json!({"spec": {"suspend": "yes", "limits": {"maxPages": 1}}}),
+                vec!["/spec/suspend", "/spec/limits/maxPages"],
+            ),
             (json!({"metadata": {"name": "x"}, "spec": {"suspend": true}}), vec!["/metadata"]),
             (json!({"a/b.c~d": 1}), vec!["/a~1b.c~0d"]),
         ] {

@@ -1,22 +1,24 @@
 //! Jobs: submit, list, read, pause, resume, patch, delete.
 
 use super::access::Access;
-use super::body::{JobBody, JobPatch};
+use super::body::{JobBody, JobPatch, JsonBody};
 use super::object::{JobList, JobObject};
 use super::openapi::{Input, Operation, Parameter};
 use super::problem::{Kind, Problem};
 use super::routes::Route;
 use super::{GatewayState, IDEMPOTENCY_KEY_HEADER};
 use crate::auth::{Caller, Scope, Tenant};
+use crate::crawl::jobs::SeedVerdict;
 use axum::extract::{FromRequestParts, Path, State};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use http::header::LOCATION;
 use http::request::Parts;
 use http::{HeaderMap, Method, StatusCode};
-use schemars::json_schema;
+use schemars::{JsonSchema, json_schema};
 use scrapering_core::frontier::record::JobId;
 use scrapering_crds::ScrapeJobFile;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
@@ -63,7 +65,39 @@ pub(super) fn routes() -> Vec<Route> {
             .named("resumeJob", "Goes on with a paused job.")
             .answers::<JobObject>(StatusCode::OK, "The job after the change.")
             .may_fail(&CHANGE),
+        Route::new(Method::POST, "/v1/jobs/{id}/stop", WRITE, stop)
+            .named("stopJob", "Ends a job and keeps what it found.")
+            .answers::<JobObject>(StatusCode::OK, "The job after the change.")
+            .may_fail(&CHANGE),
+        Route::new(Method::POST, "/v1/jobs/{id}/cancel", WRITE, cancel)
+            .named("cancelJob", "Ends a job and removes what it found.")
+            .answers::<JobObject>(StatusCode::OK, "The job after the change.")
+            .may_fail(&CHANGE),
+        Route::new(Method::POST, "/v1/jobs/{id}/retry-failed", WRITE, retry_failed)
+            .named("retryFailed", "Opens the failed pages of a job that has ended again.")
+            .answers::<JobObject>(StatusCode::OK, "The job after the change.")
+            .may_fail(&CHANGE),
+        Route::new(Method::POST, "/v1/jobs/{id}/seeds", WRITE, add_seeds)
+            .named("addSeeds", "Adds seeds to a job that has not ended.")
+            .answers::<SeedVerdicts>(StatusCode::OK, "What became of each URL, in their order.")
+            .may_fail(&CHANGE)
+            .may_fail(&[Kind::InvalidPatch]),
     ]
+}
+
+/// URLs for a running job.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewSeeds {
+    /// Absolute http or https URLs.
+    pub urls: Vec<String>,
+}
+
+/// What became of new URLs.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct SeedVerdicts {
+    /// One verdict a URL.
+    pub items: Vec<SeedVerdict>,
 }
 
 fn key_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
@@ -140,6 +174,9 @@ pub(super) async fn patch(
     JobPath(id): JobPath,
     patch: JobPatch,
 ) -> Result<Json<JobObject>, Problem> {
+    if let Some(changes) = &patch.changes {
+        state.jobs.revise(id, changes).await?;
+    }
     if let Some(suspended) = patch.suspend {
         state.jobs.suspend(id, suspended).await?;
     }
@@ -148,12 +185,45 @@ pub(super) async fn patch(
 
 /// `POST /v1/jobs/{id}/pause`
 pub(super) async fn pause(state: State<GatewayState>, path: JobPath) -> Result<Json<JobObject>, Problem> {
-    patch(state, path, JobPatch { suspend: Some(true) }).await
+    patch(state, path, JobPatch::suspend(true)).await
 }
 
 /// `POST /v1/jobs/{id}/resume`
 pub(super) async fn resume(state: State<GatewayState>, path: JobPath) -> Result<Json<JobObject>, Problem> {
-    patch(state, path, JobPatch { suspend: Some(false) }).await
+    patch(state, path, JobPatch::suspend(false)).await
+}
+
+/// `POST /v1/jobs/{id}/stop`
+pub(super) async fn stop(State(state): State<GatewayState>, JobPath(id): JobPath) -> Result<Json<JobObject>, Problem> {
+    state.jobs.stop(id).await?;
+    read(State(state), JobPath(id)).await
+}
+
+/// `POST /v1/jobs/{id}/cancel`
+pub(super) async fn cancel(
+    State(state): State<GatewayState>,
+    JobPath(id): JobPath,
+) -> Result<Json<JobObject>, Problem> {
+    state.jobs.cancel(id).await?;
+    read(State(state), JobPath(id)).await
+}
+
+/// `POST /v1/jobs/{id}/retry-failed`
+pub(super) async fn retry_failed(
+    State(state): State<GatewayState>,
+    JobPath(id): JobPath,
+) -> Result<Json<JobObject>, Problem> {
+    state.jobs.retry_failed(id).await?;
+    read(State(state), JobPath(id)).await
+}
+
+/// `POST /v1/jobs/{id}/seeds`
+pub(super) async fn add_seeds(
+    State(state): State<GatewayState>,
+    JobPath(id): JobPath,
+    JsonBody(seeds): JsonBody<NewSeeds>,
+) -> Result<Json<SeedVerdicts>, Problem> {
+    Ok(Json(SeedVerdicts { items: state.jobs.add_seeds(id, &seeds.urls).await? }))
 }
 
 /// `DELETE /v1/jobs/{id}`: accepted when the job is marked; its copies go afterwards.

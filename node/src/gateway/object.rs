@@ -64,6 +64,9 @@ pub struct StatusObject {
     pub items: u64,
     /// Items dropped because a required field was missing.
     pub item_errors: u64,
+    /// Bytes of the pages that were fetched, decompressed.
+    #[serde(default)]
+    pub bytes: u64,
     /// RFC 3339; absent while pending.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start_time: Option<String>,
@@ -112,6 +115,7 @@ impl From<JobStatus> for JobObject {
                 pages: job.pages,
                 items: job.items,
                 item_errors: job.item_errors,
+                bytes: job.bytes,
                 start_time: job.started_at,
                 completion_time: job.completed_at,
             },

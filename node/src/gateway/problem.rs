@@ -273,6 +273,7 @@ fn header(name: HeaderName, value: &str) -> Option<Box<(HeaderName, HeaderValue)
 
 impl From<JobsError> for Problem {
     fn from(error: JobsError) -> Self {
+        let detail = error.to_string();
         let kind = match error {
             JobsError::NotFound(_) => Kind::JobNotFound,
             JobsError::Conflict(_) => Kind::Conflict,
@@ -280,8 +281,12 @@ impl From<JobsError> for Problem {
             JobsError::Unavailable => Kind::Unavailable,
             JobsError::DiskFull => Kind::DiskFull,
             JobsError::Indeterminate => Kind::OutcomeUnknown,
+            JobsError::Invalid(errors) => {
+                let errors = errors.into_iter().map(|field| BadField::at_path(&field.path, field.message));
+                return Self::of_fields(Kind::InvalidPatch, errors.collect());
+            }
         };
-        Self::new(kind, error.to_string())
+        Self::new(kind, detail)
     }
 }
 

@@ -7,7 +7,7 @@ mod describe;
 use super::access::{self, Access};
 use super::openapi::{Inputs, Operation};
 use super::problem::{Kind, Problem};
-use super::{GatewayState, jobs, kv, locks, probes, reference, results, ring};
+use super::{GatewayState, hosts, jobs, kv, locks, probes, reference, results, ring};
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request};
 use axum::handler::Handler;
@@ -56,6 +56,7 @@ pub(super) fn all() -> Vec<Route> {
         reference::routes(),
         jobs::routes(),
         results::routes(),
+        hosts::routes(),
         kv::routes(),
         locks::routes(),
         ring::routes(),

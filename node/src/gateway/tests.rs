@@ -15,7 +15,7 @@ use axum::Router;
 use axum::body::Body;
 use http::{HeaderMap, Request, StatusCode};
 use http_body_util::BodyExt;
-use memory::{MemoryJobs, OneNode};
+use memory::{MemoryJobs, NoHosts, OneNode};
 use scrapering_core::id::RingId;
 use std::time::Duration;
 use tower::ServiceExt;
@@ -50,7 +50,7 @@ impl House {
         let issuer = Issuer::new(pair.serialize_pem().as_bytes(), RING).expect("issuer");
         let jobs = MemoryJobs::default();
         let registers = MemoryRegisters::default();
-        let state = GatewayState::new(jobs.clone(), OneNode, Kv::new(registers.clone()), issuer.verifier());
+        let state = GatewayState::new(jobs.clone(), NoHosts, OneNode, Kv::new(registers.clone()), issuer.verifier());
         let router = routes::router(&state);
         Self {
             jobs,

@@ -1,23 +1,21 @@
-//! `spec.politeness`, `request`, `limits` and `retry`: bounds, and headers that are the node's own.
+//! `spec.request`, `limits` and `retry`: bounds, and headers that are the node's own.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 use http::{HeaderName, HeaderValue};
-use scrapering_core::job::{Limits, Politeness, RequestOptions, Retry};
+use scrapering_core::job::{Limits, RequestOptions, Retry};
 use scrapering_crds::Span;
 use scrapering_crds::job::{HeaderSpec, RequestSpec, RetrySpec, ScrapeJobSpec};
 
 use super::report::{Faults, Place, excerpt};
 
-const DAY: Duration = Duration::from_secs(86_400);
+pub(super) const DAY: Duration = Duration::from_secs(86_400);
 const TEN_YEARS: Duration = Duration::from_secs(87_600 * 3_600);
 const DEADLINE_SECONDS_MAX: i64 = 315_360_000;
-const CONCURRENCY_MAX: u32 = 64;
 const HEADERS_MAX: usize = 32;
 const HEADER_VALUE_BYTES_MAX: usize = 4_096;
 const USER_AGENT_BYTES_MAX: usize = 256;
-const TOKEN_BYTES_MAX: usize = 64;
 const REDIRECTS_MAX: u32 = 20;
 const RETRIES_MAX: u32 = 20;
 const PAGES_MAX: u64 = 1_000_000_000_000;
@@ -41,54 +39,6 @@ const OWN_HEADERS: [&str; 14] = [
     "upgrade",
     "user-agent",
 ];
-
-pub(super) fn politeness(spec: &ScrapeJobSpec, at: &Place, faults: &mut Faults) -> Politeness {
-    let written = &spec.politeness;
-    let at_politeness = at.field("politeness");
-    let at_robots = at_politeness.field("robots");
-    check_span(written.robots.max_crawl_delay, Duration::ZERO, DAY, &at_robots.field("maxCrawlDelay"), faults);
-    check_span(written.delay, Duration::ZERO, DAY, &at_politeness.field("delay"), faults);
-    let concurrency = written.concurrent_requests_per_host;
-    if !(1..=CONCURRENCY_MAX).contains(&concurrency) {
-        faults.add(
-            &at_politeness.field("concurrentRequestsPerHost"),
-            format!("is {concurrency}; use 1 to {CONCURRENCY_MAX}"),
-        );
-    }
-    Politeness {
-        obey_robots: written.robots.obey,
-        user_agent_token: user_agent_token(spec, at, faults),
-        delay: written.delay.0,
-        concurrent_requests_per_host: concurrency,
-        max_crawl_delay: written.robots.max_crawl_delay.0,
-    }
-}
-
-/// The token of robots.txt is the product that the `User-Agent` names, so that sites can tell whom they address.
-fn user_agent_token(spec: &ScrapeJobSpec, at: &Place, faults: &mut Faults) -> String {
-    let is_token = |byte: u8| byte.is_ascii_alphabetic() || matches!(byte, b'-' | b'_');
-    let user_agent = &spec.request.user_agent;
-    let Some(token) = &spec.politeness.robots.user_agent_token else {
-        let end = user_agent.bytes().take_while(|byte| is_token(*byte)).count();
-        if end == 0 {
-            faults.add(
-                &at.field("request").field("userAgent"),
-                "begins with no product token for robots.txt; begin it like `examplebot/1.0`, or set politeness.robots.userAgentToken",
-            );
-        }
-        return user_agent[..end].to_owned();
-    };
-    let at_token = at.field("politeness").field("robots").field("userAgentToken");
-    if token.is_empty() || token.len() > TOKEN_BYTES_MAX || !token.bytes().all(is_token) {
-        faults.add(
-            &at_token,
-            format!("`{}` is not a product token; use letters, `-` and `_`, without a version", excerpt(token)),
-        );
-    } else if !user_agent.to_ascii_lowercase().contains(&token.to_ascii_lowercase()) {
-        faults.add(&at_token, format!("`{token}` does not occur in request.userAgent; sites must be able to recognise whom their rules address"));
-    }
-    token.clone()
-}
 
 pub(super) fn request(written: &RequestSpec, at: &Place, faults: &mut Faults) -> RequestOptions {
     let user_agent = &written.user_agent;
@@ -146,9 +96,19 @@ fn headers(written: &[HeaderSpec], at: &Place, faults: &mut Faults) -> Vec<(Stri
 
 pub(super) fn limits(spec: &ScrapeJobSpec, at: &Place, faults: &mut Faults) -> Limits {
     let (written, at_limits) = (&spec.limits, at.field("limits"));
-    if let Some(pages) = written.max_pages.filter(|pages| !(1..=PAGES_MAX).contains(pages)) {
-        let message = format!("is {pages}; use 1 to {PAGES_MAX}, or leave it out for no limit");
-        faults.add(&at_limits.field("maxPages"), message);
+    let counts = [
+        ("maxPages", written.max_pages),
+        ("maxPagesPerHost", written.max_pages_per_host),
+        ("maxItems", written.max_items),
+    ];
+    for (field, count) in counts {
+        if let Some(count) = count.filter(|count| !(1..=PAGES_MAX).contains(count)) {
+            let message = format!("is {count}; use 1 to {PAGES_MAX}, or leave it out for no limit");
+            faults.add(&at_limits.field(field), message);
+        }
+    }
+    if let Some(bytes) = written.max_bytes.filter(|bytes| bytes.0 < BODY_BYTES_MIN) {
+        faults.add(&at_limits.field("maxBytes"), format!("is {bytes}; use 1Ki at least, or leave it out for no limit"));
     }
     let body = written.max_body_bytes;
     if !(BODY_BYTES_MIN..=BODY_BYTES_MAX).contains(&body.0) {
@@ -162,7 +122,14 @@ pub(super) fn limits(spec: &ScrapeJobSpec, at: &Place, faults: &mut Faults) -> L
         let message = format!("is {seconds}; use 1 to {DEADLINE_SECONDS_MAX}");
         faults.add(&at.field("activeDeadlineSeconds"), message);
     }
-    Limits { max_pages: written.max_pages, max_body_bytes: body.0, max_duration: spec.time_limit() }
+    Limits {
+        max_pages: written.max_pages,
+        max_pages_per_host: written.max_pages_per_host,
+        max_items: written.max_items,
+        max_bytes: written.max_bytes.map(|bytes| bytes.0),
+        max_body_bytes: body.0,
+        max_duration: spec.time_limit(),
+    }
 }
 
 pub(super) fn retry(written: &RetrySpec, at: &Place, faults: &mut Faults) -> Retry {
@@ -181,7 +148,7 @@ pub(super) fn retry(written: &RetrySpec, at: &Place, faults: &mut Faults) -> Ret
     Retry { max_retries, backoff: backoff.initial.0, max_backoff: backoff.max.0 }
 }
 
-fn check_span(span: Span, shortest: Duration, longest: Duration, at: &Place, faults: &mut Faults) {
+pub(super) fn check_span(span: Span, shortest: Duration, longest: Duration, at: &Place, faults: &mut Faults) {
     if !(shortest..=longest).contains(&span.0) {
         faults.add(at, format!("is {span}; use {} to {}", Span(shortest), Span(longest)));
     }

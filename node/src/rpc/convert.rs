@@ -78,6 +78,12 @@ pub fn node(bytes: &[u8]) -> Checked<NodeId> {
     fixed(bytes, "node").map(NodeId)
 }
 
+/// A duration in whole milliseconds, rounded up: a pause must not get shorter on its way.
+#[must_use]
+pub fn millis_up(duration: std::time::Duration) -> u64 {
+    u64::try_from(duration.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
+}
+
 /// A job id.
 pub fn job(bytes: &[u8]) -> Checked<JobId> {
     fixed(bytes, "job").map(JobId)
@@ -272,6 +278,7 @@ pub fn counters(wire: v1::Counters) -> Counters {
         items,
         item_errors,
         in_flight,
+        bytes,
     } = wire;
     Counters {
         discovered,
@@ -284,6 +291,7 @@ pub fn counters(wire: v1::Counters) -> Counters {
         items,
         item_errors,
         in_flight,
+        bytes,
     }
 }
 
@@ -301,6 +309,7 @@ pub fn counters_to_wire(counters: Counters) -> v1::Counters {
         items,
         item_errors,
         in_flight,
+        bytes,
     } = counters;
     v1::Counters {
         discovered,
@@ -313,6 +322,7 @@ pub fn counters_to_wire(counters: Counters) -> v1::Counters {
         items,
         item_errors,
         in_flight,
+        bytes,
     }
 }
 

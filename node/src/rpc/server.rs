@@ -168,4 +168,19 @@ impl Frontier for Services {
         let message = self.gate.admit(request, |message| message.header.take())?;
         self.crawl.handle_purge(message).await.map(Response::new)
     }
+
+    async fn host(&self, request: Request<v1::HostRequest>) -> Result<Response<v1::HostReply>, Status> {
+        let message = self.gate.admit(request, |message| message.header.take())?;
+        self.crawl.handle_host(message).await.map(Response::new)
+    }
+
+    async fn reopen(&self, request: Request<v1::ReopenRequest>) -> Result<Response<v1::ReopenReply>, Status> {
+        let message = self.gate.admit(request, |message| message.header.take())?;
+        self.crawl.handle_reopen(message).await.map(Response::new)
+    }
+
+    async fn address(&self, request: Request<v1::AddressRequest>) -> Result<Response<v1::AddressReply>, Status> {
+        let (from, message) = self.gate.admit_from(request, |message| message.header.take())?;
+        self.crawl.handle_address(from.node, message).await.map(Response::new)
+    }
 }

@@ -104,15 +104,16 @@ async fn put(driver: &Driver, number: usize) -> BodyRef {
 async fn refer(driver: &Driver, hash: BodyHash) {
     let page = FetchedPage {
         status: 200,
-        final_url: None,
         fetched_ms: 1,
         attempts: 1,
+        bytes: 1,
         items: 1,
         item_errors: 0,
         content: Items::Body(hash),
     };
     let state = UrlState::Closed { sequence: 1, result: PageResult::Fetched(page) };
-    let record = UrlRecord { url: "http://shop.example/".to_owned(), depth: 0, redirects: 0, admitted: false, state };
+    let record =
+        UrlRecord { url: "http://shop.example/".to_owned(), depth: 0, redirects: 0, hops: 0, admitted: false, state };
     let key = Name::Url(JobId([1; 16]), UrlHash([2; 20])).key(PARTITION);
     let outcome = driver.change_one(key, Change::Put(encode(&record))).await;
     assert!(matches!(outcome, Outcome::Done { .. }), "{outcome:?}");

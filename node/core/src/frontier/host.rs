@@ -3,10 +3,21 @@
 //! The gap between two requests is counted from the *answer* to the first, not from its start: whatever the
 //! network does to either, the host never sees them closer together than the delay.
 
-use super::record::{JobId, RobotsFile, UrlHash};
+pub(crate) mod backoff;
+pub(crate) mod breaker;
+mod record;
+mod status;
+
+pub use status::{Conduct, HostStatus, RobotsStatus};
+
+use super::record::{HostLimits, JobId, RobotsFile, UrlHash};
+use crate::dice::Jitter;
 use crate::job::robots::Robots;
-use crate::job::{SkipReason, ValidatedJob};
+use crate::job::{NormalizedUrl, Politeness};
+use crate::job::{OverMax, SkipReason, ValidatedJob};
 use crate::time::Instant;
+use backoff::Backoff;
+use breaker::{Breaker, Tripped};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
@@ -16,6 +27,60 @@ pub const ROBOTS_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
 const ROBOTS_ATTEMPTS: u32 = 3;
 /// Pause before another attempt at a robots.txt, doubled each time.
 const ROBOTS_BACKOFF: Duration = Duration::from_millis(500);
+/// How long a host whose robots.txt could not be had is not asked again: what is found of it meanwhile has the same fate.
+const GIVEN_UP_FOR: Duration = Duration::from_secs(600);
+/// Redirects of a robots.txt that are followed (RFC 9309, section 2.3.1.2: at least five); behind them there is none.
+const ROBOTS_HOPS: u32 = 5;
+/// A host that nothing waits for is forgotten this long after its last answer; its record is not.
+const FORGOTTEN_AFTER: Duration = Duration::from_secs(600);
+
+/// What the operator of the ring asks of every visit; jobs can only be gentler.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Policy {
+    /// Shortest delay at a host.
+    pub min_delay: Duration,
+    /// Most requests in flight to a host.
+    pub max_per_host: Option<u32>,
+    /// Shortest delay at an address.
+    pub min_delay_per_ip: Duration,
+    /// Most requests in flight to an address.
+    pub max_per_ip: Option<u32>,
+}
+
+/// How a request went, as far as its host is concerned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Exchange {
+    /// The host began to answer, and was said to have.
+    pub answered: bool,
+    /// From the request to the header of the answer.
+    pub latency: Option<Duration>,
+    /// What it says about the host.
+    pub health: Health,
+}
+
+impl Exchange {
+    /// A request that says nothing about the host: it was broken off, or never left.
+    #[must_use]
+    pub const fn untold(answered: bool) -> Self {
+        Self { answered, latency: None, health: Health::Unknown }
+    }
+}
+
+/// What a request says about its host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Health {
+    /// It answers. `is_page`: with a page, and not with a redirect or an error, which are quickly made.
+    Good {
+        /// Whether there was a page.
+        is_page: bool,
+    },
+    /// It says "later", and perhaps how much later.
+    Busy(Option<Duration>),
+    /// It fails.
+    Bad,
+    /// Nothing.
+    Unknown,
+}
 
 /// What is known of a host's robots.txt.
 #[derive(Clone, Debug)]
@@ -24,8 +89,10 @@ pub(super) enum RobotsState {
     Unknown { from: Instant, misses: u32 },
     /// Being fetched or stored; the attempts that failed before.
     Asked { misses: u32 },
-    /// Known until then.
-    Known { file: RobotsFile, until: Instant },
+    /// Known until then; the file is the host's.
+    Known { until: Instant },
+    /// It could not be had, and is not asked for again before `until`.
+    GivenUp { unreached: Unreached, until: Instant },
 }
 
 /// Why a host could not be asked for anything.
@@ -48,6 +115,8 @@ pub(super) struct Queue {
     pub(super) retries: BTreeSet<(Instant, UrlHash)>,
     /// Being admitted under the page limit.
     pub(super) admitting: usize,
+    /// Admitted so far.
+    pub(super) taken: u64,
     /// The job's rules in the host's robots.txt.
     pub(super) rules: Option<Robots>,
 }
@@ -67,53 +136,91 @@ impl Queue {
 /// One host.
 #[derive(Debug)]
 pub(super) struct Host {
+    /// Its name, without scheme and port.
+    name: Box<str>,
     pub(super) robots: RobotsState,
+    /// Where its robots.txt redirects to, after how many redirects.
+    pub(super) robots_moved: Option<(NormalizedUrl, u32)>,
+    /// Its robots.txt, and when it was fetched, milliseconds since 1970.
+    file: Option<(RobotsFile, u64)>,
     pub(super) in_flight: u32,
     next_at: Instant,
     /// When the host last began to answer: what is asked of it later may ask for a longer gap.
     answered_at: Option<Instant>,
     /// A request was sent and not answered: until it is, the gap to the next one cannot be told.
     unanswered: u32,
-    blocked_until: Instant,
+    backoff: Backoff,
+    breaker: Breaker,
+    /// What AutoThrottle has come to.
+    throttle: Duration,
+    /// What the operator asks for this host alone.
+    limits: HostLimits,
+    /// The address is busy with other hosts until then.
+    deferred_until: Instant,
+    /// Its record is being read again.
+    reading: bool,
+    /// Version of its record, 0 without one.
+    pub(super) version: u64,
+    /// Writes of its record that are on their way.
+    pub(super) writes: u32,
     /// Since when this owner may send; an earlier one may have sent until just before.
     resumed_at: Option<Instant>,
     pub(super) queues: BTreeMap<JobId, Queue>,
     pub(super) last_served: Option<JobId>,
+    conduct: Conduct,
 }
 
 impl Host {
     /// `resumed_at`: when the present owner may begin, if another one may have visited the host before.
-    pub(super) fn new(resumed_at: Option<Instant>) -> Self {
+    pub(super) fn new(origin: &str, resumed_at: Option<Instant>) -> Self {
         let now = Instant::default();
         Self {
+            name: host_of(origin).into(),
             robots: RobotsState::Unknown { from: now, misses: 0 },
+            robots_moved: None,
+            file: None,
             in_flight: 0,
             next_at: now,
             answered_at: None,
             unanswered: 0,
-            blocked_until: now,
+            backoff: Backoff::default(),
+            breaker: Breaker::default(),
+            throttle: Duration::ZERO,
+            limits: HostLimits::default(),
+            deferred_until: now,
+            reading: false,
+            version: 0,
+            writes: 0,
             resumed_at,
             queues: BTreeMap::new(),
             last_served: None,
+            conduct: Conduct::default(),
         }
     }
 
-    /// When the host may be asked for something by `job`, as far as pace and `Retry-After` go; `None` while
-    /// an answer is awaited.
-    pub(super) fn open_at(&self, job: &ValidatedJob) -> Option<Instant> {
-        let full = self.in_flight >= job.politeness.concurrent_requests_per_host;
-        if full { None } else { self.gap_over_at(job) }
+    /// When the host may be asked for something by `job`, as far as pace, pauses and the breaker go; `None` while an
+    /// answer is awaited.
+    pub(super) fn open_at(&self, job: &ValidatedJob, policy: &Policy) -> Option<Instant> {
+        let full = self.in_flight >= self.concurrency(job, policy);
+        if full { None } else { self.gap_over_at(job, policy) }
+    }
+
+    fn concurrency(&self, job: &ValidatedJob, policy: &Policy) -> u32 {
+        let Politeness { breaker, .. } = job.politeness;
+        let limits = [policy.max_per_host, self.limits.concurrent_requests, self.breaker.limit(breaker)];
+        limits.into_iter().flatten().fold(job.politeness.concurrency_at(&self.name), u32::min)
     }
 
     /// When the gap to the last request is over; `None` while its answer is awaited.
-    pub(super) fn gap_over_at(&self, job: &ValidatedJob) -> Option<Instant> {
-        let delay = self.delay(job);
-        if self.unanswered > 0 && !delay.is_zero() {
+    pub(super) fn gap_over_at(&self, job: &ValidatedJob, policy: &Policy) -> Option<Instant> {
+        let delay = self.delay(job, policy);
+        if self.reading || self.limits.closed || (self.unanswered > 0 && !delay.is_zero()) {
             return None;
         }
         let gap_over =
             [self.resumed_at, self.answered_at].into_iter().flatten().max().map_or(Instant::default(), |at| at + delay);
-        Some(self.next_at.max(self.blocked_until).max(gap_over))
+        let pauses = [self.next_at, self.backoff.until, self.breaker.until, self.deferred_until];
+        Some(pauses.into_iter().fold(gap_over, Instant::max))
     }
 
     /// A request leaves.
@@ -122,55 +229,141 @@ impl Host {
         self.unanswered += 1;
     }
 
+    /// A request did not leave after all: its address is busy until then.
+    pub(super) fn handle_deferred(&mut self, until: Instant) {
+        self.in_flight = self.in_flight.saturating_sub(1);
+        self.unanswered = self.unanswered.saturating_sub(1);
+        self.deferred_until = self.deferred_until.max(until);
+    }
+
     /// The host began to answer a request of `job`, which may be gone by now.
-    pub(super) fn handle_answer(&mut self, job: Option<&ValidatedJob>, now: Instant) {
+    pub(super) fn handle_answer(&mut self, job: Option<&ValidatedJob>, policy: &Policy, now: Instant) {
         self.unanswered = self.unanswered.saturating_sub(1);
         self.answered_at = self.answered_at.max(Some(now));
-        self.next_at = self.next_at.max(now + job.map_or(Duration::ZERO, |job| self.delay(job)));
+        let delay = job.map_or(policy.min_delay, |job| self.delay(job, policy));
+        self.next_at = self.next_at.max(now + delay);
     }
 
-    /// A request of `job` ended, answered before or not at all.
-    pub(super) fn handle_end(&mut self, job: Option<&ValidatedJob>, answered: bool, now: Instant) {
+    /// A request of `job` ended, answered before or not at all; returns what is to be made of it.
+    pub(super) fn handle_end(
+        &mut self,
+        job: Option<&ValidatedJob>,
+        exchange: &Exchange,
+        policy: &Policy,
+        dice: &mut Jitter,
+        now: Instant,
+    ) -> Ended {
         self.in_flight = self.in_flight.saturating_sub(1);
-        if !answered {
-            self.handle_answer(job, now);
+        self.conduct.note(exchange);
+        let mut ended = Ended::default();
+        match exchange.health {
+            Health::Good { is_page } => {
+                ended.persist = self.breaker.handle_good();
+                if let (Some(latency), Some(job)) = (exchange.latency, job) {
+                    self.throttle(job, latency, is_page);
+                }
+            }
+            Health::Busy(asked) => {
+                let before = self.backoff;
+                self.backoff.handle_busy(asked, dice, now);
+                ended.persist = self.backoff != before;
+            }
+            Health::Bad => {
+                let tripped = job.map_or(Tripped::No, |job| self.breaker.handle_bad(job.politeness.breaker, now));
+                ended = Ended { persist: tripped != Tripped::No, given_up: tripped == Tripped::GivenUp };
+            }
+            Health::Unknown => {}
         }
+        if !exchange.answered {
+            self.handle_answer(job, policy, now);
+        }
+        ended
     }
 
-    /// The host asked to be left alone.
-    pub(super) fn handle_block(&mut self, until: Instant) {
-        self.blocked_until = self.blocked_until.max(until);
+    fn throttle(&mut self, job: &ValidatedJob, latency: Duration, is_page: bool) {
+        let Some(rule) = job.politeness.auto_throttle else { return };
+        let floor = job.politeness.delay_at(&self.name);
+        self.throttle = rule.next_delay(self.throttle.max(floor), latency, is_page, floor);
     }
 
-    /// The host's robots.txt was fetched and is stored.
-    pub(super) fn handle_robots(&mut self, file: RobotsFile, until: Instant) {
-        self.queues.values_mut().for_each(|queue| queue.rules = None);
-        self.robots = RobotsState::Known { file, until };
+    /// The host was forgotten: nothing is asked of it before its record is read.
+    pub(super) fn handle_forgotten(&mut self) {
+        self.reading = true;
+    }
+
+    /// Its record was read, if there is one.
+    pub(super) fn handle_read(&mut self) {
+        self.reading = false;
+    }
+
+    /// Where the host's robots.txt is to be fetched, if it has moved.
+    pub(super) fn robots_target(&self) -> Option<&NormalizedUrl> {
+        self.robots_moved.as_ref().map(|(target, _)| target)
+    }
+
+    /// The host's robots.txt redirects; returns whether that was once too often.
+    pub(super) fn handle_robots_moved(&mut self, target: NormalizedUrl, now: Instant) -> bool {
+        let hops = self.robots_moved.as_ref().map_or(0, |(_, hops)| *hops) + 1;
+        if hops > ROBOTS_HOPS {
+            return true;
+        }
+        self.robots_moved = Some((target, hops));
+        self.robots = RobotsState::Unknown { from: now, misses: 0 };
+        false
+    }
+
+    /// The host's robots.txt was fetched; it counts when its record is stored.
+    pub(super) fn handle_robots(&mut self, file: RobotsFile, wall_ms: u64) {
+        self.robots_moved = None;
+        self.file = Some((file, wall_ms));
+    }
+
+    /// The record that holds the robots.txt is stored.
+    pub(super) fn handle_robots_stored(&mut self, now: Instant) {
+        if self.file.is_some() && matches!(self.robots, RobotsState::Asked { .. }) {
+            self.queues.values_mut().for_each(|queue| queue.rules = None);
+            self.robots = RobotsState::Known { until: now + ROBOTS_LIFETIME };
+        }
     }
 
     /// The host's robots.txt could not be fetched; returns whether the host is given up.
     pub(super) fn handle_unreached(&mut self, unreached: &Unreached, now: Instant) -> bool {
         let RobotsState::Asked { misses } = self.robots else { return false };
+        self.robots_moved = None;
         let given_up = misses + 1 >= ROBOTS_ATTEMPTS || unreached.reason == SkipReason::PrivateAddress;
         self.robots = if given_up {
-            RobotsState::Unknown { from: now, misses: 0 }
+            RobotsState::GivenUp { unreached: unreached.clone(), until: now + GIVEN_UP_FOR }
         } else {
             RobotsState::Unknown { from: now + ROBOTS_BACKOFF * (1 << misses), misses: misses + 1 }
         };
         given_up
     }
 
+    /// Whether the robots.txt is known and not too old.
+    pub(super) fn knows_robots(&self, now: Instant) -> bool {
+        matches!(self.robots, RobotsState::Known { until } if until > now)
+    }
+
     /// Whether `job` may request `path_and_query`; the host's robots.txt is known.
-    pub(super) fn allows(&mut self, id: JobId, job: &ValidatedJob, path_and_query: &str) -> bool {
+    ///
+    /// # Errors
+    /// [`SkipReason::RobotsTxt`] or [`SkipReason::CrawlDelay`].
+    pub(super) fn allows(&mut self, id: JobId, job: &ValidatedJob, path_and_query: &str) -> Result<(), SkipReason> {
         if !job.politeness.obey_robots {
-            return true;
+            return Ok(());
         }
-        self.rules(id, job).is_some_and(|rules| rules.allows(path_and_query))
+        let Some(rules) = self.rules(id, job) else { return Err(SkipReason::RobotsTxt) };
+        let asked = rules.crawl_delay().unwrap_or_default();
+        if asked > job.politeness.max_crawl_delay && job.politeness.over_max_crawl_delay == OverMax::Skip {
+            return Err(SkipReason::CrawlDelay);
+        }
+        if rules.allows(path_and_query) { Ok(()) } else { Err(SkipReason::RobotsTxt) }
     }
 
     /// The job's rules, once the host's robots.txt is known.
     pub(super) fn rules(&mut self, id: JobId, job: &ValidatedJob) -> Option<&Robots> {
-        let RobotsState::Known { file, .. } = &self.robots else { return None };
+        let RobotsState::Known { .. } = &self.robots else { return None };
+        let (file, _) = self.file.as_ref()?;
         let queue = self.queues.entry(id).or_default();
         Some(queue.rules.get_or_insert_with(|| match file {
             RobotsFile::AllowAll => Robots::allow_all(),
@@ -179,10 +372,48 @@ impl Host {
         }))
     }
 
-    /// The job's own delay or the host's `Crawl-delay`, whichever is longer.
-    fn delay(&self, job: &ValidatedJob) -> Duration {
+    /// The longest of the job's own delay, the host's `Crawl-delay`, AutoThrottle's, and the operator's.
+    fn delay(&self, job: &ValidatedJob, policy: &Policy) -> Duration {
         let asked =
             self.queues.values().filter_map(|queue| queue.rules.as_ref()?.crawl_delay()).max().unwrap_or_default();
-        job.politeness.delay.max(asked.min(job.politeness.max_crawl_delay))
+        let own = job.politeness.delay_at(&self.name).max(asked.min(job.politeness.max_crawl_delay));
+        let throttle = job.politeness.auto_throttle.map_or(Duration::ZERO, |_| self.throttle);
+        [throttle, policy.min_delay, self.limits.delay()].into_iter().fold(own, Duration::max)
     }
+
+    /// The operator's wishes for this host.
+    pub(super) fn handle_limits(&mut self, limits: HostLimits) {
+        self.limits = limits;
+    }
+
+    /// The operator thinks that the host works again: pauses that the ring had decided by itself are over.
+    pub(super) fn handle_forgiven(&mut self) {
+        self.breaker = Breaker::default();
+        self.backoff = Backoff::default();
+    }
+
+    /// Whether nothing would be lost if the host were forgotten: what is worth keeping stands in its record.
+    pub(super) fn is_forgettable(&self, now: Instant) -> bool {
+        let idle = self.queues.values().all(|queue| queue.is_empty() && queue.taken == 0)
+            && self.in_flight == 0
+            && self.writes == 0;
+        let settled = !matches!(self.robots, RobotsState::Asked { .. } | RobotsState::GivenUp { .. });
+        let quiet = self.answered_at.is_none_or(|at| now.since(at) >= FORGOTTEN_AFTER);
+        idle && settled && quiet && [self.next_at, self.backoff.until, self.breaker.until].iter().all(|at| *at <= now)
+    }
+}
+
+/// What is to be made of the end of a request.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Ended {
+    /// The host's record has changed: the next owner must know.
+    pub(super) persist: bool,
+    /// The host's pages are to be given up.
+    pub(super) given_up: bool,
+}
+
+/// The host in `scheme://host:port`.
+fn host_of(origin: &str) -> &str {
+    let authority = origin.split_once("://").map_or(origin, |(_, authority)| authority);
+    authority.rsplit_once(':').map_or(authority, |(host, _)| host)
 }

@@ -78,6 +78,12 @@ impl Name {
         vec![JOB]
     }
 
+    /// What the names of all URLs of a job begin with.
+    #[must_use]
+    pub fn urls_prefix(job: JobId) -> Vec<u8> {
+        [&[URL], job.0.as_slice()].concat()
+    }
+
     /// The name in `key`; `None` if it is not one of the frontier's.
     #[must_use]
     pub fn parse(key: &Key) -> Option<Self> {

@@ -10,6 +10,7 @@ use sha1::{Digest, Sha1};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
 const FORMAT: u8 = 1;
 
@@ -94,21 +95,33 @@ pub enum JobPhase {
     Failed,
     /// Being removed.
     Deleting,
+    /// Ended by its user; what was found is kept.
+    Stopped,
+    /// Its user wants nothing of it: what was found is being removed.
+    Discarding,
+    /// Ended by its user; what was found is gone.
+    Cancelled,
+    /// It had ended; its failed pages are being opened again.
+    Reopening,
 }
 
 impl JobPhase {
     /// Whether the job has ended.
     #[must_use]
     pub const fn has_ended(self) -> bool {
-        matches!(self, Self::Completed(_) | Self::Failed)
+        matches!(self, Self::Completed(_) | Self::Failed | Self::Stopped | Self::Cancelled)
     }
 }
 
 /// A job.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JobRecord {
-    /// The job file as it was accepted, JSON.
+    /// The job file as it was accepted, or last changed, JSON.
     pub file: String,
+    /// How often the file was changed.
+    pub revision: u32,
+    /// The revision whose seeds are in the frontier.
+    pub seeded: u32,
     /// Where it stands.
     pub phase: JobPhase,
     /// Whether its user has suspended it.
@@ -148,6 +161,8 @@ pub struct Counters {
     pub item_errors: u64,
     /// Requests being made now.
     pub in_flight: u64,
+    /// Bytes of the pages in committed results, decompressed.
+    pub bytes: u64,
 }
 
 impl Counters {
@@ -170,6 +185,7 @@ impl Counters {
             items,
             item_errors,
             in_flight,
+            bytes,
         } = other;
         self.discovered += discovered;
         self.succeeded += succeeded;
@@ -181,6 +197,7 @@ impl Counters {
         self.items += items;
         self.item_errors += item_errors;
         self.in_flight += in_flight;
+        self.bytes += bytes;
     }
 }
 
@@ -193,6 +210,8 @@ pub struct UrlRecord {
     pub depth: u32,
     /// Redirects in a row that led here.
     pub redirects: u32,
+    /// Links in a row outside the scope that led here.
+    pub hops: u32,
     /// Whether the page limit has room for it; stays false in jobs without one.
     pub admitted: bool,
     /// What became of it.
@@ -239,12 +258,12 @@ pub enum PageResult {
 pub struct FetchedPage {
     /// HTTP status.
     pub status: u16,
-    /// Where redirects led, if elsewhere.
-    pub final_url: Option<String>,
     /// Milliseconds since 1970.
     pub fetched_ms: u64,
     /// Requests made for the page, redirects not counted.
     pub attempts: u32,
+    /// Length of the body, decompressed.
+    pub bytes: u64,
     /// Number of items.
     pub items: u32,
     /// Items dropped because a required field was missing.
@@ -273,15 +292,68 @@ pub struct LinkRecord {
     pub sequence: u64,
 }
 
-/// What is known of a host.
+/// What of a host outlives its owner.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HostRecord {
     /// `scheme://host:port`.
     pub origin: String,
-    /// What `/robots.txt` said.
-    pub robots: RobotsFile,
-    /// Milliseconds since 1970.
-    pub fetched_ms: u64,
+    /// The owner that wrote it.
+    pub token: Token,
+    /// What `/robots.txt` said, and when it was fetched, milliseconds since 1970.
+    pub robots: Option<(RobotsFile, u64)>,
+    /// It said "later": until when it is left alone, milliseconds since 1970, or 0.
+    pub paused_until_ms: u64,
+    /// Pauses in a row for which it gave no length.
+    pub pauses: u32,
+    /// It failed: until when it is left alone, milliseconds since 1970, or 0.
+    pub open_until_ms: u64,
+    /// Times in a row that it was left alone for failing.
+    pub opens: u32,
+    /// Failures in a row.
+    pub failures: u32,
+    /// The delay that AutoThrottle has come to.
+    pub throttle_ms: u64,
+    /// What the operator asks for this host.
+    pub limits: HostLimits,
+}
+
+impl HostRecord {
+    /// Whether nothing in it is worth keeping. `wall_ms`: milliseconds since 1970.
+    #[must_use]
+    pub fn is_stale(&self, wall_ms: u64) -> bool {
+        let lifetime_ms = u64::try_from(super::host::ROBOTS_LIFETIME.as_millis()).unwrap_or(u64::MAX);
+        let robots =
+            self.robots.as_ref().is_none_or(|(_, fetched_ms)| fetched_ms.saturating_add(lifetime_ms) <= wall_ms);
+        robots
+            && self.limits == HostLimits::default()
+            && self.paused_until_ms <= wall_ms
+            && self.open_until_ms <= wall_ms
+    }
+}
+
+/// What the operator of the ring asks for one host; jobs can only be gentler.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostLimits {
+    /// Shortest delay, in milliseconds; 0 asks for none.
+    pub delay_ms: u64,
+    /// Most requests in flight.
+    pub concurrent_requests: Option<u32>,
+    /// Nothing is requested at all.
+    pub closed: bool,
+}
+
+impl HostLimits {
+    /// Shortest delay.
+    #[must_use]
+    pub fn delay(&self) -> Duration {
+        Duration::from_millis(self.delay_ms)
+    }
+
+    /// These, or `other` where nothing is asked for.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        if self == Self::default() { other } else { self }
+    }
 }
 
 /// The answer to a request for `/robots.txt` (RFC 9309, section 2.3.1).

@@ -4,8 +4,10 @@
 //! [`Shard::poll_event`]. The shard is rebuilt from registers by [`Shard::open`] and [`Shard::load`] for each.
 
 mod commit;
+mod hosts;
 mod job;
 mod load;
+mod reopen;
 mod schedule;
 #[cfg(test)]
 mod tests;
@@ -13,20 +15,21 @@ mod tests;
 pub use commit::Write;
 pub use job::{Control, ResultKind};
 pub use load::Previous;
+pub use reopen::Reopened;
 pub use schedule::Work;
 
-pub use super::host::Unreached;
+pub use super::host::{Conduct, Exchange, Health, HostStatus, Policy, RobotsStatus, Unreached};
 
-use super::host::{Host, RobotsState};
-use super::record::{Counters, HostRecord, JobId, PageResult, RobotsFile, Token, UrlHash};
+use super::host::Host;
+use super::record::{Counters, JobId, PageResult, Token, UrlHash};
+use crate::dice::Jitter;
 use crate::id::Partition;
 use crate::job::{NormalizedUrl, SkipReason, ValidatedJob};
 use crate::time::Instant;
 use commit::{Effect, Pending, Pipeline};
 use job::{JobShard, Stage};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
-use std::time::Duration;
 
 /// Names a request that waits for its acknowledgement; chosen by the caller, unique in the shard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -41,6 +44,8 @@ pub struct Link {
     pub depth: u32,
     /// Redirects in a row that led here.
     pub redirects: u32,
+    /// Links in a row outside the scope that led here.
+    pub hops: u32,
 }
 
 /// What is told to the caller.
@@ -77,8 +82,6 @@ pub enum Attempt {
         reason: SkipReason,
         /// Status or error.
         detail: String,
-        /// The host asked for this pause (`Retry-After`).
-        retry_after: Option<Duration>,
     },
     /// Nothing was learned (the node is stopping): the page is as it was.
     Abandoned,
@@ -93,6 +96,7 @@ pub struct Shard {
     hosts: BTreeMap<Arc<str>, Host>,
     pipeline: Pipeline,
     events: VecDeque<Event>,
+    claimed_at: Instant,
     fetch_from: Instant,
     /// When this owner may begin, if another one came before.
     resumed_at: Option<Instant>,
@@ -102,6 +106,15 @@ pub struct Shard {
     lost: bool,
     wake_at: Option<Instant>,
     last_host: Option<Arc<str>>,
+    policy: Policy,
+    dice: Jitter,
+    /// A moment, and the wall clock then, milliseconds since 1970.
+    wall: (Instant, u64),
+    swept_at: Instant,
+    /// Whether a host was forgotten: one that is not known here may have a record.
+    has_forgotten: bool,
+    /// Hosts whose records are to be read again.
+    unread: BTreeSet<Arc<str>>,
 }
 
 impl Shard {
@@ -109,6 +122,12 @@ impl Shard {
     #[must_use]
     pub fn token(&self) -> Token {
         self.token
+    }
+
+    /// From when on turns at an address may be given out: those that an earlier owner gave are over then.
+    #[must_use]
+    pub fn gives_turns_from(&self) -> Instant {
+        self.resumed_at.map_or(self.claimed_at, |_| self.claimed_at + super::LEASE)
     }
 
     /// Whether another owner took over.
@@ -167,6 +186,12 @@ impl Shard {
         }
     }
 
+    /// The job was changed by its user: `job` is how it is to be run from now on.
+    pub fn handle_revised(&mut self, id: JobId, job: Arc<ValidatedJob>) {
+        let Some(shard) = self.jobs.get_mut(&id).filter(|shard| shard.job.is_some()) else { return };
+        shard.job = Some(job);
+    }
+
     /// The answer to [`Work::Job`] if there is no such job any more: its records are removed.
     pub fn handle_job_gone(&mut self, id: JobId) {
         self.purge(id);
@@ -204,29 +229,23 @@ impl Shard {
                 }
                 continue;
             }
+            let admits = match &shard.job {
+                Some(job) if link.depth > 0 => shard.variants.admits(&link.url, &job.url_rules),
+                _ => {
+                    shard.variants.count(&link.url);
+                    true
+                }
+            };
+            if !admits {
+                last_ticket = self.record_unfollowed(id, &link.url, SkipReason::Trap).or(last_ticket);
+                continue;
+            }
             shard.urls.insert(hash, job::Entry::creating(&link));
             last_ticket = Some(self.pipeline.push(Pending::create(id, hash, &link)));
         }
         match last_ticket {
             Some(ticket) => self.pipeline.wait(ticket, waiter),
             None => self.events.push_back(Event::Acknowledged(waiter)),
-        }
-    }
-
-    /// The host began to answer the request of `job`.
-    pub fn handle_answered(&mut self, id: JobId, origin: &str, now: Instant) {
-        let job = self.spec(id);
-        if let Some(host) = self.hosts.get_mut(origin) {
-            host.handle_answer(job.as_deref(), now);
-        }
-    }
-
-    /// A request of `job` ended, whatever came of it: its place at the host is free. The page is still open.
-    /// `answered`: [`Shard::handle_answered`] was called for it.
-    pub fn handle_fetched(&mut self, id: JobId, origin: &str, answered: bool, now: Instant) {
-        let job = self.spec(id);
-        if let Some(host) = self.hosts.get_mut(origin) {
-            host.handle_end(job.as_deref(), answered, now);
         }
     }
 
@@ -250,10 +269,7 @@ impl Shard {
                     unfollowed.iter().filter_map(|(link, reason)| self.record_unfollowed(id, link, *reason)).last();
                 self.close_after(last_link, id, url, result);
             }
-            Attempt::Failed { reason, detail, retry_after } => {
-                if let (Some(pause), Some(host)) = (retry_after, self.hosts.get_mut(origin)) {
-                    host.handle_block(now + pause);
-                }
+            Attempt::Failed { reason, detail } => {
                 entry.attempts += 1;
                 if entry.attempts > job.retry.max_retries {
                     self.close(id, url, PageResult::Failed { reason, detail });
@@ -273,45 +289,13 @@ impl Shard {
         }
     }
 
-    /// What came of [`Work::Robots`]. `wall_ms`: milliseconds since 1970.
-    pub fn handle_robots(
-        &mut self,
-        id: JobId,
-        origin: &str,
-        result: Result<RobotsFile, Unreached>,
-        now: Instant,
-        wall_ms: u64,
-    ) {
-        let job = self.spec(id);
-        let Some(host) = self.hosts.get_mut(origin) else { return };
-        host.handle_end(job.as_deref(), false, now);
-        match result {
-            Ok(robots) => {
-                let record = HostRecord { origin: origin.to_owned(), robots, fetched_ms: wall_ms };
-                self.pipeline.push(Pending::host(record));
-            }
-            Err(unreached) if host.handle_unreached(&unreached, now) => self.give_up_host(origin, &unreached),
-            Err(_) => {}
-        }
-    }
-
-    /// Closes everything that waits for the robots.txt of a host that cannot be reached.
-    fn give_up_host(&mut self, origin: &str, unreached: &Unreached) {
-        let Some(host) = self.hosts.get_mut(origin) else { return };
-        let obeys = |id: &JobId| {
-            self.jobs.get(id).and_then(|shard| shard.job.as_ref()).is_some_and(|job| job.politeness.obey_robots)
-        };
-        let queues = host.queues.iter_mut().filter(|(id, _)| obeys(id));
-        let waiting: Vec<(JobId, UrlHash)> =
-            queues.flat_map(|(id, queue)| queue.drain().into_iter().map(|url| (*id, url))).collect();
-        for (id, url) in waiting {
-            let Unreached { reason, detail } = unreached.clone();
-            let result = match reason {
-                SkipReason::PrivateAddress => PageResult::Skipped { reason, detail: Some(detail) },
-                reason => PageResult::Failed { reason, detail },
-            };
-            self.close(id, url, result);
-        }
+    /// A page whose request did not leave waits again, in front.
+    fn put_back(&mut self, id: JobId, url: UrlHash, origin: &str) {
+        let Some(shard) = self.jobs.get_mut(&id) else { return };
+        shard.counters.in_flight = shard.counters.in_flight.saturating_sub(1);
+        let Some(entry) = shard.urls.get_mut(&url).filter(|entry| entry.stage == Stage::Fetching) else { return };
+        entry.stage = Stage::Waiting;
+        self.requeue(id, url, origin, |queue| queue.ready.push_front(url));
     }
 
     /// The answer to [`Work::Budget`].
@@ -376,11 +360,6 @@ impl Shard {
         place(self.host(origin).queues.entry(id).or_default());
     }
 
-    fn host(&mut self, origin: &str) -> &mut Host {
-        let resumed_at = self.resumed_at;
-        self.hosts.entry(origin.into()).or_insert_with(|| Host::new(resumed_at))
-    }
-
     fn close(&mut self, id: JobId, url: UrlHash, result: PageResult) {
         self.close_after(None, id, url, result);
     }
@@ -402,9 +381,5 @@ impl Shard {
         let hash = UrlHash::of(link);
         let is_new = self.jobs.get_mut(&id)?.links.insert(hash);
         is_new.then(|| self.pipeline.push(Pending::link(id, hash, link, reason)))
-    }
-
-    fn robots_known(host: &Host, now: Instant) -> bool {
-        matches!(&host.robots, RobotsState::Known { until, .. } if *until > now)
     }
 }

@@ -1,7 +1,7 @@
 //! Which URLs belong to a job.
 //!
 //! Seeds always do. Everything else must be where the seeds are, match `include` if there is any, match no
-//! `exclude`, and be no deeper than `max_depth`.
+//! `exclude`, and be no deeper than `max_depth`. Pages outside may be followed for a few hops.
 
 use std::collections::BTreeSet;
 
@@ -28,6 +28,12 @@ pub enum ScopeType {
     Prefix,
     /// The registrable domain of a seed (public suffix list), any subdomain, any port.
     Domain,
+    /// The seeds alone.
+    Page,
+    /// Every URL.
+    Any,
+    /// What `include` matches.
+    Custom,
 }
 
 /// The checked scope of a job.
@@ -37,6 +43,8 @@ pub struct Scope {
     roots: BTreeSet<String>,
     /// Most links between a seed and a page; seeds have depth 0.
     pub max_depth: u32,
+    /// Most links in a row that lead outside.
+    pub extra_hops: u32,
     /// With any pattern, a URL must match one of them.
     pub include: Patterns,
     /// A URL that matches one of them is out.
@@ -150,7 +158,13 @@ impl Scope {
         exclude: Patterns,
     ) -> Self {
         let roots = seeds.iter().map(|seed| root(scope_type, seed)).collect();
-        Self { scope_type, roots, max_depth, include, exclude }
+        Self { scope_type, roots, max_depth, extra_hops: 0, include, exclude }
+    }
+
+    /// With pages outside the scope, up to so many links behind its last.
+    #[must_use]
+    pub fn with_extra_hops(self, extra_hops: u32) -> Self {
+        Self { extra_hops, ..self }
     }
 
     /// How far the job may wander.
@@ -159,26 +173,39 @@ impl Scope {
         self.scope_type
     }
 
-    /// Whether a URL found `depth` links away from a seed belongs to the job.
+    /// Whether a URL found `depth` links away from a seed belongs to the job, on a page that is `hops` links outside the
+    /// scope itself; returns how many the URL is.
     ///
     /// # Errors
     /// [`SkipReason::OutOfScope`] or [`SkipReason::Depth`].
-    pub fn verdict(&self, url: &NormalizedUrl, depth: u32) -> Result<(), SkipReason> {
+    pub fn verdict(&self, url: &NormalizedUrl, depth: u32, hops: u32) -> Result<u32, SkipReason> {
         if depth == 0 {
-            return Ok(());
+            return Ok(0);
+        }
+        if self.excludes(url) {
+            return Err(SkipReason::OutOfScope);
         }
         let included = self.include.is_empty() || self.include.is_match(url.as_str());
-        if !self.is_near(url) || !included || self.exclude.is_match(url.as_str()) {
+        let hops = if self.is_near(url) && included { 0 } else { hops + 1 };
+        if hops > self.extra_hops {
             return Err(SkipReason::OutOfScope);
         }
         if depth > self.max_depth {
             return Err(SkipReason::Depth);
         }
-        Ok(())
+        Ok(hops)
+    }
+
+    /// Whether `exclude` leaves the URL out.
+    #[must_use]
+    pub fn excludes(&self, url: &NormalizedUrl) -> bool {
+        self.exclude.is_match(url.as_str())
     }
 
     fn is_near(&self, url: &NormalizedUrl) -> bool {
         match self.scope_type {
+            ScopeType::Page => false,
+            ScopeType::Any | ScopeType::Custom => true,
             ScopeType::Host => self.roots.contains(url.authority()),
             ScopeType::Domain => self.roots.contains(domain(url)),
             ScopeType::Prefix => {
@@ -191,7 +218,7 @@ impl Scope {
 
 fn root(scope_type: ScopeType, seed: &NormalizedUrl) -> String {
     match scope_type {
-        ScopeType::Host => seed.authority().to_owned(),
+        ScopeType::Host | ScopeType::Page | ScopeType::Any | ScopeType::Custom => seed.authority().to_owned(),
         ScopeType::Domain => domain(seed).to_owned(),
         ScopeType::Prefix => {
             let folder_end = seed.path().rfind('/').map_or(0, |at| at + 1);

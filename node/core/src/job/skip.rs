@@ -41,11 +41,21 @@ pub enum SkipReason {
     FetchError,
     /// The job was stopped before the page's turn.
     JobStopped,
+    /// The host asks for a longer `Crawl-delay` than the job waits for.
+    CrawlDelay,
+    /// `limits.maxPagesPerHost` was used up.
+    HostPageLimit,
+    /// `limits.maxItems` was reached.
+    ItemLimit,
+    /// `limits.maxBytes` was reached.
+    ByteLimit,
+    /// The URL looks like one of endlessly many: too long, repeating, or one query too many of its path.
+    Trap,
 }
 
 impl SkipReason {
     /// Every reason, in the order of the enum.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 21] = [
         Self::OutOfScope,
         Self::Depth,
         Self::RobotsTxt,
@@ -62,6 +72,11 @@ impl SkipReason {
         Self::HttpError,
         Self::FetchError,
         Self::JobStopped,
+        Self::CrawlDelay,
+        Self::HostPageLimit,
+        Self::ItemLimit,
+        Self::ByteLimit,
+        Self::Trap,
     ];
 
     /// The word that users, the wire and the disk know.
@@ -84,6 +99,11 @@ impl SkipReason {
             Self::HttpError => "httpError",
             Self::FetchError => "fetchError",
             Self::JobStopped => "jobStopped",
+            Self::CrawlDelay => "crawlDelay",
+            Self::HostPageLimit => "hostPageLimit",
+            Self::ItemLimit => "itemLimit",
+            Self::ByteLimit => "byteLimit",
+            Self::Trap => "trap",
         }
     }
 }

@@ -1,10 +1,10 @@
 //! The ring a job runs on: the one that answers, or one started in this process.
 
 use super::super::client::Client;
-use super::super::folder::{self, GuardArgs};
+use super::super::folder;
 use super::super::terms::Gateway;
 use super::{PATIENCE, RunArgs};
-use crate::app::{LocalRing, NodeOptions};
+use crate::app::LocalRing;
 use anyhow::Context;
 
 /// A ring that can be spoken to.
@@ -48,9 +48,7 @@ impl Ring {
             root.display()
         );
         args.guard.warn();
-        let options =
-            NodeOptions { allow_private_cidrs: args.guard.allow_private_cidr.clone(), ..NodeOptions::default() };
-        let started = LocalRing::start(&dir, &options).await.context("the ring did not start")?;
+        let started = LocalRing::start(&dir, &args.guard.options()).await.context("the ring did not start")?;
         Ok(Self { client, started: Some(started) })
     }
 
@@ -58,18 +56,6 @@ impl Ring {
     pub(super) async fn leave(self) {
         if let Some(started) = self.started {
             started.stop().await;
-        }
-    }
-}
-
-impl GuardArgs {
-    /// Says that the guard of a ring that already runs is not changed by this command.
-    fn warn_elsewhere(&self, ring: &str) {
-        if !self.allow_private_cidr.is_empty() {
-            eprintln!(
-                "WARNING: --allow-private-cidr {} has no effect: the ring {ring} already runs; give the option where it is started.",
-                self.list()
-            );
         }
     }
 }

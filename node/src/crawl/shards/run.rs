@@ -2,16 +2,19 @@
 
 use super::super::budget::Share;
 use super::super::claim::{self, Respect};
+use super::super::coordinator::Order;
 use super::super::{Crawl, coordinator, worker};
-use super::{Command, Ended, Found, FoundResults, Report};
+use super::{Command, Ended, Found, FoundResults, Report, RobotsResult};
 use scrapering_core::frontier::Shard;
-use scrapering_core::frontier::record::{JobId, Token};
-use scrapering_core::frontier::shard::{Control, Event, Link, ResultKind, Visit, Waiter, Work, Write};
+use scrapering_core::frontier::keys::{Name, origin_hash};
+use scrapering_core::frontier::record::{JobId, Token, decode};
+use scrapering_core::frontier::shard::{Control, Event, Link, Reopened, ResultKind, Visit, Waiter, Work, Write};
 use scrapering_core::id::{NodeId, Partition};
 use scrapering_core::membership::Liveness;
 use scrapering_core::register::Outcome;
 use scrapering_core::time::Instant;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
@@ -49,7 +52,7 @@ struct Task {
     claiming: BTreeSet<Partition>,
     /// Since when this node is first in line.
     first_since: BTreeMap<Partition, Instant>,
-    controls: BTreeMap<JobId, Control>,
+    controls: BTreeMap<JobId, Order>,
     requests: BTreeMap<u64, Request>,
     purges: BTreeMap<u64, Purge>,
     next_request: u64,
@@ -116,14 +119,26 @@ impl Task {
             Command::Answered { partition, job, origin } => {
                 self.with(partition, None, |shard, now| shard.handle_answered(job, &origin, now));
             }
-            Command::Fetched { partition, job, origin, answered } => {
-                self.with(partition, None, |shard, now| shard.handle_fetched(job, &origin, answered, now));
+            Command::Fetched { partition, job, origin, exchange } => {
+                self.with(partition, None, |shard, now| shard.handle_fetched(job, &origin, &exchange, now));
+            }
+            Command::Deferred { partition, job, origin, page, pause } => {
+                self.with(partition, None, |shard, now| shard.handle_deferred(job, &origin, page, now + pause));
+                self.free_place();
             }
             Command::Ended(ended) => self.handle_ended(*ended),
             Command::Robots { partition, job, origin, result } => {
-                self.visits = self.visits.saturating_sub(1);
                 let wall_ms = self.crawl.driver.clock().wall_ms();
-                self.with(partition, None, |shard, now| shard.handle_robots(job, &origin, result, now, wall_ms));
+                self.with(partition, None, |shard, now| match result {
+                    RobotsResult::File(file) => shard.handle_robots(job, &origin, Ok(file), now, wall_ms),
+                    RobotsResult::Unreached(error) => shard.handle_robots(job, &origin, Err(error), now, wall_ms),
+                    RobotsResult::Moved(target) => shard.handle_robots_moved(&origin, target, now, wall_ms),
+                });
+                self.free_place();
+            }
+            Command::Host { partition, origin, record } => {
+                let wall_ms = self.crawl.driver.clock().wall_ms();
+                self.with(partition, None, |shard, now| shard.handle_host(&origin, record, now, wall_ms));
             }
             Command::Budget { partition, job, granted } => {
                 self.with(partition, None, |shard, now| shard.handle_budget(job, granted, now));
@@ -132,14 +147,33 @@ impl Task {
                 Some((spec, granted)) => shard.handle_job(job, spec, granted),
                 None => shard.handle_job_gone(job),
             }),
-            Command::Control(job, control) => self.handle_control(job, control),
+            Command::Control(job, order) => self.handle_control(job, order),
+            Command::Revised(job, spec) => {
+                for partition in self.concerned(job) {
+                    self.with(partition, None, |shard, _| shard.handle_revised(job, Arc::clone(&spec)));
+                }
+            }
+            Command::Reopen(job, partition, pages, reply) => self.handle_reopen(job, partition, pages, reply),
             // Who has stopped waiting needs no answer.
             Command::Report(job, reply) => drop(reply.send(self.report(job))),
             Command::Results { job, after, limit, pages, reply } => {
                 drop(reply.send(self.results(job, &after, limit, pages)));
             }
             Command::Purge(job, reply) => self.handle_purge(job, reply),
-            Command::Owned(partition, reply) => drop(reply.send(self.shards.get(&partition).map(Shard::token))),
+            Command::Owned(partition, reply) => {
+                let standing = |shard: &Shard| (shard.token(), shard.gives_turns_from());
+                // Who has stopped waiting needs no answer, here and below.
+                let _ = reply.send(self.shards.get(&partition).map(standing));
+            }
+            Command::HostStatus(partition, origin, reply) => {
+                let now = self.crawl.driver.clock().now();
+                let status = self.shards.get(&partition).map(|shard| shard.host_status(&origin, now));
+                drop(reply.send(status));
+            }
+            Command::Limits { partition, origin, limits, forgive, reply } => {
+                let _ = reply.send(self.shards.contains_key(&partition));
+                self.with(partition, None, |shard, now| shard.handle_limits(&origin, limits, forgive, now));
+            }
         }
     }
 
@@ -167,7 +201,7 @@ impl Task {
         let lease = self.leases.entry(partition).or_default();
         while self.visits < MOST_VISITS {
             let Some(work) = shard.poll_work(now) else { break };
-            self.visits += usize::from(matches!(work, Work::Fetch { .. } | Work::Robots { .. }));
+            self.visits += usize::from(work.is_request());
             start(&self.crawl, partition, token, lease, work);
         }
         if let Some(at) = shard.poll_timeout() {
@@ -259,7 +293,7 @@ impl Task {
             return;
         }
         self.requests.insert(id, Request { open: owned.clone(), refused, reply });
-        let control = self.controls.get(&job).copied();
+        let control = self.controls.get(&job).map(|order| order.control);
         for partition in owned {
             let links = by_partition.remove(&partition).unwrap_or_default();
             self.with(partition, None, |shard, _| {
@@ -272,12 +306,16 @@ impl Task {
     }
 
     fn handle_ended(&mut self, ended: Ended) {
-        self.visits = self.visits.saturating_sub(1);
         let Ended { partition, job, url, origin, attempt, unfollowed } = ended;
         self.with(partition, None, |shard, now| {
             shard.handle_outcome(&Visit { job, url, origin: &origin }, attempt, unfollowed, now)
         });
-        // A place is free: whoever waited for one may go on.
+        self.free_place();
+    }
+
+    /// A place is free: whoever waited for one may go on.
+    fn free_place(&mut self) {
+        self.visits = self.visits.saturating_sub(1);
         if self.visits + 1 == MOST_VISITS {
             let now = self.crawl.driver.clock().now();
             let all: Vec<Partition> = self.shards.keys().copied().collect();
@@ -285,19 +323,41 @@ impl Task {
         }
     }
 
-    fn handle_control(&mut self, job: JobId, control: Control) {
-        if self.controls.insert(job, control) == Some(control) {
+    fn handle_control(&mut self, job: JobId, order: Order) {
+        let before = self.controls.insert(job, order);
+        if order.revision > before.map_or(0, |before| before.revision) {
+            self.crawl.spawn(revise(self.crawl.clone(), job, order.revision));
+        }
+        let revision = order.revision.max(before.map_or(0, |before| before.revision));
+        self.controls.insert(job, Order { revision, ..order });
+        if before.map(|before| before.control) == Some(order.control) {
             return;
         }
-        let concerned: Vec<Partition> = self
-            .shards
-            .iter()
-            .filter(|(_, shard)| shard.jobs().any(|id| id == job))
-            .map(|(partition, _)| *partition)
-            .collect();
-        for partition in concerned {
-            self.with(partition, None, |shard, _| shard.handle_control(job, control));
+        for partition in self.concerned(job) {
+            self.with(partition, None, |shard, _| shard.handle_control(job, order.control));
         }
+    }
+
+    /// Partitions of this node that hold something of `job`.
+    fn concerned(&self, job: JobId) -> Vec<Partition> {
+        let holds = |(_, shard): &(&Partition, &Shard)| shard.jobs().any(|id| id == job);
+        self.shards.iter().filter(holds).map(|(partition, _)| *partition).collect()
+    }
+
+    fn handle_reopen(
+        &mut self,
+        job: JobId,
+        partition: Partition,
+        pages: Vec<Reopened>,
+        reply: oneshot::Sender<BTreeSet<Partition>>,
+    ) {
+        if !self.shards.contains_key(&partition) {
+            drop(reply.send(BTreeSet::from([partition])));
+            return;
+        }
+        let id = self.request_id();
+        self.requests.insert(id, Request { open: BTreeSet::from([partition]), refused: BTreeSet::new(), reply });
+        self.with(partition, None, |shard, _| shard.handle_reopen(job, pages, Waiter(id)));
     }
 
     fn report(&self, job: JobId) -> Vec<Report> {
@@ -320,6 +380,7 @@ impl Task {
 
     fn handle_purge(&mut self, job: JobId, reply: oneshot::Sender<Vec<Partition>>) {
         self.controls.remove(&job);
+        self.crawl.specs.forget(job);
         let owned: BTreeSet<Partition> = self.shards.keys().copied().collect();
         if owned.is_empty() {
             drop(reply.send(Vec::new()));
@@ -340,8 +401,10 @@ impl Task {
             for job in claimed.jobs {
                 coordinator::start(&self.crawl, job, partition, token);
             }
-            let known: Vec<(JobId, Control)> =
-                self.shards[&partition].jobs().filter_map(|job| Some((job, *self.controls.get(&job)?))).collect();
+            let known: Vec<(JobId, Control)> = self.shards[&partition]
+                .jobs()
+                .filter_map(|job| Some((job, self.controls.get(&job)?.control)))
+                .collect();
             self.with(partition, None, |shard, _| {
                 known.into_iter().for_each(|(job, control)| shard.handle_control(job, control))
             });
@@ -386,7 +449,7 @@ impl Task {
             let respect = if now.since(since) < HYSTERESIS { Respect::LivingOwner } else { Respect::Nobody };
             let crawl = self.crawl.clone();
             self.crawl.spawn(async move {
-                let claimed = claim::claim(&crawl.driver, partition, respect).await.ok().flatten();
+                let claimed = claim::claim(&crawl.driver, partition, respect, crawl.policy).await.ok().flatten();
                 crawl.shards.tell(Command::Claimed(partition, claimed.map(Box::new))).await;
             });
         }
@@ -397,13 +460,25 @@ impl Task {
 fn start(crawl: &Crawl, partition: Partition, token: Token, lease: &CancellationToken, work: Work) {
     let task = crawl.clone();
     match work {
-        Work::Fetch { job, url, hash, depth, redirects, attempt, .. } => {
-            let visit = worker::Visit { partition, job, url, hash, depth, redirects, attempt };
+        Work::Fetch { job, url, hash, depth, redirects, hops, attempt, .. } => {
+            let visit = worker::Visit { partition, job, url, hash, depth, redirects, hops, attempt };
             crawl.spawn(worker::visit(task, visit, lease.clone()));
         }
-        Work::Robots { job, spec, origin } => {
-            crawl.spawn(worker::robots(task, partition, job, spec, origin, lease.clone()))
+        Work::Robots { job, spec, origin, moved } => {
+            let errand = worker::RobotsErrand { partition, job, spec, origin: origin.into(), moved };
+            crawl.spawn(worker::robots(task, errand, lease.clone()))
         }
+        Work::Host { origin } => crawl.spawn(async move {
+            let key = Name::Host(origin_hash(&origin)).key(partition);
+            let value = loop {
+                match task.driver.read_one(key.clone()).await {
+                    Ok(value) => break value,
+                    Err(_) => tokio::time::sleep(PAUSE).await,
+                }
+            };
+            let record = value.and_then(|value| Some((decode(value.content.as_deref()?).ok()?, value.version)));
+            task.shards.tell(Command::Host { partition, origin, record }).await;
+        }),
         Work::Budget { job, wanted } => crawl.spawn(async move {
             let granted = share(&task, job, partition, token).take(wanted).await;
             task.shards.tell(Command::Budget { partition, job, granted }).await;
@@ -430,6 +505,17 @@ fn start(crawl: &Crawl, partition: Partition, token: Token, lease: &Cancellation
 
 fn share(crawl: &Crawl, job: JobId, partition: Partition, token: Token) -> Share {
     Share { driver: crawl.driver.clone(), job, partition, token }
+}
+
+/// Reads a job that its user has changed.
+async fn revise(crawl: Crawl, job: JobId, revision: u32) {
+    loop {
+        match crawl.specs.at_least(job, revision).await {
+            Ok(Some(spec)) => return crawl.shards.tell(Command::Revised(job, spec.job.clone())).await,
+            Ok(None) => return,
+            Err(_) => tokio::time::sleep(PAUSE).await,
+        }
+    }
 }
 
 /// Asks whether this node is still the owner.

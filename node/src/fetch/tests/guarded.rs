@@ -67,7 +67,7 @@ async fn no_spelling_of_a_private_address_is_dialled() {
         assert!(matches!(error, FetchError::AddressNotAllowed), "{host}: {error:?}");
         assert_eq!(error.skip_reason(), SkipReason::PrivateAddress);
         assert!(!error.is_retryable());
-        let robots = fetcher.fetch_robots(&url, &options(), "testbot").await;
+        let robots = fetcher.fetch_robots(&url, None, &options()).await;
         assert!(
             matches!(robots.outcome, RobotsOutcome::Unreachable(FetchError::AddressNotAllowed)),
             "{host}: {:?}",
@@ -135,6 +135,30 @@ async fn an_opened_name_is_reached_and_the_host_header_keeps_the_name() {
     let fetched = fetch_with(&fetcher, &options(), &url).await.unwrap();
     assert_eq!(&fetched.body[..], b"inner");
     assert!(server.requests()[0].contains(&format!("host: inner.example:{}", server.port())));
+}
+
+#[tokio::test]
+async fn the_address_that_is_paced_is_the_one_that_is_dialled() {
+    let server = Server::start(|_| Reply::page(200, "", "inner")).await;
+    let lookup = Scripted::new(&[&["127.0.0.1"], &["127.0.0.2"], &["127.0.0.3"]]);
+    let fetcher = Fetcher::with_lookup(&config(), lookup).unwrap();
+    let url = url(&format!("http://inner.example:{}/", server.port()));
+    for _ in 0..3 {
+        assert_eq!(fetcher.address(&url).await.unwrap(), IpAddr::from([127, 0, 0, 1]));
+        fetch_with(&fetcher, &options(), &url).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_fixed_name_is_not_looked_up_and_passes_the_guard_like_any_other() {
+    let server = Server::start(|_| Reply::page(200, "", "inner")).await;
+    let fixed_names = vec!["*.shop.test=127.0.0.1".parse().unwrap()];
+    let url = url(&format!("http://a.shop.test:{}/", server.port()));
+    let open = Fetcher::new(&FetcherConfig { fixed_names: fixed_names.clone(), ..config() }).unwrap();
+    assert_eq!(&fetch_with(&open, &options(), &url).await.unwrap().body[..], b"inner");
+    let closed = Fetcher::new(&FetcherConfig { fixed_names, ..strict() }).unwrap();
+    assert!(matches!(fetch_with(&closed, &options(), &url).await, Err(FetchError::AddressNotAllowed)));
+    assert!(matches!(closed.address(&url).await, Err(FetchError::AddressNotAllowed)));
 }
 
 #[tokio::test]

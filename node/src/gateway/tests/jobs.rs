@@ -232,3 +232,51 @@ async fn the_ring_tells_its_administrator_who_owns_a_key() {
         );
     }
 }
+
+#[tokio::test]
+async fn a_job_is_stopped_cancelled_and_its_failed_pages_are_tried_again() {
+    let house = House::new();
+    let path = house.submit(&[]).await.header("location").to_owned();
+    for (act, phase) in [("stop", "Stopped"), ("cancel", "Cancelled"), ("retry-failed", "Running")] {
+        let answer = house.call("POST", &format!("{path}/{act}"), &[], Body::empty()).await;
+        assert_eq!((answer.status, &answer.json()["status"]["phase"]), (StatusCode::OK, &json!(phase)), "{act}");
+        let unknown = house.call("POST", &format!("{UNKNOWN}/{act}"), &[], Body::empty()).await;
+        assert_eq!(unknown.problem().slug(), "job-not-found");
+    }
+}
+
+#[tokio::test]
+async fn seeds_are_added_to_a_job_each_with_its_verdict() {
+    let house = House::new();
+    let path = format!("{}/seeds", house.submit(&[]).await.header("location"));
+    let body = json!({"urls": ["https://a.example/", "https://b.example/"]}).to_string();
+    let answer = house.call("POST", &path, &[JSON], body).await;
+    assert_eq!((answer.status, &answer.json()["items"][1]["status"]), (StatusCode::OK, &json!("OK")));
+    let wrong = house.call("POST", &path, &[JSON], json!({"urls": "https://a.example/"}).to_string()).await;
+    assert_eq!(wrong.problem().slug(), "invalid-body");
+}
+
+#[tokio::test]
+async fn a_patch_of_the_spec_is_judged_with_the_whole_job() {
+    let house = House::new();
+    let path = house.submit(&[]).await.header("location").to_owned();
+    let patch = |exclude: &str| json!({"spec": {"scope": {"exclude": [exclude]}}}).to_string();
+    assert_eq!(house.call("PATCH", &path, &[JSON], patch("/private/")).await.status, StatusCode::OK);
+    let bad = house.call("PATCH", &path, &[JSON], patch("(")).await;
+    assert_eq!(bad.problem().slug(), "invalid-patch");
+    assert_eq!(bad.json()["errors"][0]["pointer"], "/spec/scope/exclude/0");
+}
+
+#[tokio::test]
+async fn a_host_is_read_and_limited_for_both_schemes() {
+    let house = House::new();
+    let answer = house.get("/v1/hosts/shop.example").await;
+    let origins: Vec<Value> =
+        answer.json()["items"].as_array().expect("a list").iter().map(|host| host["origin"].clone()).collect();
+    assert_eq!(origins, ["http://shop.example:80", "https://shop.example:443"]);
+    let change = json!({"limits": {"delayMs": 5000, "closed": true}}).to_string();
+    let limited = house.call("PATCH", "/v1/hosts/127.0.0.1:8080", &[JSON], change).await.json();
+    assert_eq!(limited["items"][0]["limits"], json!({"delayMs": 5000, "closed": true}));
+    assert_eq!(limited["items"][0]["origin"], "http://127.0.0.1:8080");
+    assert_eq!(house.get("/v1/hosts/a%2Fb").await.problem().slug(), "invalid-parameter");
+}

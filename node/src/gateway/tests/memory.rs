@@ -1,13 +1,17 @@
 //! Jobs in memory, behind the same door as the ring's.
 
 use crate::crawl::cursor::Cursor;
-use crate::crawl::jobs::{JobStatus, JobsError, Page, PageCounts, Phase, Skipped};
+use crate::crawl::hosts::{HostLimitsObject, HostObject};
+use crate::crawl::jobs::{JobStatus, JobsError, Page, PageCounts, Phase, SeedStatus, SeedVerdict, Skipped};
 use crate::gateway::{
-    Answer, JobService, LeaveError, Liveness, Lookup, NodeStatus, Recovery, RingStatus, RingView, Serving, ViewCounts,
+    Answer, HostService, JobService, LeaveError, Liveness, Lookup, NodeStatus, Recovery, RingStatus, RingView, Serving,
+    ViewCounts,
 };
+use crate::job::FieldError;
 use futures::future::{BoxFuture, ready};
 use scrapering_core::frontier::record::JobId;
 use scrapering_crds::ScrapeJobFile;
+use serde_json::Value;
 use serde_json::value::{RawValue, to_raw_value};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
@@ -68,6 +72,7 @@ impl JobService for MemoryJobs {
                 pages: PageCounts { discovered: 3, ..PageCounts::default() },
                 items: 1,
                 item_errors: 0,
+                bytes: 7,
                 submitted_at: "2026-01-02T03:04:05Z".to_owned(),
                 started_at: None,
                 completed_at: None,
@@ -104,6 +109,60 @@ impl JobService for MemoryJobs {
 
     fn delete(&self, id: JobId) -> Answer<'_, ()> {
         self.answer(|jobs| jobs.remove(&id).map(|_| ()).ok_or(JobsError::NotFound(id)))
+    }
+
+    fn stop(&self, id: JobId) -> Answer<'_, ()> {
+        self.turn(id, Phase::Stopped)
+    }
+
+    fn cancel(&self, id: JobId) -> Answer<'_, ()> {
+        self.turn(id, Phase::Cancelled)
+    }
+
+    fn retry_failed(&self, id: JobId) -> Answer<'_, ()> {
+        self.turn(id, Phase::Running)
+    }
+
+    fn revise<'a>(&'a self, id: JobId, patch: &'a Value) -> Answer<'a, ()> {
+        self.answer(|jobs| {
+            let job = jobs.get_mut(&id).ok_or(JobsError::NotFound(id))?;
+            let errors = vec![FieldError { path: "spec.scope.exclude[0]".to_owned(), message: "is bad".to_owned() }];
+            if patch["scope"]["exclude"][0] == "(" {
+                return Err(JobsError::Invalid(errors));
+            }
+            job.items += 1;
+            Ok(())
+        })
+    }
+
+    fn add_seeds<'a>(&'a self, id: JobId, urls: &'a [String]) -> Answer<'a, Vec<SeedVerdict>> {
+        self.answer(|jobs| {
+            jobs.get(&id).ok_or(JobsError::NotFound(id))?;
+            let verdict = |url: &String| SeedVerdict { url: url.clone(), status: SeedStatus::Ok, detail: None };
+            Ok(urls.iter().map(verdict).collect())
+        })
+    }
+}
+
+impl MemoryJobs {
+    fn turn<'a>(&self, id: JobId, phase: Phase) -> Answer<'a, ()> {
+        self.answer(|jobs| {
+            jobs.get_mut(&id).ok_or(JobsError::NotFound(id))?.phase = phase;
+            Ok(())
+        })
+    }
+}
+
+/// Hosts of which nothing is known but what is asked for.
+pub(super) struct NoHosts;
+
+impl HostService for NoHosts {
+    fn read<'a>(&'a self, origin: &'a str) -> Answer<'a, HostObject> {
+        Box::pin(ready(Ok(HostObject::idle(origin.to_owned()))))
+    }
+
+    fn limit<'a>(&'a self, origin: &'a str, limits: HostLimitsObject, _: bool) -> Answer<'a, HostObject> {
+        Box::pin(ready(Ok(HostObject { limits, ..HostObject::idle(origin.to_owned()) })))
     }
 }
 

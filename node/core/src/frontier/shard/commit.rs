@@ -6,7 +6,6 @@
 
 use super::job::{Entry, JobShard, ResultKind, Stage};
 use super::{Event, Link, Shard, Waiter};
-use crate::frontier::host::ROBOTS_LIFETIME;
 use crate::frontier::keys::{Name, origin_hash};
 use crate::frontier::record::{
     Counters, HostRecord, JobId, LinkRecord, PageResult, UrlHash, UrlRecord, UrlState, decode, encode,
@@ -40,8 +39,11 @@ pub(super) enum Effect {
     FenceUrl(JobId, UrlHash),
     AdmitUrl(JobId, UrlHash),
     CloseUrl(JobId, UrlHash),
+    /// A failed URL is opened again; its result had this sequence.
+    ReopenUrl(JobId, UrlHash, u64),
     Link(JobId, UrlHash),
     Host([u8; 20]),
+    RemoveHost([u8; 20]),
     RemoveUrl(JobId, UrlHash),
     RemoveLink(JobId, UrlHash),
 }
@@ -50,7 +52,7 @@ pub(super) enum Effect {
 enum Record {
     Url(UrlRecord),
     Link(LinkRecord),
-    Host(HostRecord),
+    Host(Box<HostRecord>),
     Nothing,
 }
 
@@ -81,6 +83,7 @@ impl Pending {
             url: link.url.as_str().to_owned(),
             depth: link.depth,
             redirects: link.redirects,
+            hops: link.hops,
             admitted: false,
             state: UrlState::Open,
         };
@@ -92,6 +95,7 @@ impl Pending {
             url: entry.url.as_deref()?.to_owned(),
             depth: entry.depth,
             redirects: entry.redirects,
+            hops: entry.hops,
             admitted: true,
             state: UrlState::Open,
         };
@@ -104,10 +108,17 @@ impl Pending {
             url: entry.url.take()?.into_string(),
             depth: entry.depth,
             redirects: entry.redirects,
+            hops: entry.hops,
             admitted: entry.admitted,
             state,
         };
         Some(Self::new(Effect::CloseUrl(job, hash), Record::Url(record), entry.version))
+    }
+
+    /// A failed URL that is opened again.
+    pub(super) fn reopen(job: JobId, hash: UrlHash, sequence: u64, record: UrlRecord, version: u64) -> Self {
+        let record = UrlRecord { state: UrlState::Open, ..record };
+        Self::new(Effect::ReopenUrl(job, hash, sequence), Record::Url(record), version)
     }
 
     /// A closed URL that needs another sequence.
@@ -134,6 +145,7 @@ impl Pending {
             url: entry.url.as_deref()?.to_owned(),
             depth: entry.depth,
             redirects: entry.redirects,
+            hops: entry.hops,
             admitted: false,
             state: UrlState::Open,
         };
@@ -141,7 +153,12 @@ impl Pending {
     }
 
     pub(super) fn host(record: HostRecord) -> Self {
-        Self::new(Effect::Host(origin_hash(&record.origin)), Record::Host(record), 0)
+        Self::new(Effect::Host(origin_hash(&record.origin)), Record::Host(Box::new(record)), 0)
+    }
+
+    /// The record of a host of which nothing is worth keeping.
+    pub(super) fn remove_host(hash: [u8; 20], version: u64) -> Self {
+        Self::new(Effect::RemoveHost(hash), Record::Nothing, version)
     }
 
     pub(super) fn remove(effect: Effect) -> Self {
@@ -154,9 +171,10 @@ impl Pending {
             | Effect::FenceUrl(job, url)
             | Effect::AdmitUrl(job, url)
             | Effect::CloseUrl(job, url)
+            | Effect::ReopenUrl(job, url, _)
             | Effect::RemoveUrl(job, url) => Name::Url(job, url),
             Effect::Link(job, url) | Effect::RemoveLink(job, url) => Name::Link(job, url),
-            Effect::Host(hash) => Name::Host(hash),
+            Effect::Host(hash) | Effect::RemoveHost(hash) => Name::Host(hash),
         }
     }
 
@@ -187,12 +205,15 @@ impl Pending {
         self.sent = Some(content.clone());
         let change = match self.effect {
             Effect::CreateUrl(..) => Change::Create(content),
-            Effect::Link(..) if self.version == 0 => Change::Create(content),
-            Effect::FenceUrl(..) | Effect::AdmitUrl(..) | Effect::CloseUrl(..) | Effect::Link(..) => {
-                Change::CompareAndSet { version: self.version, content }
-            }
-            Effect::Host(_) => Change::Put(content),
+            Effect::Link(..) | Effect::Host(_) if self.version == 0 => Change::Create(content),
+            Effect::FenceUrl(..)
+            | Effect::AdmitUrl(..)
+            | Effect::CloseUrl(..)
+            | Effect::ReopenUrl(..)
+            | Effect::Link(..)
+            | Effect::Host(_) => Change::CompareAndSet { version: self.version, content },
             Effect::RemoveUrl(..) | Effect::RemoveLink(..) => Change::Delete { version: None },
+            Effect::RemoveHost(_) => Change::Delete { version: Some(self.version) },
         };
         Write { key: self.name().key(partition), change }
     }
@@ -286,6 +307,11 @@ impl Shard {
             {
                 *sequence = shard.sequence();
             }
+            if let Record::Host(record) = &pending.record
+                && let Some(host) = self.hosts.get(record.origin.as_str())
+            {
+                pending.version = host.version;
+            }
             writes.push(pending.write(self.partition));
             bytes += pending.sent.as_ref().map_or(0, Bytes::len);
             self.pipeline.in_flight.push(pending);
@@ -344,10 +370,10 @@ impl Shard {
     fn apply(&mut self, mut pending: Pending, outcome: Outcome, now: Instant) -> Option<Pending> {
         let current = match outcome {
             Outcome::Done { value } => value,
+            Outcome::Conflict { .. } if matches!(pending.effect, Effect::RemoveHost(_)) => return None,
             Outcome::Conflict { current } => {
                 let Some(value) = current.as_ref().filter(|value| value.content.is_some()) else {
-                    self.settle_vanished(&pending);
-                    return None;
+                    return self.settle_vanished(pending);
                 };
                 if value.content != pending.sent && !self.settle_rival(&mut pending, value) {
                     return Some(pending);
@@ -362,9 +388,16 @@ impl Shard {
             (Effect::AdmitUrl(job, hash), Record::Url(record)) => self.settle_admitted(job, hash, &record, version),
             (Effect::FenceUrl(job, hash), Record::Url(record)) => self.settle_fenced(job, hash, &record, version),
             (Effect::CloseUrl(job, hash), Record::Url(record)) => self.settle_closed(job, hash, record, version),
+            (Effect::ReopenUrl(job, hash, sequence), Record::Url(record)) => {
+                self.settle_reopened(job, hash, sequence, &record, version);
+            }
             (Effect::Host(_), Record::Host(record)) => {
                 if let Some(host) = self.hosts.get_mut(record.origin.as_str()) {
-                    host.handle_robots(record.robots, now + ROBOTS_LIFETIME);
+                    host.version = version;
+                    host.writes = host.writes.saturating_sub(1);
+                    if record.robots.is_some() {
+                        host.handle_robots_stored(now);
+                    }
                 }
             }
             (Effect::Link(job, hash), Record::Link(record)) => self.settle_link(job, hash, record.sequence),
@@ -373,17 +406,26 @@ impl Shard {
         None
     }
 
-    /// A compare-and-set found no value: the job's records were removed meanwhile.
-    fn settle_vanished(&mut self, pending: &Pending) {
+    /// A compare-and-set found no value: the job's records, or that of the host, were removed meanwhile.
+    fn settle_vanished(&mut self, pending: Pending) -> Option<Pending> {
         let (job, hash) = match pending.effect {
             Effect::AdmitUrl(job, hash) | Effect::CloseUrl(job, hash) | Effect::FenceUrl(job, hash) => (job, hash),
-            _ => return,
+            Effect::Host(_) => {
+                if let Record::Host(record) = &pending.record
+                    && let Some(host) = self.hosts.get_mut(record.origin.as_str())
+                {
+                    host.version = 0;
+                }
+                return Some(pending);
+            }
+            _ => return None,
         };
         if let Some(shard) = self.jobs.get_mut(&job) {
             shard.urls.remove(&hash);
             let fences = usize::from(matches!(pending.effect, Effect::FenceUrl(..)));
             shard.budget.fencing = shard.budget.fencing.saturating_sub(fences);
         }
+        None
     }
 
     /// Something else than what was sent stands in the register: an earlier owner's work. Takes it over into
@@ -409,6 +451,7 @@ impl Shard {
                         *pending = Pending::renumber(job, hash, rival, value.version).again(pending.ticket);
                         false
                     }
+                    (_, Effect::ReopenUrl(..)) => rival.state == UrlState::Open,
                     (UrlState::Open, Effect::CreateUrl(..) | Effect::FenceUrl(..)) => {
                         *record = rival;
                         true
@@ -419,6 +462,7 @@ impl Shard {
                     }
                 }
             }
+            (Record::Host(record), Effect::Host(_)) => self.settle_rival_host(record, content, value.version),
             (Record::Link(_), Effect::Link(job, hash)) => {
                 let Ok(rival) = decode::<LinkRecord>(content) else { return true };
                 *pending = Pending::renumber_link(job, hash, rival, value.version).again(pending.ticket);
@@ -426,6 +470,22 @@ impl Shard {
             }
             _ => true,
         }
+    }
+
+    /// Another record of the host stands in the register: an earlier owner's is taken over into this one's.
+    fn settle_rival_host(&mut self, record: &mut HostRecord, content: &[u8], version: u64) -> bool {
+        let Some(host) = self.hosts.get_mut(record.origin.as_str()) else { return true };
+        host.version = version;
+        match decode::<HostRecord>(content) {
+            Ok(rival) if rival.token > self.token => return true,
+            Ok(rival) if rival.token < self.token => {
+                let (now, wall_ms) = self.wall;
+                host.adopt(&rival, now, wall_ms);
+                *record = host.record(&record.origin, self.token, now, wall_ms);
+            }
+            Ok(_) | Err(_) => {}
+        }
+        false
     }
 
     /// Takes over that an earlier owner closed a URL at the last moment, which a change for `effect` found out;
@@ -479,6 +539,9 @@ impl Shard {
         entry.admitted = true;
         entry.stage = Stage::Waiting;
         shard.counters.admitted += 1;
+        if let Ok(url) = NormalizedUrl::parse(&record.url) {
+            self.host(&url.origin()).queues.entry(id).or_default().taken += 1;
+        }
         self.enqueue(id, hash, record);
     }
 
@@ -522,13 +585,15 @@ pub(super) fn result_kind(result: &PageResult) -> ResultKind {
 
 impl JobShard {
     pub(super) fn count_closed(&mut self, admitted: bool, result: &PageResult) {
-        let Counters { succeeded, failed, skipped, admitted_closed, items, item_errors, .. } = &mut self.counters;
+        let Counters { succeeded, failed, skipped, admitted_closed, items, item_errors, bytes, .. } =
+            &mut self.counters;
         *admitted_closed += u64::from(admitted);
         match result {
             PageResult::Fetched(page) => {
                 *succeeded += 1;
                 *items += u64::from(page.items);
                 *item_errors += u64::from(page.item_errors);
+                *bytes += page.bytes;
             }
             PageResult::Failed { .. } => *failed += 1,
             PageResult::Skipped { .. } => *skipped += 1,

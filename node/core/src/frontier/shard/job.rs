@@ -2,8 +2,9 @@
 
 use super::Link;
 use crate::frontier::record::{Counters, UrlHash};
-use crate::job::{SkipReason, ValidatedJob};
+use crate::job::{NormalizedUrl, SkipReason, UrlRules, ValidatedJob};
 use crate::time::Instant;
+use sha1::{Digest, Sha1};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -49,6 +50,8 @@ pub(super) enum Stage {
     Closing,
     /// Its result is committed.
     Closed,
+    /// Its result is being taken back.
+    Reopening,
 }
 
 /// A URL of the job.
@@ -58,6 +61,7 @@ pub(super) struct Entry {
     pub(super) version: u64,
     pub(super) depth: u32,
     pub(super) redirects: u32,
+    pub(super) hops: u32,
     pub(super) attempts: u32,
     pub(super) admitted: bool,
     pub(super) stage: Stage,
@@ -72,6 +76,7 @@ impl Entry {
             version: 0,
             depth: link.depth,
             redirects: link.redirects,
+            hops: link.hops,
             attempts: 0,
             admitted: false,
             stage: Stage::Creating,
@@ -93,6 +98,34 @@ pub(super) struct Share {
     pub(super) fencing: usize,
 }
 
+/// How many URLs of each path with a query are known.
+#[derive(Debug, Default)]
+pub(super) struct Variants(BTreeMap<u64, u32>);
+
+impl Variants {
+    /// Counts a URL.
+    pub(super) fn count(&mut self, url: &NormalizedUrl) {
+        if let Some(path) = path_hash(url) {
+            *self.0.entry(path).or_default() += 1;
+        }
+    }
+
+    /// Counts a URL unless its path has as many queries as the job follows.
+    pub(super) fn admits(&mut self, url: &NormalizedUrl, rules: &UrlRules) -> bool {
+        let Some(path) = path_hash(url) else { return true };
+        let known = self.0.entry(path).or_default();
+        let admits = *known < rules.max_query_variants_per_path;
+        *known += u32::from(admits);
+        admits
+    }
+}
+
+/// Stands for the path of a URL with a query.
+fn path_hash(url: &NormalizedUrl) -> Option<u64> {
+    let (path, _) = url.as_str().split_once('?')?;
+    Sha1::digest(path.as_bytes()).first_chunk().map(|bytes| u64::from_be_bytes(*bytes))
+}
+
 /// One job's part of a shard.
 #[derive(Debug, Default)]
 pub(super) struct JobShard {
@@ -111,6 +144,8 @@ pub(super) struct JobShard {
     pub(super) displaced: BTreeSet<u64>,
     pub(super) counters: Counters,
     pub(super) budget: Share,
+    /// Queries of each path.
+    pub(super) variants: Variants,
 }
 
 impl JobShard {

@@ -1,19 +1,20 @@
 //! Taking a partition over: the shard as its registers tell it.
 
+use super::Shard;
 use super::commit::{Pending, Pipeline, result_kind};
 use super::job::{Entry, JobShard, ResultKind, Stage};
-use super::{RobotsState, Shard};
+use crate::dice::Jitter;
 use crate::frontier::LEASE;
-use crate::frontier::host::ROBOTS_LIFETIME;
+use crate::frontier::host::Policy;
 use crate::frontier::keys::Name;
 use crate::frontier::record::{
     HostRecord, JobId, LinkRecord, RecordError, Token, UrlHash, UrlRecord, UrlState, decode,
 };
 use crate::id::{Key, Partition};
+use crate::job::NormalizedUrl;
 use crate::register::Versioned;
 use crate::time::Instant;
-use std::collections::{BTreeMap, VecDeque};
-use std::time::Duration;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// Who owned a partition before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +39,7 @@ impl Shard {
             hosts: BTreeMap::new(),
             pipeline: Pipeline::default(),
             events: VecDeque::new(),
+            claimed_at,
             fetch_from,
             resumed_at: (previous != Previous::Nobody).then_some(fetch_from),
             confirmed_at: claimed_at,
@@ -46,7 +48,19 @@ impl Shard {
             lost: false,
             wake_at: None,
             last_host: None,
+            policy: Policy::default(),
+            dice: Jitter::new(token.0.wrapping_mul(0x9e37_79b9) ^ u64::from(partition.0)),
+            wall: (claimed_at, 0),
+            swept_at: claimed_at,
+            has_forgotten: false,
+            unread: BTreeSet::new(),
         }
+    }
+
+    /// What the operator asks of every visit, and the wall clock at `now`, milliseconds since 1970.
+    #[must_use]
+    pub fn with_policy(self, policy: Policy, now: Instant, wall_ms: u64) -> Self {
+        Self { policy, wall: (now, wall_ms), ..self }
     }
 
     /// Takes over one record, read by quorum after the claim. `wall_ms`: milliseconds since 1970.
@@ -68,7 +82,7 @@ impl Shard {
                     shard.results.insert(record.sequence, (ResultKind::Link, hash));
                 }
             }
-            Some(Name::Host(_)) => self.load_host(decode(content)?, now, wall_ms),
+            Some(Name::Host(hash)) => self.load_host(hash, &decode(content)?, value.version, now, wall_ms),
             Some(Name::Owner | Name::Job(_) | Name::Budget(_)) | None => {}
         }
         Ok(())
@@ -83,12 +97,20 @@ impl Shard {
             version,
             depth: record.depth,
             redirects: record.redirects,
+            hops: record.hops,
             attempts: 0,
             admitted: record.admitted,
             stage: if open { Stage::Waiting } else { Stage::Closed },
             url: open.then(|| record.url.as_str().into()),
         };
         shard.urls.insert(hash, entry);
+        if let Ok(url) = NormalizedUrl::parse(&record.url) {
+            shard.variants.count(&url);
+            if record.admitted {
+                self.host(&url.origin()).queues.entry(job).or_default().taken += 1;
+            }
+        }
+        let Some(shard) = self.jobs.get_mut(&job) else { return };
         if let UrlState::Closed { sequence, result } = &record.state {
             if shard.displaces(*sequence) {
                 shard.urls.entry(hash).and_modify(|entry| entry.stage = Stage::Closing);
@@ -102,10 +124,15 @@ impl Shard {
         }
     }
 
-    fn load_host(&mut self, record: HostRecord, now: Instant, wall_ms: u64) {
-        let age = Duration::from_millis(wall_ms.saturating_sub(record.fetched_ms));
-        let Some(left) = ROBOTS_LIFETIME.checked_sub(age) else { return };
-        self.host(&record.origin).robots = RobotsState::Known { file: record.robots, until: now + left };
+    fn load_host(&mut self, hash: [u8; 20], record: &HostRecord, version: u64, now: Instant, wall_ms: u64) {
+        self.wall = (now, wall_ms);
+        if record.is_stale(wall_ms) {
+            self.pipeline.push(Pending::remove_host(hash, version));
+            return;
+        }
+        let host = self.host(&record.origin);
+        host.version = version;
+        host.adopt(record, now, wall_ms);
     }
 }
 

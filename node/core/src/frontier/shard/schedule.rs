@@ -32,6 +32,8 @@ pub enum Work {
         depth: u32,
         /// Redirects in a row that led here.
         redirects: u32,
+        /// Links in a row outside the scope that led here.
+        hops: u32,
         /// Counts from 1.
         attempt: u32,
     },
@@ -41,6 +43,13 @@ pub enum Work {
         job: JobId,
         /// How it is to be run.
         spec: Arc<ValidatedJob>,
+        /// `scheme://host:port`.
+        origin: String,
+        /// Where it redirected to, if it did.
+        moved: Option<NormalizedUrl>,
+    },
+    /// Read the record of a host that was forgotten; the answer is [`Shard::handle_host`].
+    Host {
         /// `scheme://host:port`.
         origin: String,
     },
@@ -86,6 +95,10 @@ impl Shard {
         if let Some(spare) = self.spare_budget() {
             return Some(spare);
         }
+        if let Some(origin) = self.unread.pop_first() {
+            return Some(Work::Host { origin: origin.to_string() });
+        }
+        self.forget_idle_hosts(now);
         let busy = self.hosts.values().any(|host| host.in_flight > 0 || self.host_has_work(host));
         if !busy {
             return None;
@@ -186,7 +199,8 @@ impl Shard {
             host.rules(*id, job);
         }
         // The gentlest wish of all jobs at work here counts for each of them.
-        match latest(running.iter().map(|(_, job)| host.open_at(job))) {
+        let policy = self.policy;
+        match latest(running.iter().map(|(_, job)| host.open_at(job, &policy))) {
             Some(opens) if opens <= now => {}
             closed => return Turn::Wait(closed),
         }
@@ -205,7 +219,7 @@ impl Shard {
         if host.queues.get(&id).is_none_or(Queue::is_empty) {
             return Turn::Wait(None);
         }
-        if job.politeness.obey_robots && !Self::robots_known(host, now) {
+        if job.politeness.obey_robots && !host.knows_robots(now) {
             return self.robots_turn(origin, id, job, now);
         }
         let Some(queue) = host.queues.get_mut(&id) else { return Turn::Wait(None) };
@@ -227,25 +241,21 @@ impl Shard {
 
     fn robots_turn(&mut self, origin: &str, id: JobId, job: &Arc<ValidatedJob>, now: Instant) -> Turn {
         let Some(host) = self.hosts.get_mut(origin) else { return Turn::Wait(None) };
-        match &host.robots {
-            RobotsState::Asked { .. } => Turn::Wait(None),
-            RobotsState::Unknown { from, .. } if *from > now => Turn::Wait(Some(*from)),
-            RobotsState::Unknown { misses, .. } => {
-                host.robots = RobotsState::Asked { misses: *misses };
-                self.ask_robots(origin, id, job)
+        let misses = match &host.robots {
+            RobotsState::Asked { .. } => return Turn::Wait(None),
+            RobotsState::Unknown { from, .. } if *from > now => return Turn::Wait(Some(*from)),
+            RobotsState::GivenUp { unreached, until } if *until > now => {
+                let unreached = unreached.clone();
+                self.give_up(origin, id, &unreached);
+                return Turn::Again;
             }
-            RobotsState::Known { .. } => {
-                host.robots = RobotsState::Asked { misses: 0 };
-                self.ask_robots(origin, id, job)
-            }
-        }
-    }
-
-    fn ask_robots(&mut self, origin: &str, job: JobId, spec: &Arc<ValidatedJob>) -> Turn {
-        if let Some(host) = self.hosts.get_mut(origin) {
-            host.handle_request();
-        }
-        Turn::Work(Work::Robots { job, spec: spec.clone(), origin: origin.to_owned() })
+            RobotsState::Unknown { misses, .. } => *misses,
+            RobotsState::Known { .. } | RobotsState::GivenUp { .. } => 0,
+        };
+        host.robots = RobotsState::Asked { misses };
+        host.handle_request();
+        let moved = host.robots_target().cloned();
+        Turn::Work(Work::Robots { job: id, spec: job.clone(), origin: origin.to_owned(), moved })
     }
 
     /// Decides about the next URL that nobody has looked at: skipped, admitted or requested.
@@ -258,16 +268,25 @@ impl Shard {
             host.queues.entry(id).or_default().fresh.pop_front();
             return Turn::Again;
         };
-        let admitted = job.limits.max_pages.is_none() || waiting.is_some_and(|entry| entry.admitted);
-        if admitted || !host.allows(id, job, url.path_and_query()) {
+        let admitted = !job.limits.are_admitted() || waiting.is_some_and(|entry| entry.admitted);
+        if admitted || host.allows(id, job, url.path_and_query()).is_err() {
             host.queues.entry(id).or_default().fresh.pop_front();
             return self.request_if_allowed(origin, id, job, hash);
         }
         let queue = host.queues.entry(id).or_default();
+        if job.limits.max_pages_per_host.is_some_and(|most| queue.taken + queue.admitting as u64 >= most) {
+            if queue.admitting > 0 {
+                return Turn::Wait(None);
+            }
+            queue.fresh.pop_front();
+            self.close(id, hash, PageResult::Skipped { reason: SkipReason::HostPageLimit, detail: None });
+            return Turn::Again;
+        }
         if shard.budget.fencing > 0 || queue.admitting >= ADMITTED_AHEAD {
             return Turn::Wait(None);
         }
-        if shard.budget.available == 0 {
+        let is_budgeted = job.limits.max_pages.is_some();
+        if is_budgeted && shard.budget.available == 0 {
             if shard.budget.asked {
                 return Turn::Wait(None);
             }
@@ -280,7 +299,7 @@ impl Shard {
         let Some(entry) = shard.urls.get_mut(&hash) else { return Turn::Again };
         queue.fresh.pop_front();
         queue.admitting += 1;
-        shard.budget.available -= 1;
+        shard.budget.available -= u64::from(is_budgeted);
         entry.stage = Stage::Admitting;
         if let Some(pending) = Pending::admit(id, hash, entry) {
             self.pipeline.push(pending);
@@ -298,16 +317,18 @@ impl Shard {
             return Turn::Again;
         };
         let Some(url) = entry.url.as_deref().and_then(|url| NormalizedUrl::parse(url).ok()) else { return Turn::Again };
-        if !host.allows(id, spec, url.path_and_query()) {
-            self.close(id, hash, PageResult::Skipped { reason: SkipReason::RobotsTxt, detail: None });
+        let excluded = entry.depth > 0 && spec.scope.excludes(&url);
+        let verdict = if excluded { Err(SkipReason::OutOfScope) } else { host.allows(id, spec, url.path_and_query()) };
+        if let Err(reason) = verdict {
+            self.close(id, hash, PageResult::Skipped { reason, detail: None });
             return Turn::Again;
         }
         entry.stage = Stage::Fetching;
         shard.counters.in_flight += 1;
         host.handle_request();
         host.last_served = Some(id);
-        let (depth, redirects, attempt) = (entry.depth, entry.redirects, entry.attempts + 1);
-        Turn::Work(Work::Fetch { job: id, spec: spec.clone(), url, hash, depth, redirects, attempt })
+        let (depth, redirects, hops, attempt) = (entry.depth, entry.redirects, entry.hops, entry.attempts + 1);
+        Turn::Work(Work::Fetch { job: id, spec: spec.clone(), url, hash, depth, redirects, hops, attempt })
     }
 }
 

@@ -5,17 +5,23 @@ mod acknowledgement;
 mod budget;
 mod crawl;
 mod dice;
+mod hosts;
 mod jobs;
 mod pace;
 mod registers;
+mod revised;
 mod world;
 
 use super::*;
 use crate::frontier::keys::Name;
+use crate::frontier::record::RobotsFile;
 use crate::frontier::record::{FetchedPage, Items, UrlRecord, UrlState, decode, encode};
-use crate::job::{Limits, Patterns, Politeness, RequestOptions, Retry, Scope, ScopeType};
+use crate::job::{
+    BreakerRules, Limits, OverMax, Patterns, Politeness, RequestOptions, Retry, Scope, ScopeType, UrlRules,
+};
 use crate::register::{Change, Outcome};
 use registers::Registers;
+use std::time::Duration;
 
 const PARTITION: Partition = Partition(3);
 const JOB: JobId = JobId([1; 16]);
@@ -31,7 +37,7 @@ fn url(text: &str) -> NormalizedUrl {
 }
 
 fn link(text: &str) -> Link {
-    Link { url: url(text), depth: 0, redirects: 0 }
+    Link { url: url(text), depth: 0, redirects: 0, hops: 0 }
 }
 
 /// One request at a time, a second apart, two retries.
@@ -47,7 +53,18 @@ fn job() -> ValidatedJob {
             user_agent_token: "test".to_owned(),
             delay: Duration::from_secs(1),
             concurrent_requests_per_host: 1,
+            delay_per_ip: Duration::ZERO,
+            concurrent_requests_per_ip: 1,
             max_crawl_delay: Duration::from_secs(30),
+            over_max_crawl_delay: OverMax::Skip,
+            auto_throttle: None,
+            breaker: BreakerRules {
+                consecutive_failures: 5,
+                open_for: Duration::from_secs(60),
+                half_open_probes: 1,
+                max_opens: 2,
+            },
+            per_host: Vec::new(),
         },
         request: RequestOptions {
             user_agent: "test".to_owned(),
@@ -55,7 +72,15 @@ fn job() -> ValidatedJob {
             total_timeout: Duration::from_secs(30),
             max_redirects: 5,
         },
-        limits: Limits { max_pages: None, max_body_bytes: 1 << 20, max_duration: None },
+        limits: Limits {
+            max_pages: None,
+            max_pages_per_host: None,
+            max_items: None,
+            max_bytes: None,
+            max_body_bytes: 1 << 20,
+            max_duration: None,
+        },
+        url_rules: UrlRules::default(),
         retry: Retry { max_retries: 2, backoff: Duration::from_secs(10), max_backoff: Duration::from_secs(15) },
     }
 }
@@ -63,9 +88,9 @@ fn job() -> ValidatedJob {
 fn fetched() -> PageResult {
     PageResult::Fetched(FetchedPage {
         status: 200,
-        final_url: None,
         fetched_ms: 0,
         attempts: 1,
+        bytes: 100,
         items: 2,
         item_errors: 1,
         content: Items::Inline("{}\n{}".to_owned()),
@@ -73,7 +98,7 @@ fn fetched() -> PageResult {
 }
 
 fn failed() -> Attempt {
-    Attempt::Failed { reason: SkipReason::HttpError, detail: "503".to_owned(), retry_after: None }
+    Attempt::Failed { reason: SkipReason::HttpError, detail: "503".to_owned() }
 }
 
 /// A shard with its registers, which never fail unless told.
@@ -105,7 +130,7 @@ impl Bench {
     fn taken_over(self, now: Instant, previous: Previous) -> Self {
         let mut shard = Shard::open(PARTITION, Token(self.shard.token().0 + 1), now, previous);
         for (key, value) in &self.registers.map {
-            shard.load(key, value, now, 0).expect("a record");
+            shard.load(key, value, now, now.0.as_millis() as u64).expect("a record");
         }
         Self { shard, registers: self.registers }
     }
@@ -139,13 +164,28 @@ impl Bench {
     /// Answers the request for robots.txt.
     fn robots(&mut self, now: Instant, text: &str) {
         assert!(matches!(self.work(now), Some(Work::Robots { .. })));
-        self.shard.handle_robots(JOB, ORIGIN, Ok(RobotsFile::Text(text.to_owned())), now, 0);
+        self.robots_file(RobotsFile::Text(text.to_owned()), now);
         self.commit(now);
+    }
+
+    /// Robots.txt was answered; its record is not stored yet.
+    fn robots_file(&mut self, file: RobotsFile, now: Instant) {
+        self.shard.handle_fetched(JOB, ORIGIN, &Exchange::untold(false), now);
+        self.shard.handle_robots(JOB, ORIGIN, Ok(file), now, now.0.as_millis() as u64);
     }
 
     fn end(&mut self, url: &NormalizedUrl, attempt: Attempt, now: Instant) {
         let visit = Visit { job: JOB, url: UrlHash::of(url), origin: ORIGIN };
-        self.shard.handle_fetched(visit.job, ORIGIN, false, now);
+        self.shard.handle_fetched(visit.job, ORIGIN, &Exchange::untold(false), now);
+        self.shard.handle_outcome(&visit, attempt, Vec::new(), now);
+        self.commit(now);
+    }
+
+    /// A page ended, and its host showed itself to be like this.
+    fn end_with(&mut self, url: &NormalizedUrl, health: Health, attempt: Attempt, now: Instant) {
+        let visit = Visit { job: JOB, url: UrlHash::of(url), origin: ORIGIN };
+        let exchange = Exchange { health, ..Exchange::untold(false) };
+        self.shard.handle_fetched(visit.job, ORIGIN, &exchange, now);
         self.shard.handle_outcome(&visit, attempt, Vec::new(), now);
         self.commit(now);
     }

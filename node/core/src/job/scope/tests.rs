@@ -17,10 +17,10 @@ fn plain(scope_type: ScopeType, seeds: &[&str]) -> Scope {
 
 fn assert_scope(scope: &Scope, inside: &[&str], outside: &[&str]) {
     for text in inside {
-        assert_eq!(scope.verdict(&url(text), 1), Ok(()), "{text}");
+        assert_eq!(scope.verdict(&url(text), 1, 0), Ok(0), "{text}");
     }
     for text in outside {
-        assert_eq!(scope.verdict(&url(text), 1), Err(SkipReason::OutOfScope), "{text}");
+        assert_eq!(scope.verdict(&url(text), 1, 0), Err(SkipReason::OutOfScope), "{text}");
     }
 }
 
@@ -82,15 +82,15 @@ fn exclude_wins_over_include_and_seeds_are_always_in() {
         &["https://a.example/catalogue/1", "https://a.example/x.html"],
         &["https://a.example/other", "https://a.example/catalogue/?sort=price"],
     );
-    assert_eq!(scope.verdict(&seeds[0], 0), Ok(()));
+    assert_eq!(scope.verdict(&seeds[0], 0, 0), Ok(0));
 }
 
 #[test]
 fn depth_is_named_only_for_urls_that_are_in_scope() {
     let scope = plain(ScopeType::Host, &["https://a.example/"]);
-    assert_eq!(scope.verdict(&url("https://a.example/x"), 3), Ok(()));
-    assert_eq!(scope.verdict(&url("https://a.example/x"), 4), Err(SkipReason::Depth));
-    assert_eq!(scope.verdict(&url("https://b.example/x"), 4), Err(SkipReason::OutOfScope));
+    assert_eq!(scope.verdict(&url("https://a.example/x"), 3, 0), Ok(0));
+    assert_eq!(scope.verdict(&url("https://a.example/x"), 4, 0), Err(SkipReason::Depth));
+    assert_eq!(scope.verdict(&url("https://b.example/x"), 4, 0), Err(SkipReason::OutOfScope));
 }
 
 #[test]
@@ -103,4 +103,36 @@ fn patterns_that_are_wrong_or_too_large_are_refused_by_their_index() {
     assert_eq!(Patterns::compile(&["a".repeat(PATTERN_BYTES_MAX + 1)]), Err(PatternError::TooLong { index: 0 }));
     assert_eq!(Patterns::compile(&vec!["a"; PATTERNS_MAX + 1]), Err(PatternError::TooMany(PATTERNS_MAX + 1)));
     assert_eq!(Patterns::compile(&vec![r"\w{8}"; PATTERNS_MAX]), Err(PatternError::ListTooComplex));
+}
+
+#[test]
+fn pages_outside_are_followed_for_a_few_hops_and_what_is_excluded_never() {
+    let scope = Scope::new(
+        ScopeType::Host,
+        &[url("https://a.example/")],
+        9,
+        Patterns::default(),
+        Patterns::compile(&["secret"]).expect("a pattern"),
+    )
+    .with_extra_hops(2);
+    assert_eq!(scope.verdict(&url("https://b.example/x"), 1, 0), Ok(1));
+    assert_eq!(scope.verdict(&url("https://c.example/x"), 2, 1), Ok(2));
+    assert_eq!(scope.verdict(&url("https://d.example/x"), 3, 2), Err(SkipReason::OutOfScope));
+    assert_eq!(scope.verdict(&url("https://a.example/x"), 3, 2), Ok(0), "back inside");
+    assert_eq!(scope.verdict(&url("https://b.example/secret"), 1, 0), Err(SkipReason::OutOfScope));
+}
+
+#[test]
+fn a_scope_may_be_the_seeds_alone_everything_or_what_include_says() {
+    let seeds = [url("https://a.example/")];
+    let scope = |scope_type, include: &[&str]| {
+        Scope::new(scope_type, &seeds, 9, Patterns::compile(include).expect("patterns"), Patterns::default())
+    };
+    let (inside, outside) = (url("https://a.example/x"), url("https://b.example/x"));
+    let out = Err(SkipReason::OutOfScope);
+    assert_eq!(scope(ScopeType::Page, &[]).verdict(&inside, 1, 0), out);
+    assert_eq!(scope(ScopeType::Page, &[]).verdict(&seeds[0], 0, 0), Ok(0));
+    assert_eq!(scope(ScopeType::Any, &[]).verdict(&outside, 1, 0), Ok(0));
+    assert_eq!(scope(ScopeType::Custom, &["b\\.example"]).verdict(&outside, 1, 0), Ok(0));
+    assert_eq!(scope(ScopeType::Custom, &["b\\.example"]).verdict(&inside, 1, 0), out);
 }

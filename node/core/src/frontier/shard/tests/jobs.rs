@@ -79,12 +79,12 @@ fn a_host_goes_on_for_other_jobs_when_a_job_is_removed_during_its_request() {
     bench.start(OTHER_JOB, job(), &PAGES);
     assert!(matches!(bench.work(at(0)), Some(Work::Robots { job: JOB, .. })));
     bench.shard.handle_purge(JOB, Waiter(9));
-    bench.shard.handle_robots(JOB, ORIGIN, Ok(RobotsFile::AllowAll), at(0), 0);
+    bench.robots_file(RobotsFile::AllowAll, at(0));
     bench.start(JOB, job(), &PAGES);
     let Some(Work::Fetch { job: first, url: page, .. }) = bench.work(at(1_000)) else { panic!("no page") };
     bench.shard.handle_purge(first, Waiter(10));
     let visit = Visit { job: first, url: UrlHash::of(&page), origin: ORIGIN };
-    bench.shard.handle_fetched(visit.job, ORIGIN, false, at(2_000));
+    bench.shard.handle_fetched(visit.job, ORIGIN, &Exchange::untold(false), at(2_000));
     bench.shard.handle_outcome(&visit, Attempt::Closed(fetched()), Vec::new(), at(2_000));
     bench.commit(at(2_000));
     assert!(matches!(bench.work(at(3_000)), Some(Work::Fetch { .. })));

@@ -13,7 +13,7 @@ fn the_gap_is_counted_from_the_answer_to_the_next_request() {
     let page = bench.fetch(at(1_000)).expect("a page");
     bench.shard.handle_answered(JOB, ORIGIN, at(5_000));
     let visit = Visit { job: JOB, url: UrlHash::of(&page), origin: ORIGIN };
-    bench.shard.handle_fetched(visit.job, ORIGIN, true, at(5_100));
+    bench.shard.handle_fetched(visit.job, ORIGIN, &Exchange::untold(true), at(5_100));
     bench.shard.handle_outcome(&visit, Attempt::Closed(fetched()), Vec::new(), at(5_100));
     assert!(bench.work(at(5_999)).is_none());
     assert!(bench.fetch(at(6_000)).is_some());
@@ -39,7 +39,7 @@ fn the_gentlest_wish_of_two_jobs_counts_for_both_and_they_take_turns() {
         assert!(bench.work(at(now - 1)).is_none());
         let Some(Work::Fetch { job, hash, .. }) = bench.work(at(now)) else { panic!("nothing at {now}") };
         let visit = Visit { job, url: hash, origin: ORIGIN };
-        bench.shard.handle_fetched(visit.job, ORIGIN, false, at(now));
+        bench.shard.handle_fetched(visit.job, ORIGIN, &Exchange::untold(false), at(now));
         bench.shard.handle_outcome(&visit, Attempt::Closed(fetched()), Vec::new(), at(now));
         served.push(job);
     }
@@ -65,7 +65,7 @@ fn no_more_requests_are_in_flight_than_the_job_allows() {
 fn nothing_is_requested_before_the_record_of_robots_txt_is_durable() {
     let mut bench = Bench::running(job(), &PAGES);
     assert!(matches!(bench.work(at(0)), Some(Work::Robots { .. })));
-    bench.shard.handle_robots(JOB, ORIGIN, Ok(RobotsFile::AllowAll), at(0), 0);
+    bench.robots_file(RobotsFile::AllowAll, at(0));
     assert!(bench.work(at(2_000)).is_none(), "the next owner would not know it");
     bench.commit(at(2_000));
     assert!(bench.fetch(at(2_000)).is_some());
@@ -129,6 +129,7 @@ fn a_host_that_cannot_be_reached_is_asked_three_times_then_its_pages_fail_with_t
     for now in [0, 10_000, 20_000] {
         assert_eq!(bench.shard.counters(JOB).failed, 0);
         assert!(matches!(bench.work(at(now)), Some(Work::Robots { .. })));
+        bench.shard.handle_fetched(JOB, ORIGIN, &Exchange::untold(false), at(now));
         bench.shard.handle_robots(JOB, ORIGIN, unreached(SkipReason::FetchError), at(now), 0);
         assert!(bench.work(at(now + 400)).is_none(), "it is left alone for a moment");
     }
@@ -147,6 +148,7 @@ fn a_host_that_cannot_be_reached_is_asked_three_times_then_its_pages_fail_with_t
 fn a_host_at_a_private_address_is_given_up_at_once() {
     let mut bench = Bench::running(job(), &PAGES);
     assert!(matches!(bench.work(at(0)), Some(Work::Robots { .. })));
+    bench.shard.handle_fetched(JOB, ORIGIN, &Exchange::untold(false), at(0));
     bench.shard.handle_robots(JOB, ORIGIN, unreached(SkipReason::PrivateAddress), at(0), 0);
     bench.commit(at(0));
     assert_eq!(bench.shard.counters(JOB).skipped, 3);
@@ -178,21 +180,6 @@ fn an_attempt_that_taught_nothing_does_not_count() {
 }
 
 #[test]
-fn retry_after_blocks_the_whole_host() {
-    let mut bench = Bench::running(job(), &PAGES);
-    bench.robots(at(0), "");
-    let page = bench.fetch(at(1_000)).expect("a page");
-    let retry_after = Some(Duration::from_secs(60));
-    bench.end(
-        &page,
-        Attempt::Failed { reason: SkipReason::HttpError, detail: "429".to_owned(), retry_after },
-        at(2_000),
-    );
-    assert!(bench.work(at(61_999)).is_none());
-    assert!(bench.fetch(at(62_000)).is_some());
-}
-
-#[test]
 fn nothing_is_fetched_unless_the_ownership_was_confirmed_within_the_lease() {
     let mut bench = Bench::running(job(), &PAGES);
     let late = at(0) + LEASE_HOLD;
@@ -215,7 +202,7 @@ fn an_owner_asks_for_its_confirmation_before_the_lease_runs_out_and_never_while_
         "the present confirmation still holds"
     );
     bench.shard.handle_confirmed(Some(true), in_time);
-    bench.shard.handle_robots(JOB, ORIGIN, Ok(RobotsFile::AllowAll), in_time, 0);
+    bench.robots_file(RobotsFile::AllowAll, in_time);
     bench.commit(in_time);
     let page = bench.fetch(at(3_500)).expect("the page");
     bench.end(&page, Attempt::Closed(fetched()), at(4_000));

@@ -11,7 +11,8 @@ pub(super) use web::Web;
 use super::dice::Dice;
 use super::registers::{Registers, Straggler};
 use super::*;
-use crate::frontier::record::BudgetRecord;
+use crate::frontier::keys::origin_hash;
+use crate::frontier::record::{BudgetRecord, HostRecord};
 use crate::id::Key;
 use crate::register::Versioned;
 use std::collections::BTreeSet;
@@ -186,7 +187,10 @@ impl World {
             Happening::RobotsEnded(site, origin) => {
                 let robots = Web::robots(&origin);
                 let now = self.instant();
-                self.with(site, |shard| shard.handle_robots(JOB, &origin, Ok(robots), now, 0));
+                self.with(site, |shard| {
+                    shard.handle_fetched(JOB, &origin, &Exchange::untold(false), now);
+                    shard.handle_robots(JOB, &origin, Ok(robots), now, 0);
+                });
             }
             Happening::Job(site) => self.answer_job(site),
             Happening::Confirmed(site, owner, began) => {
@@ -301,6 +305,13 @@ impl World {
         match work {
             Work::Fetch { url, depth, hash, .. } => self.fetch(site, url, depth, hash),
             Work::Robots { origin, .. } => self.fetch_robots(site, origin),
+            Work::Host { origin } => {
+                let (key, now) =
+                    (Name::Host(origin_hash(&origin)).key(Partition(self.sites[site].part)), self.instant());
+                let read = |value: &Versioned| Some((decode(value.content.as_deref()?).ok()?, value.version));
+                let record = self.registers.map.get(&key).and_then(read);
+                self.with(site, |shard| shard.handle_host(&origin, record, now, 0));
+            }
             Work::Budget { wanted, .. } => self.soon(Happening::Budget(site, wanted as i64)),
             Work::GiveBack { pages, .. } => self.soon(Happening::Budget(site, -(pages as i64))),
             Work::Job(_) => self.soon(Happening::Job(site)),

@@ -77,6 +77,7 @@ impl World {
                     counters.succeeded += 1;
                     counters.items += u64::from(page.items);
                     counters.item_errors += u64::from(page.item_errors);
+                    counters.bytes += page.bytes;
                     let page = NormalizedUrl::parse(&record.url).expect("a URL");
                     links.insert(UrlHash::of(&Web::unfollowed(&page.origin())));
                 }

@@ -111,7 +111,7 @@ impl World {
     pub(super) fn ended(&mut self, id: usize) {
         let Some(page) = self.attempts.get(&id) else { return };
         let (site, url, now) = (page.site, page.url.clone(), self.instant());
-        self.with(site, |shard| shard.handle_fetched(JOB, &url.origin(), true, now));
+        self.with(site, |shard| shard.handle_fetched(JOB, &url.origin(), &Exchange::untold(true), now));
         let web = &self.web.pages[&url];
         let tried = self.seen.iter().filter(|seen| seen.origin == url.origin() && seen.path == url.path()).count();
         // A page that succeeds within the retries does so soon; the others never do.
@@ -139,7 +139,7 @@ impl World {
         let links = urls
             .into_iter()
             .filter(|url| part_of(&url.origin()) == part)
-            .map(|url| Link { url, depth, redirects: 0 })
+            .map(|url| Link { url, depth, redirects: 0, hops: 0 })
             .collect();
         let waiter = Waiter(1_000_000 + self.waiters.len() as u64);
         self.waiters.insert(waiter, (page, part));
@@ -169,7 +169,7 @@ impl World {
             if self.seen[seen].ended > self.now {
                 self.seen[seen].ended = self.now;
                 let answered = self.seen[seen].answered <= self.now;
-                self.with(site, |shard| shard.handle_fetched(JOB, &origin, answered, now));
+                self.with(site, |shard| shard.handle_fetched(JOB, &origin, &Exchange::untold(answered), now));
                 self.finish(id, Attempt::Abandoned);
             }
         }

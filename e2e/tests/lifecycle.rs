@@ -1,0 +1,107 @@
+//! A job under its user's hand: stopped, cancelled, changed and given seeds while it runs, its failed pages tried again; and its limits.
+
+use anyhow::ensure;
+use reqwest::Method;
+use scrapering_e2e::door::{Door, until};
+use scrapering_e2e::errand::Errand;
+use scrapering_e2e::ring::Ring;
+use serde_json::{Value, json};
+use std::time::Duration;
+
+/// How long a part of a job may take on a busy machine.
+const LIMIT: Duration = Duration::from_secs(90);
+const DELAY: Duration = Duration::from_millis(20);
+
+async fn status(door: &Door, id: &str) -> anyhow::Result<Value> {
+    Ok(door.job(id).await?["status"].clone())
+}
+
+async fn wait_for(door: &Door, id: &str, phase: &str) -> anyhow::Result<Value> {
+    until(&format!("{id} to be {phase}"), LIMIT, async || {
+        let Ok(status) = status(door, id).await else { return Ok(None) };
+        Ok((status["phase"] == phase).then_some(status))
+    })
+    .await
+}
+
+async fn wait_for_pages(door: &Door, id: &str, pages: u64) -> anyhow::Result<()> {
+    until(&format!("{pages} pages"), LIMIT, async || {
+        let status = status(door, id).await?;
+        Ok((status["pages"]["succeeded"].as_u64() >= Some(pages)).then_some(()))
+    })
+    .await
+}
+
+async fn act(door: &Door, id: &str, act: &str) -> anyhow::Result<()> {
+    let answer = door.ask(Method::POST, &format!("/v1/jobs/{id}/{act}"), None).await?;
+    ensure!(answer.status.is_success(), "{act}: {:?}", answer.json());
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stopped_job_keeps_what_it_found_and_a_cancelled_one_nothing() -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let errand = Errand::begin(folder.path(), 100, DELAY).await?;
+    let mut ring = Ring::start(folder.path(), 3).await?;
+    let door = ring.door();
+    let id = door.submit(&errand.job("")).await?;
+    wait_for_pages(door, &id, 20).await?;
+    act(door, &id, "stop").await?;
+    let stopped = wait_for(door, &id, "Stopped").await?;
+    ensure!(stopped["pages"]["succeeded"].as_u64() < Some(100) && stopped["pages"]["queued"] == 0, "{stopped}");
+    let items = door.list(&id, "items").await?;
+    ensure!(stopped["items"] == items.len(), "{} items, {stopped}", items.len());
+
+    let id = door.submit(&errand.job("")).await?;
+    wait_for_pages(door, &id, 20).await?;
+    act(door, &id, "cancel").await?;
+    let cancelled = wait_for(door, &id, "Cancelled").await?;
+    ensure!(cancelled["pages"]["discovered"] == 0, "{cancelled}");
+    ensure!(door.list(&id, "items").await?.is_empty(), "items of a cancelled job are left");
+    ring.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn seeds_and_exclusions_reach_a_job_while_it_runs_and_failed_pages_are_tried_again() -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let errand = Errand::begin(folder.path(), 60, DELAY).await?;
+    let mut ring = Ring::start(folder.path(), 3).await?;
+    let door = ring.door();
+    let id = door
+        .submit(&errand.job("  scope: {exclude: ['/category/']}\n  retry: {maxRetries: 0}\n  suspend: true\n"))
+        .await?;
+    let url = errand.url();
+    let seeds =
+        json!({"urls": [format!("{url}product/1"), format!("{url}nowhere"), "mailto:x", format!("{url}product/2")]});
+    let answer = door.ask(Method::POST, &format!("/v1/jobs/{id}/seeds"), Some(&seeds.to_string())).await?;
+    let verdicts = answer.json()?;
+    ensure!(verdicts["items"][2]["status"] == "FAIL" && verdicts["items"][0]["status"] == "OK", "{verdicts}");
+    let patch = json!({"spec": {"suspend": false, "scope": {"exclude": ["/category/", "/company/"]}}}).to_string();
+    let answer = door.ask(Method::PATCH, &format!("/v1/jobs/{id}"), Some(&patch)).await?;
+    ensure!(answer.status.is_success(), "{:?}", answer.json());
+    let ended = wait_for(door, &id, "Completed").await?;
+    let failed = ended["pages"]["failed"].as_u64().unwrap_or(0);
+    ensure!(failed > 0, "the page that is nowhere has not failed: {ended}");
+    act(door, &id, "retry-failed").await?;
+    let again = wait_for(door, &id, "Completed").await?;
+    ensure!(again["pages"]["discovered"] == ended["pages"]["discovered"], "{again} after {ended}");
+    let visited = errand.requests()?;
+    ensure!(visited.iter().any(|request| request.path == "/product/2"), "the seed that was added was not visited");
+    ensure!(!visited.iter().any(|request| request.path.starts_with("/company/")), "what was excluded was visited");
+    let tried = visited.iter().filter(|request| request.path == "/nowhere").count();
+    ensure!(tried == 2, "the failed page was tried {tried} times");
+    ring.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_host_gets_more_pages_than_its_limit() -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let errand = Errand::begin(folder.path(), 60, Duration::ZERO).await?;
+    let mut ring = Ring::start(folder.path(), 3).await?;
+    let id = ring.door().submit(&errand.job("  limits: {maxPagesPerHost: 17}\n")).await?;
+    wait_for(ring.door(), &id, "Completed").await?;
+    let paths: std::collections::BTreeSet<String> =
+        errand.requests()?.into_iter().map(|request| request.path).collect();
+    ensure!(paths.len() == 17, "{} pages were requested", paths.len());
+    ring.stop().await
+}

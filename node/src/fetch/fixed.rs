@@ -1,0 +1,82 @@
+//! Names that the operator has fixed to an address, as in a hosts file: for tests and for networks without a name server.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use super::resolver::{Lookup, LookupFuture};
+
+/// A name, or all names below one (`*.NAME`), and their address. The guard judges the address like any other.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FixedName {
+    pattern: String,
+    address: IpAddr,
+}
+
+/// A text that is not `NAME=ADDRESS`.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not NAME=ADDRESS, such as shop.test=127.0.0.1 or *.shop.test=127.0.0.1")]
+pub struct FixedNameError(String);
+
+impl FromStr for FixedName {
+    type Err = FixedNameError;
+
+    fn from_str(text: &str) -> Result<Self, FixedNameError> {
+        let refused = || FixedNameError(text.chars().take(80).collect());
+        let (pattern, address) = text.split_once('=').ok_or_else(refused)?;
+        let name = pattern.strip_prefix("*.").unwrap_or(pattern);
+        let is_name = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b));
+        let address = address.parse().ok().filter(|_| is_name).ok_or_else(refused)?;
+        Ok(Self { pattern: pattern.to_ascii_lowercase(), address })
+    }
+}
+
+impl fmt::Display for FixedName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}={}", self.pattern, self.address)
+    }
+}
+
+impl FixedName {
+    fn covers(&self, host: &str) -> bool {
+        match self.pattern.strip_prefix("*.") {
+            Some(domain) => host.strip_suffix(domain).is_some_and(|rest| rest.ends_with('.')),
+            None => self.pattern == host,
+        }
+    }
+}
+
+/// Answers fixed names itself and asks `otherwise` for the rest.
+pub(super) struct FixedLookup {
+    pub(super) names: Vec<FixedName>,
+    pub(super) otherwise: Arc<dyn Lookup>,
+}
+
+impl Lookup for FixedLookup {
+    fn lookup(&self, host: &str) -> LookupFuture {
+        match self.names.iter().find(|name| name.covers(host)) {
+            Some(name) => {
+                let address = name.address;
+                Box::pin(async move { Ok(vec![address]) })
+            }
+            None => self.otherwise.lookup(host),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_or_all_names_below_one_are_fixed() {
+        let one: FixedName = "shop.test=127.0.0.1".parse().expect("a rule");
+        let below: FixedName = "*.Web.test=::1".parse().expect("a rule");
+        assert!(one.covers("shop.test") && !one.covers("a.shop.test"));
+        assert!(below.covers("h1.ip0.web.test") && !below.covers("web.test") && !below.covers("xweb.test"));
+        for bad in ["shop.test", "=127.0.0.1", "*.=127.0.0.1", "a=b", "a b=127.0.0.1", "a=127.0.0.1:80"] {
+            assert!(bad.parse::<FixedName>().is_err(), "{bad}");
+        }
+    }
+}
