@@ -9,12 +9,14 @@ pub mod reconfiguration;
 pub mod recovery;
 pub mod replica;
 pub mod retirement;
+pub mod steward;
 
 pub use placement::{Placement, Site, VIRTUAL_NODES, replicas, virtual_nodes};
 pub use reconfiguration::Reconfiguration;
 pub use recovery::Recovery;
 pub use replica::{Replica, Standing};
 pub use retirement::Retirement;
+pub use steward::{Duty, Outlook, Steward};
 
 use crate::id::NodeId;
 use crate::sync::Fingerprint;

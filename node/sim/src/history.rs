@@ -33,7 +33,7 @@ pub enum Action {
 }
 
 /// What a client was told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Seen {
     /// It is done; this is the register after it.
     Done(State),

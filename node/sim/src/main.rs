@@ -54,8 +54,12 @@ enum Command {
     Swim(commands::swim::SwimArgs),
     /// Draw the tables of the Chord papers and heal many small rings; exit code 1 if one does not heal.
     Chord(commands::chord::ChordArgs),
+    /// Let nodes of a large ring come and go for an hour under load; exit code 1 on a lost write or too much moved.
+    Churn(commands::churn::ChurnArgs),
     /// Explore every reachable state of a small ring; exit code 1 if it breaks, or if lists of two do not.
     Zave(commands::zave::ZaveArgs),
+    /// Explore every reachable state of one register while its view changes; exit code 1 on any violation.
+    Model(commands::model::ModelArgs),
     /// Print every event of one run.
     Replay {
         /// The seed that was printed.
@@ -152,7 +156,9 @@ fn main() -> anyhow::Result<ExitCode> {
         }
         Command::Swim(args) => Ok(commands::swim::run(&args)),
         Command::Chord(args) => Ok(commands::chord::run(&args)),
+        Command::Churn(args) => Ok(commands::churn::run(&args)),
         Command::Zave(args) => Ok(commands::zave::run(&args)),
+        Command::Model(args) => commands::model::run(&args),
         Command::Replay { seed, worlds, mutant } => replay(seed, worlds, mutant.as_deref()),
         Command::Mutants { only, seeds, base, worlds, threads } => {
             mutants(only.as_deref(), worlds, &worlds.plan(seeds, base, &[]), threads)

@@ -14,10 +14,11 @@ use scrapering_core::time::Instant;
 use scrapering_core::view::reconfiguration::{Outcome as Came, Plan};
 use scrapering_core::view::{Reconfiguration, Recovery, Retirement, View};
 use std::collections::BTreeMap;
+use std::fmt::Debug;
 use std::sync::Arc;
 
 /// What a [`Proposal`] does, so that something else can stand in its place.
-pub trait Propose {
+pub trait Propose: Debug {
     /// As [`Proposal::poll_transmit`].
     fn poll_transmit(&mut self) -> Option<Transmit>;
     /// As [`Proposal::poll_timeout`].
@@ -58,7 +59,7 @@ pub struct Ended {
 }
 
 /// What the machines that move views and copies have in common.
-pub trait Carry {
+pub trait Carry: Debug {
     /// As [`Reconfiguration::poll_transmit`].
     fn poll_transmit(&mut self) -> Option<Transmit>;
     /// As [`Reconfiguration::poll_timeout`].
@@ -147,7 +148,7 @@ impl FetchBody for BodyFetch {
 }
 
 /// Everything a proposal starts from.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Start {
     /// The members to ask.
     pub view: View,
@@ -174,7 +175,7 @@ impl Start {
 }
 
 /// Everything a change of a view starts from.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Move {
     /// From which view to which members.
     pub plan: Plan,

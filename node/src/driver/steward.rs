@@ -1,20 +1,20 @@
 //! Keeps the views of this node's partitions what they should be: moves them when nodes come, go or are lost, opens
 //! again what a dead reconfigurer left sealed, fetches what this node lacks, and deletes what is no longer its own.
 
-mod duties;
 mod exchange;
 
-pub(crate) use duties::desired;
 pub use exchange::ViewExchange;
 
 use super::Driver;
 use crate::background::{Failure, Next, Progress, Task};
-use duties::{Duty, Watch};
 use scrapering_core::id::{NodeId, Partition};
-use scrapering_core::membership::Serving;
+use scrapering_core::membership::{Liveness, Serving};
+use scrapering_core::time::Instant;
 use scrapering_core::view::message::{Guard, Request};
 use scrapering_core::view::reconfiguration::Outcome;
-use scrapering_core::view::{Standing, View};
+use scrapering_core::view::steward::{self, Duty, Outlook};
+use scrapering_core::view::{self, Placement, Standing, View};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 
@@ -26,7 +26,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(1_000);
 /// The background task.
 pub struct Steward {
     driver: Driver,
-    watch: Watch,
+    steward: view::Steward,
     changes: (watch::Receiver<u64>, watch::Receiver<u64>),
     done: u64,
     remaining: u64,
@@ -38,7 +38,7 @@ impl Steward {
     #[must_use]
     pub fn new(driver: Driver) -> Self {
         let changes = (driver.views().changes(), driver.members().changes());
-        Self { driver, watch: Watch::default(), changes, done: 0, remaining: 0, text: String::new() }
+        Self { driver, steward: view::Steward::default(), changes, done: 0, remaining: 0, text: String::new() }
     }
 
     async fn carry_out(driver: &Driver, duty: Duty) -> bool {
@@ -62,7 +62,7 @@ impl Task for Steward {
     async fn work(&mut self) -> Result<Next, Failure> {
         self.changes.0.mark_unchanged();
         self.changes.1.mark_unchanged();
-        let duties = self.watch.duties(&self.driver);
+        let duties = self.steward.duties(&self.driver, &self.driver.placement(), self.driver.clock().now());
         self.remaining = duties.len() as u64;
         let driver = &self.driver;
         let batch: Vec<Duty> = duties.into_iter().take(AT_ONCE).collect();
@@ -71,7 +71,7 @@ impl Task for Steward {
         let successes = carried.iter().filter(|success| **success).count() as u64;
         self.done += successes;
         self.remaining = self.remaining.saturating_sub(successes);
-        if self.driver.members().own().serving == Serving::Joining && self.watch.has_arrived(&self.driver) {
+        if self.driver.members().own().serving == Serving::Joining && has_arrived(&self.driver) {
             tracing::info!("this node holds all that it should and has joined the ring");
             self.driver.members().set_serving(Serving::Serving);
         }
@@ -85,6 +85,39 @@ impl Task for Steward {
             Ok(()) = members.changed() => {}
         }
     }
+}
+
+impl Outlook for Driver {
+    fn me(&self) -> NodeId {
+        Self::me(self)
+    }
+    fn view(&self, partition: Partition) -> Arc<View> {
+        Self::view(self, partition)
+    }
+    fn standing(&self, partition: Partition) -> Option<Standing> {
+        self.views().standing(partition)
+    }
+    fn holds_something(&self, partition: Partition) -> bool {
+        self.views().holds_something(partition)
+    }
+    fn liveness(&self, node: NodeId) -> Liveness {
+        self.members().liveness(node)
+    }
+    fn down_since(&self, node: NodeId) -> Option<Instant> {
+        self.members().down_since(node)
+    }
+}
+
+/// Who should keep `partition`, as this node sees the ring.
+pub(crate) fn desired(driver: &Driver, placement: &Placement, partition: Partition) -> Vec<NodeId> {
+    steward::desired(driver, placement, partition, driver.clock().now())
+}
+
+/// Whether this node keeps, and serves, every partition that it should.
+fn has_arrived(driver: &Driver) -> bool {
+    let alone = driver.living_nodes().len() < 2;
+    let knows_all = driver.views().is_complete();
+    !alone && knows_all && steward::has_arrived(driver, &driver.placement(), driver.clock().now())
 }
 
 /// Hands the partition's state to the newcomers as learners, and then changes the view.

@@ -2,7 +2,7 @@
 
 use super::View;
 use crate::id::{NodeId, Partition, Point};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Copies kept of each register in a ring of `nodes`: 5; in rings of three or four nodes 3, in smaller
 /// ones one on each.
@@ -108,11 +108,12 @@ impl Placement {
     /// Every node once, in the order of its first virtual node clockwise from `point`.
     fn clockwise(&self, point: Point) -> Vec<NodeId> {
         let mut found = Vec::with_capacity(self.nodes());
+        let mut seen = BTreeSet::new();
         for (_, node) in self.tokens.range(point..).chain(self.tokens.range(..point)) {
             if found.len() == self.nodes() {
                 break;
             }
-            if !found.contains(node) {
+            if seen.insert(*node) {
                 found.push(*node);
             }
         }
@@ -132,7 +133,6 @@ pub fn virtual_nodes(node: NodeId, weight: u16) -> impl Iterator<Item = Point> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::collections::BTreeSet;
 
     fn ring(size: usize) -> (Vec<NodeId>, Placement) {
         let nodes: Vec<_> = (0..size).map(|i| NodeId::new(&format!("ring-{i}"), 1)).collect();

@@ -10,6 +10,7 @@ use scrapering_core::view::message::Request as ViewRequest;
 use std::time::Duration;
 
 /// A recovery that reports its end before it has begun.
+#[derive(Debug)]
 pub(super) struct Careless {
     outbox: Option<Transmit>,
     until: Instant,

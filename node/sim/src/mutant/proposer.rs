@@ -31,6 +31,7 @@ macro_rules! forward {
 const ROUNDS_PER_ATTEMPT: u64 = 1_000_000;
 
 /// Starts unfinished changes anew until the deadline.
+#[derive(Debug)]
 pub(super) struct Stubborn {
     start: Start,
     inner: Proposal,
@@ -93,6 +94,7 @@ pub(super) enum EarlyAnswer {
 }
 
 /// Answers from what was prepared instead of sending accepts that change nothing.
+#[derive(Debug)]
 pub(super) struct Early {
     items: Vec<Item>,
     answer: EarlyAnswer,
@@ -137,6 +139,7 @@ impl Propose for Early {
 }
 
 /// Reads the newest of a majority, whether they agree or not.
+#[derive(Debug)]
 pub(super) struct Hasty {
     inner: Proposal,
     quorum: usize,
@@ -174,6 +177,7 @@ impl Propose for Hasty {
 }
 
 /// Counts a second answer of a member as that of another.
+#[derive(Debug)]
 pub(super) struct Twice {
     inner: Proposal,
     members: Vec<NodeId>,
@@ -198,6 +202,7 @@ impl Propose for Twice {
 }
 
 /// Takes every answer for one to the present round.
+#[derive(Debug)]
 pub(super) struct Forgetful {
     inner: Proposal,
     round: u64,
@@ -224,6 +229,7 @@ impl Propose for Forgetful {
 }
 
 /// Reports what it cannot know as not done.
+#[derive(Debug)]
 pub(super) struct Impatient {
     inner: Proposal,
 }

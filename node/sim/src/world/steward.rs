@@ -1,9 +1,10 @@
 //! Who keeps the views going: rivals that move them, and a steward on every node that opens again, fetches, deletes.
 
 use super::coordinator::{Machine, Owner, Task};
-use super::errand::{Errand, Lesson, Purpose, Step};
+use super::errand::{Errand, Purpose, Step};
 use super::node::Message;
 use super::{Event, World};
+use crate::lesson::Lesson;
 use crate::rules::{Carry, Ended, Move};
 use crate::wire::Ask;
 use rand::Rng;
