@@ -12,6 +12,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             "scrapering/v1/frontier.proto",
             "scrapering/v1/formation.proto",
             "scrapering/v1/control.proto",
+            "scrapering/gateway/v1/gateway.proto",
         ],
         ["."],
     )?;

@@ -79,6 +79,11 @@ impl Door {
         Self { token: token.to_owned(), ..self.clone() }
     }
 
+    /// The token that is shown.
+    pub fn token(&self) -> &str {
+        &self.token
+    }
+
     /// Asks the first gateway once, whatever it answers.
     ///
     /// # Errors

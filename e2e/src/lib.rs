@@ -5,6 +5,7 @@
 
 pub mod access_log;
 pub mod bench;
+pub mod browser;
 pub mod chaos;
 pub mod cpu;
 pub mod door;

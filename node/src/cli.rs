@@ -1,11 +1,17 @@
 //! The command line: what a person types, the sentences they get back, and the exit status.
 //!
-//! `up`, `node` and `init` start things; `run`, `job`, `items` and `ring` speak to a ring over its gateway, like any other program would.
+//! `up`, `node` and `init` start things; `run`, `job`, `items`, `kv` and `ring` speak to a ring over its gateway, like any other program would.
 //! Errors are told once, here, in one sentence each; `failure` decides the words and the status.
 #![allow(clippy::print_stderr, reason = "the command line speaks through it")]
 
 mod client;
+mod columns;
+mod completion;
 mod connect;
+mod context;
+mod contexts;
+mod decrypt;
+mod document;
 mod failure;
 mod folder;
 mod init;
@@ -19,12 +25,14 @@ mod ports;
 mod progress;
 mod ring;
 mod run;
+mod sealed;
+mod sheet;
 mod signals;
 mod terms;
 mod token;
 mod up;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use failure::Status;
 use std::io::IsTerminal;
 use std::process::ExitCode;
@@ -55,6 +63,10 @@ enum Command {
     Job(job::JobArgs),
     /// Read the items of a job.
     Items(items::ItemsArgs),
+    /// Make an identity to which items can be encrypted.
+    Keygen(decrypt::KeygenArgs),
+    /// Open a file that "scrapering items --encrypt-to" wrote.
+    Decrypt(decrypt::DecryptArgs),
     /// Keep small values under keys, and watch them change.
     Kv(kv::KvArgs),
     /// Hold locks with a time to live.
@@ -63,6 +75,8 @@ enum Command {
     Token(token::TokenArgs),
     /// Look at the ring itself, and make nodes leave.
     Ring(ring::RingArgs),
+    /// Know rings elsewhere by a name.
+    Context(context::ContextCommandArgs),
     /// Make the folder of a local ring without starting it.
     Init(init::InitArgs),
     /// Run one node of a ring folder as a process of its own.
@@ -70,6 +84,8 @@ enum Command {
     /// Print the OpenAPI document of the gateway.
     #[command(after_help = "Example: scrapering openapi > openapi.json")]
     Openapi,
+    /// Write what a shell needs to complete command lines.
+    Completion(completion::CompletionArgs),
 }
 
 impl Command {
@@ -93,7 +109,7 @@ pub fn main() -> ExitCode {
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
+        .with_ansi(columns::has_colours(std::io::stderr().is_terminal()))
         .init();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
@@ -116,6 +132,10 @@ async fn dispatch(command: Command) -> anyhow::Result<Status> {
         Command::Items(args) => items::items(args).await,
         Command::Kv(args) => kv::kv(args).await,
         Command::Lock(args) => lock::lock(args).await,
+        Command::Keygen(args) => decrypt::keygen(&args),
+        Command::Decrypt(args) => decrypt::decrypt(&args),
+        Command::Context(args) => context::context(args).await,
+        Command::Completion(args) => completion::completion(&args, Cli::command()),
         Command::Token(args) => token::token(args),
         Command::Ring(args) => ring::ring(args).await,
         Command::Init(args) => init::init(&args),

@@ -5,6 +5,7 @@
 
 mod access;
 mod body;
+mod grpc;
 mod hosts;
 mod jobs;
 mod kv;
@@ -32,8 +33,8 @@ pub use locks::LockObject;
 pub use page::{COMPLETE_HEADER, CURSOR_HEADER, LARGEST_PAGE};
 pub use problem::ProblemBody;
 pub use ring::{
-    BackgroundStatus, GiveUp, LeaveError, Liveness, Lookup, NodeIdentity, NodeStatus, OwnStatus, Recovery, RingStatus,
-    RingView, Serving, ViewCounts,
+    BackgroundStatus, GiveUp, LeaveError, Liveness, Lookup, NodeIdentity, NodePoints, NodeStatus, OwnStatus,
+    PartitionView, Recovery, RingMap, RingStatus, RingView, Serving, ViewCounts,
 };
 pub use server::{ServeError, serve};
 pub use service::{Answer, HostService, JobService};

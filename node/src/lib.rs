@@ -1,11 +1,12 @@
 //! The ring's node as a library: the binary in `main.rs` is a thin door to it.
 //!
-//! `main -> cli -> app -> {gateway, rpc, crawl} -> driver -> core`; `storage -> core`.
+//! `main -> cli -> app -> {gateway, rpc, crawl} -> driver -> core`; `storage -> core`; `gateway -> console`.
 
 pub mod app;
 pub mod auth;
 pub mod background;
 pub mod cli;
+pub mod console;
 pub mod crawl;
 pub mod driver;
 pub mod extract;

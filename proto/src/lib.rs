@@ -1,10 +1,20 @@
-//! The wire between ScrapeRing nodes: protobuf definitions and the code generated from them.
+//! The wire: protobuf definitions and the code generated from them.
 //!
-//! The definitions are in `proto/scrapering/v1`; read those. The node turns these types into its core's own in
+//! What nodes say to each other is defined in `proto/scrapering/v1`, what other programs may ask a gateway in
+//! `proto/scrapering/gateway/v1`; read those. The node turns these types into its core's own in
 //! one file and trusts nothing in them before that.
 
 /// Package `scrapering.v1`.
 #[allow(missing_docs, clippy::all, reason = "generated from the .proto files, which carry the words")]
 pub mod v1 {
     tonic::include_proto!("scrapering.v1");
+}
+
+/// Package `scrapering.gateway.v1`.
+pub mod gateway {
+    /// Its first version.
+    #[allow(missing_docs, clippy::all, reason = "generated from the .proto files, which carry the words")]
+    pub mod v1 {
+        tonic::include_proto!("scrapering.gateway.v1");
+    }
 }

@@ -1,5 +1,7 @@
 //! What the gateway shows of the ring.
 
+mod map;
+
 use super::config::Member;
 use super::control::{LeaveError, RingControl};
 use crate::background::{Background, TaskStatus};
@@ -8,7 +10,7 @@ use crate::driver::Driver;
 use crate::driver::recover::Recovered;
 use crate::driver::steward::desired;
 use crate::gateway::{
-    self, BackgroundStatus, Liveness, Lookup, NodeStatus, Recovery, RingStatus, RingView, ViewCounts,
+    self, BackgroundStatus, Liveness, Lookup, NodeStatus, Recovery, RingMap, RingStatus, RingView, ViewCounts,
 };
 use futures::future::BoxFuture;
 use scrapering_core::frontier::keys::host_partition;
@@ -60,8 +62,7 @@ impl NodeView {
         for (partition, view) in views {
             let wanted = desired(&self.driver, &placement, *partition);
             let living = view.members.iter().filter(|node| self.driver.members().is_alive(**node)).count();
-            counts.moving +=
-                usize::from(wanted.len() != view.members.len() || !wanted.iter().all(|node| view.has(*node)));
+            counts.moving += usize::from(map::moves(view, &wanted));
             counts.sealed += usize::from(self.driver.views().standing(*partition) == Some(Standing::Sealed));
             counts.under_replicated += usize::from(living < copies);
             counts.unavailable += usize::from(living < view.quorum());
@@ -143,6 +144,10 @@ impl RingView for NodeView {
             views: self.view_counts(&views, replicas(present.len())),
             background: self.background.statuses().into_iter().map(|task| self.background_status(task)).collect(),
         }
+    }
+
+    fn map(&self) -> RingMap {
+        self.drawn()
     }
 
     fn leave<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<(), gateway::LeaveError>> {

@@ -56,6 +56,11 @@ pub(super) struct ShapeArgs {
 }
 
 impl ShapeArgs {
+    /// Whether anything was said of the shape.
+    pub(super) fn is_given(&self) -> bool {
+        self.nodes.is_some() || self.ring_port.is_some()
+    }
+
     /// With the first node's gateway at `gateway`.
     pub(super) fn shape(&self, gateway: Option<SocketAddr>) -> Shape {
         Shape { nodes: self.nodes, gateway, ring_port_base: self.ring_port, zones: Vec::new() }

@@ -1,13 +1,20 @@
-//! `scrapering job`: see and steer jobs.
+//! `scrapering job`: submit, see and steer jobs.
+
+mod watch;
 
 use super::client::Client;
+use super::columns::{Cell, FormatArgs, Tone, columns};
 use super::connect::ConnectArgs;
+use super::document::Document;
 use super::failure::Status;
 use super::progress::settled;
 use super::terms::print;
+use crate::crawl::jobs::Phase;
 use crate::gateway::object::JobObject;
 use clap::{Args, Subcommand};
 use scrapering_core::frontier::record::JobId;
+use std::path::PathBuf;
+use uuid::Uuid;
 
 /// Arguments of `job`.
 #[derive(Debug, Args)]
@@ -20,12 +27,26 @@ pub(super) struct JobArgs {
 
 #[derive(Debug, Subcommand)]
 enum JobCommand {
-    /// List every job of the ring.
-    #[command(after_help = "Example: scrapering job list")]
-    List,
-    /// Show a job as JSON.
-    #[command(after_help = "Example: scrapering job get 0198c1d2-7f3e-7abc-9def-0123456789ab")]
-    Get(OneJob),
+    /// Submit a job and print its id; it runs in the ring, whether anybody watches or not.
+    #[command(after_help = "Example: scrapering job submit shop.yaml\n         \
+        scrapering job submit shop.yaml --watch\n         \
+        cat shop.yaml | scrapering job submit -")]
+    Submit(SubmitArgs),
+    /// List every job of the ring, the newest first.
+    #[command(after_help = "Example: scrapering job list\n         scrapering job list --output json")]
+    List(FormatArgs),
+    /// Show a job.
+    #[command(after_help = "Example: scrapering job get 0198c1d2-7f3e-7abc-9def-0123456789ab --output yaml")]
+    Get {
+        #[command(flatten)]
+        job: OneJob,
+        #[command(flatten)]
+        format: FormatArgs,
+    },
+    /// Show how far a job is until it has ended, and then what came of it.
+    #[command(after_help = "Example: scrapering job watch 0198c1d2-7f3e-7abc-9def-0123456789ab\n\n\
+        Exit status: 0 the job completed; 1 it failed or was deleted. Ctrl-C leaves the job alone.")]
+    Watch(OneJob),
     /// Pause a job; nothing is lost.
     #[command(after_help = "Example: scrapering job pause 0198c1d2-7f3e-7abc-9def-0123456789ab")]
     Pause(OneJob),
@@ -48,18 +69,37 @@ struct OneJob {
     id: JobId,
 }
 
+/// Arguments of `job submit`.
+#[derive(Debug, Args)]
+struct SubmitArgs {
+    /// The job, YAML or JSON; "-" reads it from standard input.
+    #[arg(value_name = "JOB.yaml")]
+    file: PathBuf,
+    /// Stay until it has ended, as "scrapering job watch".
+    #[arg(long)]
+    watch: bool,
+    /// A word of your own: submitting the same job with the same word again makes no second job.
+    #[arg(long, value_name = "KEY")]
+    idempotency_key: Option<String>,
+}
+
 /// Runs the command.
 pub(super) async fn job(args: JobArgs) -> anyhow::Result<Status> {
     let client = args.connect.client()?;
     match args.command {
-        JobCommand::List => {
-            let head = format!("{:<36}  {:<24}  {:<9}  {:>9}  {:>9}\n", "ID", "NAME", "PHASE", "PAGES", "ITEMS");
-            let rows: String = client.jobs().await?.items.iter().map(row).collect();
-            print(head + &rows)?;
+        JobCommand::Submit(args) => return submit(&client, args).await,
+        JobCommand::List(format) => {
+            let mut jobs = client.jobs().await?;
+            jobs.items.sort_by(|a, b| b.metadata.creation_timestamp.cmp(&a.metadata.creation_timestamp));
+            format.print(&jobs, || table(&jobs.items))?;
         }
-        JobCommand::Get(OneJob { id }) => print(serde_json::to_string_pretty(&client.job(id).await?)? + "\n")?,
-        JobCommand::Pause(OneJob { id }) => print(row(&client.suspend(id, true).await?))?,
-        JobCommand::Resume(OneJob { id }) => print(row(&client.suspend(id, false).await?))?,
+        JobCommand::Get { job: OneJob { id }, format } => {
+            let job = client.job(id).await?;
+            format.print(&job, || table(std::slice::from_ref(&job)) + &details(&job))?;
+        }
+        JobCommand::Watch(OneJob { id }) => return watch::watch(&client, id).await,
+        JobCommand::Pause(OneJob { id }) => print(table(&[client.suspend(id, true).await?]))?,
+        JobCommand::Resume(OneJob { id }) => print(table(&[client.suspend(id, false).await?]))?,
         JobCommand::Delete(OneJob { id }) => {
             client.delete(id).await?;
             print(format!("The job {id} is being deleted.\n"))?;
@@ -69,11 +109,52 @@ pub(super) async fn job(args: JobArgs) -> anyhow::Result<Status> {
     Ok(Status::Done)
 }
 
-fn row(job: &JobObject) -> String {
-    let pages = &job.status.pages;
-    let pages = format!("{}/{}", settled(pages), pages.discovered);
-    let phase = format!("{:?}", job.status.phase);
-    format!("{}  {:<24}  {phase:<9}  {pages:>9}  {:>9}\n", job.metadata.uid, job.metadata.name, job.status.items)
+async fn submit(client: &Client, args: SubmitArgs) -> anyhow::Result<Status> {
+    let document = Document::read(&args.file)?;
+    let key = args.idempotency_key.unwrap_or_else(|| Uuid::new_v4().to_string());
+    let submitted = client.submit(document.text.as_bytes(), &key).await;
+    let job = submitted.map_err(|error| document.refused(error))?;
+    print(format!("{}\n", job.metadata.uid))?;
+    if args.watch { watch::watch(client, job.metadata.uid).await } else { Ok(Status::Done) }
+}
+
+fn table(jobs: &[JobObject]) -> String {
+    let row = |job: &JobObject| {
+        let (status, pages) = (&job.status, &job.status.pages);
+        [
+            job.metadata.uid.to_string().into(),
+            job.metadata.name.as_str().into(),
+            Cell::toned(format!("{:?}", status.phase), tone(status.phase)),
+            Cell::figure(format!("{}/{}", settled(pages), pages.discovered)),
+            Cell::figure(status.items),
+            Cell::figure(pages.failed),
+        ]
+    };
+    columns(["ID", "NAME", "PHASE", "PAGES", "ITEMS", "FAILED"], &jobs.iter().map(row).collect::<Vec<_>>())
+}
+
+/// What a row has no room for; empty if there is no such thing.
+fn details(job: &JobObject) -> String {
+    let status = &job.status;
+    let lines = [
+        ("reason", status.reason.clone()),
+        ("message", status.message.clone()),
+        ("started", status.start_time.clone()),
+        ("ended", status.completion_time.clone()),
+        ("skipped", (status.pages.skipped > 0).then(|| status.pages.skipped.to_string())),
+    ];
+    let lines = lines.into_iter().filter_map(|(name, value)| Some(format!("{name:<8}  {}\n", value?)));
+    let lines: String = lines.collect();
+    if lines.is_empty() { lines } else { format!("\n{lines}") }
+}
+
+fn tone(phase: Phase) -> Tone {
+    match phase {
+        Phase::Completed => Tone::Good,
+        Phase::Failed => Tone::Bad,
+        Phase::Running => Tone::Busy,
+        _ => Tone::Plain,
+    }
 }
 
 async fn skipped(client: &Client, id: JobId) -> anyhow::Result<()> {

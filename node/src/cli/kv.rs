@@ -2,11 +2,12 @@
 
 use super::client::Client;
 use super::client::kv::{Changed, Content, KvChange};
+use super::columns::{Cell, FormatArgs, columns};
 use super::connect::ConnectArgs;
 use super::failure::{BadInput, Status};
 use super::signals::Signals;
 use super::terms::print;
-use crate::gateway::KvEvent;
+use crate::gateway::{KvEvent, KvItem};
 use anyhow::Context;
 use clap::{Args, Subcommand};
 use scrapering_core::kv::{UserKey, Value};
@@ -71,12 +72,16 @@ enum KvCommand {
         #[arg(long, value_name = "N")]
         version: Option<u64>,
     },
-    /// List keys in order: version, bytes, type, key.
-    #[command(after_help = "Example: scrapering kv list settings/")]
+    /// List keys in order.
+    #[command(
+        after_help = "Example: scrapering kv list settings/\n         scrapering kv list settings/ --output json"
+    )]
     List {
         /// What the keys begin with.
         #[arg(default_value = "")]
         prefix: String,
+        #[command(flatten)]
+        format: FormatArgs,
     },
     /// Show what a key holds and every change from then on, as JSON lines, until Ctrl-C.
     #[command(
@@ -150,7 +155,7 @@ pub(super) async fn kv(args: KvArgs) -> anyhow::Result<Status> {
             change(&client, &key, KvChange::CompareAndSet(version, content.read()?)).await
         }
         KvCommand::Delete { key, version } => change(&client, &key, KvChange::Delete(version)).await,
-        KvCommand::List { prefix } => list(&client, &prefix).await,
+        KvCommand::List { prefix, format } => list(&client, &prefix, format).await,
         KvCommand::Watch { key, prefix } => watch(&client, key.as_ref(), prefix.as_deref()).await,
     }
 }
@@ -182,19 +187,24 @@ async fn change(client: &Client, key: &UserKey, change: KvChange) -> anyhow::Res
     }
 }
 
-async fn list(client: &Client, prefix: &str) -> anyhow::Result<Status> {
-    let mut cursor = String::new();
+async fn list(client: &Client, prefix: &str, format: FormatArgs) -> anyhow::Result<Status> {
+    let (mut cursor, mut items) = (String::new(), Vec::new());
     loop {
         let piece = client.kv_list(prefix, &cursor).await?;
-        let row = |item: &crate::gateway::KvItem| {
-            format!("{:>8} {:>8}  {:<24}  {}\n", item.version, item.bytes, item.content_type, item.key)
-        };
-        print(piece.items.iter().map(row).collect::<String>())?;
+        items.extend(piece.items);
         match piece.next {
             Some(next) => cursor = next,
-            None => return Ok(Status::Done),
+            None => break,
         }
     }
+    format.print(&items, || {
+        let row = |item: &KvItem| {
+            let (version, bytes) = (Cell::figure(item.version), Cell::figure(item.bytes));
+            [version, bytes, item.content_type.as_str().into(), item.key.as_str().into()]
+        };
+        columns(["VERSION", "BYTES", "TYPE", "KEY"], &items.iter().map(row).collect::<Vec<_>>())
+    })?;
+    Ok(Status::Done)
 }
 
 async fn watch(client: &Client, key: Option<&UserKey>, prefix: Option<&str>) -> anyhow::Result<Status> {
@@ -260,7 +270,6 @@ impl Known {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::gateway::KvItem;
 
     fn put(key: &str, version: u64) -> KvEvent {
         let operation_id = format!("{key}{version}");

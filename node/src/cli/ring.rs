@@ -2,6 +2,7 @@
 
 mod table;
 
+use super::columns::FormatArgs;
 use super::connect::ConnectArgs;
 use super::failure::Status;
 use super::terms::print;
@@ -21,8 +22,8 @@ pub(super) struct RingArgs {
 #[derive(Debug, Subcommand)]
 enum RingCommand {
     /// Show every node, who keeps what, and what the nodes do without being asked.
-    #[command(after_help = "Example: scrapering ring status")]
-    Status,
+    #[command(after_help = "Example: scrapering ring status\n         scrapering ring status --output json")]
+    Status(FormatArgs),
     /// Show which nodes own a key, and the way to them.
     #[command(
         after_help = "Example: scrapering ring lookup https://books.example/\n\nA URL stands for the pages of its host; what \"scrapering kv\" keeps under KEY is at kv/default/KEY."
@@ -30,6 +31,8 @@ enum RingCommand {
     Lookup {
         /// The key.
         key: String,
+        #[command(flatten)]
+        format: FormatArgs,
     },
     /// Go on without nodes that are lost for ever, where they were a majority. What only they held is lost.
     ///
@@ -55,8 +58,14 @@ enum RingCommand {
 pub(super) async fn ring(args: RingArgs) -> anyhow::Result<Status> {
     let client = args.connect.client()?;
     match args.command {
-        RingCommand::Status => print(table::status(&client.rings().await?))?,
-        RingCommand::Lookup { key } => print(table::lookup(&client.lookup(&key).await?))?,
+        RingCommand::Status(format) => {
+            let rings = client.rings().await?;
+            format.print(&rings, || table::status(&rings))?;
+        }
+        RingCommand::Lookup { key, format } => {
+            let found = client.lookup(&key).await?;
+            format.print(&found, || table::lookup(&found))?;
+        }
         RingCommand::Recover { force, give_up } => {
             // Naming nobody changes nothing, and is answered with who would have to be named.
             let give_up = if force { give_up.into_iter().collect() } else { BTreeSet::new() };

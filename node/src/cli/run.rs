@@ -1,11 +1,13 @@
 //! `scrapering run`: a job from its file to its last item, on the ring that is there or on one started for it.
 
 mod ring;
-mod summary;
+pub(super) mod summary;
 mod watch;
 
-use super::client::{Client, ClientError};
+use super::client::Client;
 use super::connect::TrustArgs;
+use super::contexts::ContextArgs;
+use super::document::Document;
 use super::failure::{self, BadInput, Status};
 use super::folder::{DataArgs, GuardArgs, ShapeArgs};
 use super::output::Output;
@@ -13,12 +15,11 @@ use super::signals::Signals;
 use super::terms::{self, Gateway};
 use crate::crawl::jobs::Phase;
 use crate::gateway::object::JobObject;
-use crate::job;
 use anyhow::Context;
 use clap::Args;
 use ring::Ring;
 use scrapering_core::frontier::record::JobId;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 use uuid::Uuid;
 use watch::{Ending, Gone, Watch};
@@ -50,19 +51,14 @@ pub(super) struct RunArgs {
     #[command(flatten)]
     guard: GuardArgs,
     #[command(flatten)]
+    context: ContextArgs,
+    #[command(flatten)]
     trust: TrustArgs,
-}
-
-/// A job file that passed every check, as it was written.
-struct Document {
-    path: PathBuf,
-    text: String,
-    name: String,
 }
 
 /// Runs the command.
 pub(super) async fn run(args: RunArgs) -> anyhow::Result<Status> {
-    let document = args.job.as_deref().map(read).transpose()?;
+    let document = args.job.as_deref().map(Document::read).transpose()?;
     let mut output = Output::open(args.output.as_deref(), args.resume)?;
     let mut signals = Signals::listen().context("signals cannot be listened to")?;
     let ring = tokio::select! {
@@ -136,58 +132,4 @@ async fn begin(resume: Option<JobId>, document: Option<&Document>, client: &Clie
         return Err(BadInput::one(message));
     }
     if job.status.phase.is_suspended() { Ok(client.suspend(id, false).await?) } else { Ok(job) }
-}
-
-fn read(path: &Path) -> anyhow::Result<Document> {
-    let shown = path.display();
-    let bytes = std::fs::read(path).map_err(|error| BadInput::one(format!("{shown} cannot be read: {error}")))?;
-    let text = String::from_utf8(bytes)
-        .map_err(|_| BadInput::one(format!("{shown} is not a text file in UTF-8; give a job in YAML or JSON")))?;
-    let name = match job::load(&text) {
-        Ok(loaded) => loaded.file.metadata.name,
-        Err(error) => {
-            return Err(BadInput(error.field_errors().iter().map(|field| format!("{shown}: {field}")).collect()).into());
-        }
-    };
-    Ok(Document { path: path.to_owned(), text, name })
-}
-
-impl Document {
-    /// A ring of another version may refuse what was accepted here.
-    fn refused(&self, error: ClientError) -> anyhow::Error {
-        match error {
-            ClientError::Problem(problem) if problem.slug() == "invalid-job" => {
-                let lines = problem
-                    .errors
-                    .iter()
-                    .map(|field| format!("{}: {}: {}", self.path.display(), field.path, field.message));
-                BadInput(lines.collect()).into()
-            }
-            other => other.into(),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn each_bad_field_of_a_job_file_is_a_line_with_its_path() {
-        let folder = tempfile::tempdir().expect("folder");
-        let path = folder.path().join("job.yaml");
-        let faults = |text: &str| {
-            std::fs::write(&path, text).expect("file");
-            let error = read(&path).map(|_| ()).expect_err("bad").downcast::<BadInput>().expect("bad input");
-            error.0
-        };
-        let head = "apiVersion: scrapering.io/v1alpha1\nkind: ScrapeJob\nmetadata: {name: books}\n";
-        let typo = faults(&format!("{head}spec: {{seedz: []}}\n"));
-        assert!(typo.len() == 1 && typo[0].starts_with(&format!("{}: spec", path.display())), "{typo:?}");
-        assert!(faults("a: [")[0].contains("job.yaml: line "));
-        std::fs::write(&path, b"\xff").expect("file");
-        assert!(read(&path).map(|_| ()).expect_err("bad").to_string().contains("UTF-8"));
-        let missing = read(&folder.path().join("none.yaml")).map(|_| ()).expect_err("missing").to_string();
-        assert!(missing.contains("none.yaml cannot be read"), "{missing}");
-    }
 }

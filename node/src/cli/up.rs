@@ -76,6 +76,7 @@ fn instructions(root: &Path, dir: &RingDir, is_named: bool) -> String {
     format!(
         "The ring runs: {count} nodes, data in {root}\n\
          \x20 gateways  {gateways}\n\
+         \x20 console   {first}/ (let your browser trust {ca})\n\
          \x20 token     {token} (every scope, renewed every 12 hours)\n\n\
          Scrape:\n  scrapering run JOB.yaml --output items.jsonl{data}\n\
          Look:\n  curl --cacert {ca} -H \"Authorization: Bearer $(cat {token})\" {first}/v1/jobs\n\

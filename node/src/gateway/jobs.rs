@@ -41,6 +41,9 @@ pub(super) fn routes() -> Vec<Route> {
             .with_header("Location", "Path of the job.")
             .may_fail(&CHANGE[2..])
             .may_fail(&[Kind::InvalidHeader, Kind::IdempotencyKeyReused]),
+        Route::new(Method::POST, "/v1/jobs:validate", WRITE, validate)
+            .named("validateJob", "Checks a job and stores nothing.")
+            .answers::<ScrapeJobFile>(StatusCode::OK, "The job is right; this is it, with every default written out."),
         Route::new(Method::GET, "/v1/jobs", READ, list)
             .named("listJobs", "Lists the jobs.")
             .answers::<JobList>(StatusCode::OK, "The jobs, the oldest first.")
@@ -156,6 +159,11 @@ pub(super) async fn create(
         return Err(Problem::new(Kind::IdempotencyKeyReused, detail).see(&location));
     }
     Ok((StatusCode::CREATED, [(LOCATION, location)], Json(JobObject::from(status))).into_response())
+}
+
+/// `POST /v1/jobs:validate`: the job as it would be accepted, with every default written out; nothing is stored.
+pub(super) async fn validate(JobBody(file): JobBody) -> Json<ScrapeJobFile> {
+    Json(file)
 }
 
 /// `GET /v1/jobs`

@@ -1,5 +1,7 @@
 //! The ring for its administrator: which nodes there are, who is alive, and who owns a key.
 
+mod map;
+
 use super::GatewayState;
 use super::access::Access;
 use super::body::JsonBody;
@@ -19,6 +21,9 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use url::form_urlencoded;
 
+use map::map;
+pub use map::{NodePoints, PartitionView, RingMap};
+
 /// Longest key that is looked up, bytes.
 const LONGEST_KEY_BYTES: usize = 2083;
 
@@ -30,6 +35,9 @@ pub(super) fn routes() -> Vec<Route> {
         Route::new(Method::GET, "/v1/ring", ADMIN, status)
             .named("readRing", "Shows the ring as this node sees it. Costs no message.")
             .answers::<RingStatus>(StatusCode::OK, "The ring."),
+        Route::new(Method::GET, "/v1/ring/map", ADMIN, map)
+            .named("readRingMap", "Shows where the virtual nodes sit and who keeps each partition. Costs no message.")
+            .answers::<RingMap>(StatusCode::OK, "The map, as this node knows it."),
         Route::new(Method::GET, "/v1/ring/lookup", ADMIN, lookup)
             .named("lookupKey", "Finds who keeps a key, by asking along the ring.")
             .takes(
@@ -83,6 +91,8 @@ pub trait RingView: Send + Sync + 'static {
     fn ready(&self) -> Result<(), String>;
     /// What this node believes of the ring; costs no message.
     fn status(&self) -> RingStatus;
+    /// Where the nodes sit and who keeps what; costs no message.
+    fn map(&self) -> RingMap;
     /// Finds the owners of a key by asking along the ring.
     fn lookup<'a>(&'a self, key: &'a str) -> Answer<'a, Lookup>;
     /// Makes a node leave: it hands over what it keeps first. Returns when that has durably begun.

@@ -1,4 +1,5 @@
-//! Every route there is: method, path, who may call it, and what answers. Nothing is reachable that is not in this list.
+//! Every route there is: method, path, who may call it, and what answers. Beside this list there is only the console's page,
+//! and the same routes over gRPC.
 //!
 //! Each area of the gateway has its own table, with its words for the OpenAPI document; here they become one router.
 
@@ -7,7 +8,8 @@ mod describe;
 use super::access::{self, Access};
 use super::openapi::{Inputs, Operation};
 use super::problem::{Kind, Problem};
-use super::{GatewayState, hosts, jobs, kv, locks, probes, reference, results, ring};
+use super::{GatewayState, grpc, hosts, jobs, kv, locks, probes, reference, results, ring};
+use crate::console;
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request};
 use axum::handler::Handler;
@@ -82,14 +84,16 @@ pub(super) fn router(state: &GatewayState) -> Router {
         })
         .on_response(DefaultOnResponse::new().level(Level::INFO))
         .on_failure(DefaultOnFailure::new().level(Level::WARN));
-    router
+    let rest = router
+        .merge(console::router())
         .fallback(no_such_route)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(DefaultBodyLimit::max(scrapering_crds::file::FILE_BYTES_MAX))
         .layer(middleware::from_fn(in_time))
         .layer(middleware::map_response(closed_by_default))
         .layer(trace)
-        .with_state(state.clone())
+        .with_state(state.clone());
+    rest.clone().merge(grpc::router(rest))
 }
 
 async fn no_such_route(uri: Uri) -> Problem {
@@ -115,7 +119,7 @@ async fn in_time(request: Request, next: Next) -> Response {
 
 async fn closed_by_default(mut response: Response) -> Response {
     let headers = response.headers_mut();
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     response
 }

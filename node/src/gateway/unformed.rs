@@ -3,6 +3,7 @@
 use super::probes;
 use super::problem::{Kind, Problem};
 use super::server::{ServeError, serve_router};
+use crate::console;
 use crate::identity::tls::live::Live;
 use axum::Router;
 use axum::extract::State;
@@ -26,6 +27,7 @@ pub async fn serve(
 
 fn router(lack: watch::Receiver<String>) -> Router {
     Router::new()
+        .merge(console::router())
         .route("/healthz", get(probes::health))
         .route("/version", get(probes::version))
         .fallback(unavailable)

@@ -1,15 +1,16 @@
 //! A ring as text: nodes, views, background work; the way to a key.
 
-use crate::gateway::{Lookup, NodeStatus, RingStatus, ViewCounts};
+use super::super::columns::{Cell, Tone, columns};
+use crate::gateway::{Liveness, Lookup, NodeStatus, RingStatus, ViewCounts};
 use std::fmt::Write;
 
 /// What the first of `rings` believes, and the background work of every node that has answered.
 pub(super) fn status(rings: &[RingStatus]) -> String {
     let Some(ring) = rings.first() else { return String::new() };
     let mut text = format!("ring {}, as {} sees it\n\n", ring.ring_id, ring.node);
-    let rows: Vec<[String; 9]> = ring.nodes.iter().map(row).collect();
+    let rows: Vec<[Cell; 9]> = ring.nodes.iter().map(row).collect();
     let head = ["NODE", "LIVENESS", "SERVING", "ZONE", "WEIGHT", "SHARE", "COPIES", "GENERATION", "GATEWAY"];
-    text += &table(&head.map(str::to_owned), &rows);
+    text += &columns(head, &rows);
     let ViewCounts { count, moving, sealed, under_replicated, unavailable } = ring.views;
     let _ = writeln!(
         text,
@@ -23,31 +24,39 @@ pub(super) fn status(rings: &[RingStatus]) -> String {
     };
     text.push('\n');
     let tasks = rings.iter().flat_map(|ring| &ring.background);
-    let rows: Vec<[String; 6]> = tasks
+    let rows: Vec<[Cell; 6]> = tasks
         .map(|task| {
             let remaining = task.remaining.map(|remaining| remaining.to_string()).unwrap_or_default();
             let words = match (&task.last_failure, task.state.as_str()) {
                 (Some(failure), "failing") => failure.clone(),
                 _ => task.text.clone(),
             };
-            [task.node.clone(), task.name.clone(), task.state.clone(), task.done.to_string(), remaining, words]
+            let tone = if task.state == "failing" { Tone::Bad } else { Tone::Plain };
+            let state = Cell::toned(task.state.as_str(), tone);
+            let (node, name) = (task.node.as_str().into(), task.name.as_str().into());
+            [node, name, state, Cell::figure(task.done), Cell::figure(remaining), words.into()]
         })
         .collect();
     let head = ["NODE", "BACKGROUND WORK", "STATE", "DONE", "LEFT", ""];
-    text + &table(&head.map(str::to_owned), &rows)
+    text + &columns(head, &rows)
 }
 
-fn row(node: &NodeStatus) -> [String; 9] {
+fn row(node: &NodeStatus) -> [Cell; 9] {
+    let tone = match node.liveness {
+        Liveness::Alive => Tone::Good,
+        Liveness::Suspect => Tone::Busy,
+        Liveness::Dead => Tone::Bad,
+    };
     [
-        node.name.clone(),
-        format!("{:?}", node.liveness).to_lowercase(),
-        format!("{:?}", node.serving).to_lowercase(),
-        if node.zone.is_empty() { "-".to_owned() } else { node.zone.clone() },
-        node.weight.to_string(),
-        format!("{:.1} %", node.share * 100.0),
-        node.copies.to_string(),
-        node.generation.to_string(),
-        node.gateway.clone().unwrap_or_else(|| "-".to_owned()),
+        node.name.as_str().into(),
+        Cell::toned(format!("{:?}", node.liveness).to_lowercase(), tone),
+        format!("{:?}", node.serving).to_lowercase().into(),
+        if node.zone.is_empty() { "-".into() } else { node.zone.as_str().into() },
+        Cell::figure(node.weight),
+        Cell::figure(format!("{:.1} %", node.share * 100.0)),
+        Cell::figure(node.copies),
+        Cell::figure(node.generation),
+        node.gateway.as_deref().unwrap_or("-").into(),
     ]
 }
 
@@ -61,21 +70,6 @@ pub(super) fn lookup(lookup: &Lookup) -> String {
         text += "no hop: the node that was asked knows the owners itself\n";
     }
     let _ = writeln!(text, "owners: {}", lookup.owners.join(" "));
-    text
-}
-
-/// Columns as wide as their widest word.
-fn table<const N: usize>(head: &[String; N], rows: &[[String; N]]) -> String {
-    let width = |column: usize| {
-        let words = rows.iter().chain([head]).map(|row| row[column].chars().count());
-        words.max().unwrap_or_default()
-    };
-    let widths: Vec<usize> = (0..N).map(width).collect();
-    let mut text = String::new();
-    for row in [head].into_iter().chain(rows) {
-        let cells = row.iter().zip(&widths).map(|(word, width)| format!("{word:<width$}", width = *width));
-        let _ = writeln!(text, "{}", cells.collect::<Vec<_>>().join("  ").trim_end());
-    }
     text
 }
 
@@ -120,11 +114,11 @@ mod tests {
         };
         let text = status(&[ring("ring-0"), ring("ring-2")]);
         for line in [
-            "NODE    LIVENESS  SERVING  ZONE  WEIGHT  SHARE   COPIES  GENERATION  GATEWAY",
-            "ring-1  dead      serving  a     2       25.0 %  200     1           127.0.0.1:8443",
+            "NODE    LIVENESS  SERVING  ZONE  WEIGHT   SHARE  COPIES  GENERATION  GATEWAY",
+            "ring-1  dead      serving  a          2  25.0 %     200           1  127.0.0.1:8443",
             "partitions: 256, moving 5, sealed 0, under-replicated 4, without a majority 0",
             "1 node may be lost at once without losing anything",
-            "ring-2  view steward     working  7     3     moves partition 9",
+            "ring-2  view steward     working     7     3  moves partition 9",
         ] {
             assert!(text.lines().any(|shown| shown == line), "{line}\n{text}");
         }

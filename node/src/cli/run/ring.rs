@@ -25,6 +25,15 @@ impl Ring {
             Some(Gateway::Address(address)) => Some(*address),
             None => None,
         };
+        // A ring that is described here goes before the current context.
+        let is_here = args.data.data.is_some() || address.is_some() || args.shape.is_given();
+        if let Some(context) =
+            (!is_here || args.context.context.is_some()).then(|| args.context.chosen()).transpose()?.flatten()
+        {
+            let client = args.trust.client_of_context(&context)?.patient(PATIENCE);
+            args.guard.warn_elsewhere("of the context");
+            return Ok(Self { client, started: None });
+        }
         let (root, shape) = (args.data.root()?, args.shape.shape(address));
         if folder::is_ring(&root) {
             let dir = folder::open(&root, &shape)?;

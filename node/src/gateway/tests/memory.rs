@@ -4,8 +4,8 @@ use crate::crawl::cursor::Cursor;
 use crate::crawl::hosts::{HostLimitsObject, HostObject};
 use crate::crawl::jobs::{JobStatus, JobsError, Page, PageCounts, Phase, SeedStatus, SeedVerdict, Skipped};
 use crate::gateway::{
-    Answer, HostService, JobService, LeaveError, Liveness, Lookup, NodeStatus, Recovery, RingStatus, RingView, Serving,
-    ViewCounts,
+    Answer, HostService, JobService, LeaveError, Liveness, Lookup, NodePoints, NodeStatus, PartitionView, Recovery,
+    RingMap, RingStatus, RingView, Serving, ViewCounts,
 };
 use crate::job::FieldError;
 use futures::future::{BoxFuture, ready};
@@ -199,6 +199,12 @@ impl RingView for OneNode {
             views,
             background: Vec::new(),
         }
+    }
+
+    fn map(&self) -> RingMap {
+        let nodes = vec![NodePoints { name: "ring-0".to_owned(), points: vec!["ab".repeat(20)] }];
+        let partition = PartitionView { epoch: 1, members: vec![0], moving_to: None, sealed: false };
+        RingMap { nodes, partitions: vec![partition; 256] }
     }
 
     fn recover<'a>(&'a self, names: &'a BTreeSet<String>) -> BoxFuture<'a, Result<Recovery, String>> {

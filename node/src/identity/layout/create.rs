@@ -20,10 +20,12 @@ const OURS: [&str; 7] = [LOCK, "ring.json", "ring.key", "ca.pem", "ca.key", "jwt
 /// Makes the ring of `nodes` in `root`, whose lock the caller holds.
 pub(super) fn ring(root: &Path, nodes: &[RingNode], now: Timestamp) -> Result<RingFile, LayoutError> {
     refuse_foreign(root)?;
-    let ring_id = Uuid::new_v4();
     let secret = |name: &str, text: &str| files::write(&root.join(name), text.as_bytes(), Readers::Owner);
     let public = |name: &str, text: &str| files::write(&root.join(name), text.as_bytes(), Readers::Everybody);
-    secret("ring.key", &RingKey::generate().to_text())?;
+    let key = RingKey::generate();
+    // As a node that is given the key alone computes it: both ways of starting a node lead into the same ring.
+    let ring_id = Uuid::from_bytes(key.ring_id().0);
+    secret("ring.key", &key.to_text())?;
     let (certificate, key) = Authority::generate(&ring_id.simple().to_string(), now)?;
     secret("ca.key", &key)?;
     public("ca.pem", &certificate)?;
