@@ -60,7 +60,8 @@ async fn a_room_survives_the_two_nodes_that_its_guests_are_connected_to() -> any
     let folder = tempfile::tempdir()?;
     let mut ring = Ring::start(folder.path(), 5).await?;
     std::fs::write(folder.path().join("token"), ring.door().token())?;
-    let gateway = |node: u16| format!("https://127.0.0.1:{}", ring.ports().gateway() + node);
+    let first = ring.ports().gateway();
+    let gateway = |node: u16| format!("https://127.0.0.1:{}", first + node);
     let (to_ada, to_bob) = ([gateway(3), gateway(0), gateway(1)], [gateway(4), gateway(1), gateway(2)]);
     let Some(mut ada) = Guest::enter(folder.path(), "ada", &to_ada)? else { return skipped() };
     let Some(mut bob) = Guest::enter(folder.path(), "bob", &to_bob)? else { return skipped() };

@@ -2,6 +2,8 @@
 //!
 //! The programs are found in `KUBEBUILDER_ASSETS`; where it is unset these tests do nothing, and `make test` says so.
 
+#![allow(clippy::print_stderr, reason = "a test that proves nothing must say so")]
+
 use anyhow::{Context, ensure};
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube::{Api, ResourceExt};

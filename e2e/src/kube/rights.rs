@@ -17,7 +17,8 @@ pub const USER: &str = "scrapering-operator";
 /// # Errors
 /// The chart does not read as expected, or the server refuses a role.
 pub async fn grant(client: &Client, chart: &Path) -> anyhow::Result<()> {
-    let everywhere = rules(&chart.join("templates/_helpers.tpl"), "{{- define \"scrapering.rules\" -}}\n", "{{- end }}")?;
+    let everywhere =
+        rules(&chart.join("templates/_helpers.tpl"), "{{- define \"scrapering.rules\" -}}\n", "{{- end }}")?;
     let own = rules(&chart.join("templates/role-leases.yaml"), "\nrules:\n", "\n---\n")?;
     let named = json!({ "name": USER });
     let subjects = json!([{ "kind": "User", "name": USER, "apiGroup": "rbac.authorization.k8s.io" }]);

@@ -378,10 +378,10 @@ impl Model for Exploring {
 
     fn properties(&self) -> Vec<Property<Self>> {
         let mut properties = vec![
-            Property::always("the history is linearizable", |model, state| properties::is_linearizable(model, state)),
+            Property::always("the history is linearizable", properties::is_linearizable),
             Property::sometimes(
                 "every client has its answers, and every member serves the last view",
-                |model, state| properties::is_over(model, state),
+                properties::is_over,
             ),
         ];
         if !self.small.moves.is_empty() {

@@ -90,8 +90,8 @@ impl Gateway for Doors {
         let (call, asked) = self.call(request)?;
         let more = if asked.any { "?consistency=any" } else { "" };
         let answer = call.send(Method::GET, &call::path("/v1/kv", &asked.key, more), "").await?;
-        let text = |name: &str| call::header_text(&answer, name);
-        let (content_type, operation_id) = (text("content-type"), text("operation-id"));
+        let content_type = call::header_text(&answer, "content-type");
+        let operation_id = call::header_text(&answer, "operation-id");
         let version = version(&answer);
         let content = call::body(answer).await?;
         Ok(Response::new(Value { content, content_type, version, operation_id }))

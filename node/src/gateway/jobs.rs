@@ -91,14 +91,14 @@ pub(super) fn routes() -> Vec<Route> {
 /// URLs for a running job.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct NewSeeds {
+pub(super) struct NewSeeds {
     /// Absolute http or https URLs.
     pub urls: Vec<String>,
 }
 
 /// What became of new URLs.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-pub struct SeedVerdicts {
+pub(super) struct SeedVerdicts {
     /// One verdict a URL.
     pub items: Vec<SeedVerdict>,
 }

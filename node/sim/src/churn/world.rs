@@ -63,8 +63,7 @@ enum Event {
     News {
         node: NodeId,
         about: NodeId,
-        liveness: Liveness,
-        serving: Serving,
+        heard: Heard,
     },
     Look {
         node: NodeId,

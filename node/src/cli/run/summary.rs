@@ -15,7 +15,7 @@ const MOST_EXAMPLES: usize = 3;
 
 /// What was not fetched.
 #[derive(Debug, Default)]
-pub(super) struct Unfetched {
+pub(in super::super) struct Unfetched {
     /// How many URLs, by reason.
     reasons: BTreeMap<String, u64>,
     /// The first pages that failed.
@@ -23,7 +23,7 @@ pub(super) struct Unfetched {
 }
 
 /// What was not fetched and why; empty if that cannot be read, since a summary is no reason to fail.
-pub(super) async fn unfetched(client: &Client, job: &JobObject) -> Unfetched {
+pub(in super::super) async fn unfetched(client: &Client, job: &JobObject) -> Unfetched {
     let mut unfetched = Unfetched::default();
     if job.status.pages.skipped + job.status.pages.failed == 0 {
         return unfetched;
@@ -57,7 +57,7 @@ fn counted(count: u64, one: &str) -> String {
 }
 
 /// The summary, its last line ended.
-pub(super) fn text(job: &JobObject, watched: Duration, unfetched: &Unfetched) -> String {
+pub(in super::super) fn text(job: &JobObject, watched: Duration, unfetched: &Unfetched) -> String {
     let (status, pages) = (&job.status, &job.status.pages);
     let seconds = duration(job).unwrap_or(watched).as_secs_f64();
     let speed = if seconds > 0.0 { (pages.succeeded + pages.failed) as f64 / seconds } else { 0.0 };

@@ -46,7 +46,7 @@ impl Served {
         let listener = TcpListener::bind("127.0.0.1:0").expect("port");
         let address = listener.local_addr().expect("address");
         let (house, stop) = (House::new(), CancellationToken::new());
-        let task = tokio::spawn(serve(listener, house.state.clone(), tls, stop.clone()));
+        let task = tokio::spawn(serve(listener, house.state.clone(), Arc::new(tls).into(), stop.clone()));
         Self { house, address, certificate_pem: made.pem(), stop, task }
     }
 
