@@ -63,7 +63,7 @@ mod tests {
     fn the_time_moves_with_the_status_and_not_with_the_words() {
         let at = |second| Timestamp::from_second(second).expect("a time");
         let first = Verdict::no("Ready", "A", "a").condition(&[], Some(1), at(0));
-        let second = Verdict::no("Ready", "B", "b").condition(&[first.clone()], Some(2), at(60));
+        let second = Verdict::no("Ready", "B", "b").condition(std::slice::from_ref(&first), Some(2), at(60));
         assert_eq!((second.last_transition_time.as_str(), second.reason.as_str()), ("1970-01-01T00:00:00Z", "B"));
         let third = Verdict::yes("Ready", "C", "c").condition(&[second], Some(2), at(120));
         assert_eq!(third.last_transition_time, "1970-01-01T00:02:00Z");

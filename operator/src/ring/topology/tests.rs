@@ -158,9 +158,12 @@ fn the_last_node_leaves_then_its_pod_goes_then_its_volume() {
     assert_eq!(next(&sight), None);
 }
 
+/// What is wrong, and how it is brought about.
+type Spoilt = (&'static str, fn(&mut Sight));
+
 #[test]
 fn nobody_leaves_while_the_ring_is_not_whole() {
-    let troubles: [(&str, fn(&mut Sight)); 8] = [
+    let troubles: [Spoilt; 8] = [
         ("too few copies", |sight| sight.reports.get_mut(&1).expect("speaks").views.under_replicated = 1),
         ("no majority", |sight| sight.reports.get_mut(&1).expect("speaks").views.unavailable = 1),
         ("moving", |sight| sight.reports.get_mut(&1).expect("speaks").views.moving = 1),
@@ -196,7 +199,7 @@ fn a_silent_node_is_waited_for_until_the_ring_has_given_it_up() {
 
 #[test]
 fn that_a_node_has_left_needs_the_word_of_every_other_one() {
-    let doubts: [(&str, fn(&mut Sight)); 7] = [
+    let doubts: [Spoilt; 7] = [
         ("one has not heard of it", |sight| sight.reports.get_mut(&2).expect("speaks").left.clear()),
         ("one is silent", |sight| sight.falls_silent(2)),
         ("one still counts on it", |sight| sight.reports.get_mut(&2).expect("speaks").nodes.push(node(4))),
