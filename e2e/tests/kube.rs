@@ -2,6 +2,8 @@
 //!
 //! The programs are found in `KUBEBUILDER_ASSETS`; where it is unset these tests do nothing, and `make test` says so.
 
+#![allow(clippy::print_stderr, reason = "a test that proves nothing must say so")]
+
 use anyhow::{Context, ensure};
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{ConfigMap, Pod, Secret, Service, ServiceAccount};
