@@ -139,6 +139,8 @@ fn bad() -> Vec<Case> {
     update(Job, "/spec/limits/maxBodyBytes", json!(2048));
     update(Job, "/spec/retry/maxRetries", json!(7));
     update(Job, "/spec/activeDeadlineSeconds", json!(60));
+    update(Job, "/spec/circuitBreaker", json!({ "maxOpens": 1 }));
+    update(Job, "/spec/url", json!({ "maxLength": 500 }));
     let smaller = with(Ring, "/spec/replicas", json!(2));
     cases.push(Case { kind: Ring, old: Some(base(Ring)), new: smaller, says: "below three" });
     cases

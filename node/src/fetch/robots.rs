@@ -58,10 +58,14 @@ impl Fetcher {
         options: &RequestOptions,
     ) -> RobotsAnswer {
         let deadline = Deadline::after(options.total_timeout);
-        match self.ask_for_robots(origin, moved, options, deadline).await {
+        let Ok(at_home) = origin.join("/robots.txt") else {
+            return RobotsAnswer { outcome: RobotsOutcome::Unreachable(FetchError::NotHttp), latency: None };
+        };
+        let target = moved.unwrap_or(&at_home);
+        match self.ask_for_robots(origin, target, options, deadline).await {
             Ok(answer) => {
                 let latency = Some(answer.latency);
-                let outcome = self.read_robots(moved.unwrap_or(origin), answer, deadline).await;
+                let outcome = self.read_robots(target, answer, deadline).await;
                 RobotsAnswer { outcome: outcome.unwrap_or_else(RobotsOutcome::Unreachable), latency }
             }
             Err(error) => RobotsAnswer { outcome: RobotsOutcome::Unreachable(error), latency: None },
@@ -71,12 +75,10 @@ impl Fetcher {
     async fn ask_for_robots(
         &self,
         origin: &NormalizedUrl,
-        moved: Option<&NormalizedUrl>,
+        target: &NormalizedUrl,
         options: &RequestOptions,
         deadline: Deadline,
     ) -> Result<Answer, FetchError> {
-        let at_home = origin.join("/robots.txt").map_err(|_| FetchError::NotHttp)?;
-        let target = moved.unwrap_or(&at_home);
         let headers = if target.origin() == origin.origin() {
             headers::of_job(options, AcceptedTypes::Any)?
         } else {

@@ -29,8 +29,10 @@ pub(super) fn politeness(spec: &ScrapeJobSpec, at: &Place, faults: &mut Faults) 
     check_span(written.delay_per_ip, Duration::ZERO, DAY, &at_politeness.field("delayPerIP"), faults);
     let concurrency = written.concurrent_requests_per_host;
     check_count(concurrency, CONCURRENCY_MAX, &at_politeness.field("concurrentRequestsPerHost"), faults);
+    if let Some(per_ip) = written.concurrent_requests_per_ip {
+        check_count(per_ip, CONCURRENCY_MAX, &at_politeness.field("concurrentRequestsPerIP"), faults);
+    }
     let per_ip = written.concurrent_requests_per_ip.unwrap_or(concurrency.max(CONCURRENCY_PER_IP));
-    check_count(per_ip, CONCURRENCY_MAX, &at_politeness.field("concurrentRequestsPerIP"), faults);
     // Judged here; the coordinator reads them where it keeps the time.
     windows(written, &at_politeness.field("windows"), faults);
     Politeness {

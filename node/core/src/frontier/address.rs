@@ -9,7 +9,7 @@ use crate::frontier::record::JobId;
 use crate::id::{NodeId, Partition};
 use crate::time::Instant;
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use core::net::IpAddr;
 use std::time::Duration;
 
 /// A turn lasts so long unless it is renewed.
@@ -253,7 +253,7 @@ impl Entry {
 mod tests {
     use super::*;
 
-    const ADDRESS: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+    const ADDRESS: IpAddr = IpAddr::V4(core::net::Ipv4Addr::LOCALHOST);
     const JOB: JobId = JobId([1; 16]);
     const GENTLE: JobId = JobId([2; 16]);
 

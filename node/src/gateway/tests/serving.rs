@@ -37,12 +37,13 @@ impl Served {
         let key_pair = KeyPair::generate().expect("key");
         let made = params.self_signed(&key_pair).expect("certificate");
         let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key_pair.serialize_der()));
-        let tls = rustls::ServerConfig::builder_with_provider(provider)
+        let mut tls = rustls::ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .expect("versions")
             .with_no_client_auth()
             .with_single_cert(vec![made.der().clone()], key)
             .expect("pair");
+        tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         let listener = TcpListener::bind("127.0.0.1:0").expect("port");
         let address = listener.local_addr().expect("address");
         let (house, stop) = (House::new(), CancellationToken::new());

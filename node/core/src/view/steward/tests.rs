@@ -5,11 +5,12 @@ use crate::view::Epoch;
 
 const PARTITION: Partition = Partition(7);
 
-/// A node's sight of one partition; of all others it knows nothing.
+/// A node's sight of one partition; of all others it knows nothing, or only that it serves them.
 struct Sight {
     me: NodeId,
     view: Arc<View>,
     standing: Standing,
+    serves_all: bool,
     holds_something: bool,
     down: BTreeMap<NodeId, Instant>,
 }
@@ -22,7 +23,7 @@ impl Outlook for Sight {
         Arc::clone(&self.view)
     }
     fn standing(&self, partition: Partition) -> Option<Standing> {
-        (partition == PARTITION).then_some(self.standing)
+        (self.serves_all || partition == PARTITION).then_some(self.standing)
     }
     fn holds_something(&self, _partition: Partition) -> bool {
         self.holds_something
@@ -45,7 +46,7 @@ fn ring() -> (Placement, Sight) {
     let view = View::genesis(placement.desired(PARTITION.last_point(), |_| true));
     let me = view.members[0];
     let sight =
-        Sight { me, view: Arc::new(view), standing: Standing::Active, holds_something: true, down: BTreeMap::new() };
+        Sight { me, view: Arc::new(view), standing: Standing::Active, serves_all: false, holds_something: true, down: BTreeMap::new() };
     (placement, sight)
 }
 
@@ -56,7 +57,16 @@ fn a_view_whose_members_are_the_right_ones_is_left_alone() {
     for seconds in [0, 100, 1_000] {
         assert_eq!(steward.duties(&sight, &placement, at(seconds)), []);
     }
+}
+
+#[test]
+fn a_node_has_arrived_when_it_serves_all_that_it_should_keep() {
+    let (placement, mut sight) = ring();
+    assert!(!has_arrived(&sight, &placement, at(0)));
+    sight.serves_all = true;
     assert!(has_arrived(&sight, &placement, at(0)));
+    sight.standing = Standing::Sealed;
+    assert!(!has_arrived(&sight, &placement, at(0)));
 }
 
 #[test]
