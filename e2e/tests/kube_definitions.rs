@@ -13,10 +13,11 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 /// Jobs that take more than a schema and rules to see through: a parser of selectors or patterns, or the ring itself.
-const JUDGED_BY_THE_RING: [&str; 12] = [
+const JUDGED_BY_THE_RING: [&str; 13] = [
     "extract-base-selector",
     "field-required-default",
     "field-selector",
+    "field-too-deep",
     "follow-attribute",
     "follow-selector",
     "headers-secret-ref",
