@@ -45,6 +45,7 @@ spec:
   request: {{userAgent: webtest/1.0 (+https://example.io/{name}), timeouts: {{total: 10s}}}}
   politeness: {{delay: {delay}ms, delayPerIP: 10ms, concurrentRequestsPerIP: {PER_ADDRESS}}}
   retry: {{maxRetries: 3, backoff: {{initial: 300ms, max: 2s}}}}
+  circuitBreaker: {{openFor: 2s, maxOpens: 100}}
 {more}",
         url = web.url(0),
         delay = DELAY.as_millis(),

@@ -15,13 +15,11 @@ use std::path::PathBuf;
 
 /// Arguments of `node`.
 #[derive(Debug, Args)]
-#[command(
-    after_help = "Example: scrapering node --ring-dir ring --name ring-0\n\n\
+#[command(after_help = "Example: scrapering node --ring-dir ring --name ring-0\n\n\
                   \"scrapering init --nodes 5 --data ring\" makes the folder.\n\n\
                   Without a ring folder, every node is told the same list of peers and its own files:\n  \
                   scrapering node --name ring-0 --peers ring-0=10.0.0.1:7443,ring-1=10.0.0.2:7443,... --data-dir DIR \\\n    \
-                  --ring-key-file ring.key --tls-ca-file ca.pem --tls-cert-file tls.pem --tls-key-file tls.key --jwt-key-file jwt.pub"
-)]
+                  --ring-key-file ring.key --tls-ca-file ca.pem --tls-cert-file tls.pem --tls-key-file tls.key --jwt-key-file jwt.pub")]
 pub(super) struct NodeArgs {
     /// Folder of the ring, as made by "scrapering init".
     #[arg(long, value_name = "DIR", required_unless_present = "peers", conflicts_with = "peers")]

@@ -8,8 +8,8 @@
 use crate::frontier::record::JobId;
 use crate::id::{NodeId, Partition};
 use crate::time::Instant;
-use std::collections::BTreeMap;
 use core::net::IpAddr;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// A turn lasts so long unless it is renewed.

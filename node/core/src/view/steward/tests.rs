@@ -45,8 +45,14 @@ fn ring() -> (Placement, Sight) {
     let placement = Placement::new((0..7).map(|number| NodeId::new(&format!("ring-{number}"), 1)));
     let view = View::genesis(placement.desired(PARTITION.last_point(), |_| true));
     let me = view.members[0];
-    let sight =
-        Sight { me, view: Arc::new(view), standing: Standing::Active, serves_all: false, holds_something: true, down: BTreeMap::new() };
+    let sight = Sight {
+        me,
+        view: Arc::new(view),
+        standing: Standing::Active,
+        serves_all: false,
+        holds_something: true,
+        down: BTreeMap::new(),
+    };
     (placement, sight)
 }
 
