@@ -134,9 +134,7 @@ async fn robots_txt_is_fetched_once_a_host_for_all_jobs_and_nodes() -> anyhow::R
     check(&verdict(folder.path(), &web, 1, 0)?)?;
     let skipped = ring.door().list(&first, "skipped").await?;
     let reasons: Vec<&str> = skipped.iter().filter_map(|skipped| skipped["reason"].as_str()).collect();
-    for reason in
-        ["robotsTxt", "outOfScope", "privateAddress", "redirectToExcluded", "httpError", "duplicateUrl", "mimeType"]
-    {
+    for reason in ["robotsTxt", "outOfScope", "redirectToExcluded", "httpError", "duplicateUrl", "mimeType"] {
         ensure!(reasons.contains(&reason), "nothing was skipped as {reason}: {reasons:?}");
     }
     ring.stop().await
