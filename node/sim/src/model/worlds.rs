@@ -1,7 +1,7 @@
 //! The small worlds that are explored, and which of them shows what a missing rule leads to.
 
 use super::Small;
-use crate::history::Action::{self, Put, Read};
+use crate::history::Action::{self, Create, Put, Read};
 use crate::mutant::Mutant;
 
 /// A world: its name, whether it takes only seconds, and what it is.
@@ -11,7 +11,7 @@ pub type Named = (&'static str, bool, fn() -> Small);
 pub const ALL: &[Named] = &[
     ("two writers", true, || still(&[&[Put], &[Put, Read]], [1, 1])),
     ("a write and two reads", true, || still(&[&[Put], &[Read, Read]], [2, 1])),
-    ("a failing compare-and-set", true, || still(&[&[Put], &[FAILING, Read]], [1, 1])),
+    ("a failing creation", true, || still(&[&[Put], &[Create, Read]], [1, 1])),
     ("a write, then a read", true, || small(&[&[Put], &[Read]], true, false)),
     ("a late member", true, || small(&[&[Put, Read]], true, true)),
     ("a newcomer", false, || Small { nodes: 4, moves: vec![(0, vec![0, 1, 3])], ..small(&[&[Put, Read]], true, true) }),
@@ -29,11 +29,7 @@ pub const MUTANTS: &[(&Mutant, &str)] = &[
     (&Mutant::PromiseBelowPromise, "two writers"),
     (&Mutant::ReadMax, "a write and two reads"),
     (&Mutant::ReadWithoutWriteBack, "a write and two reads"),
-    (&Mutant::FailedCasWithoutAccept, "a failing compare-and-set"),
 ];
-
-/// Finds a first version where it looks for a second.
-const FAILING: Action = Action::CompareAndSet { version: 2 };
 
 /// The world of that name.
 #[must_use]
