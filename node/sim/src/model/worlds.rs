@@ -18,7 +18,6 @@ pub const ALL: &[Named] = &[
     ("rivals", false, || Small { moves: rivals(), ..small(&[&[Put]], true, false) }),
     ("a write and a read", false, || small(&[&[Put], &[Read]], false, false)),
     ("a late member, more writes", false, || small(&[&[Put, Put, Read]], true, true)),
-    ("rivals and a read", false, || Small { moves: rivals(), ..small(&[&[Put], &[Read]], true, false) }),
 ];
 
 /// Which world shows what comes of which mutant.
