@@ -59,12 +59,15 @@ test: nextest lint build ## What CI runs: format, lints, fresh simulator seeds, 
 	@if cargo nextest --version >/dev/null 2>&1; then cargo nextest run --workspace; else cargo test --workspace --all-targets; fi
 	@scripts/say-skipped.sh
 
-sim: build ## Runs the simulator, takes each rule out, explores small worlds whole, lets nodes come and go: make sim SEEDS=1000 [BASE=seed].
+sim: build ## Runs the simulator, takes each rule out, explores small worlds whole, lets nodes come and go, draws the tables of Chord and SWIM: make sim SEEDS=1000 [BASE=seed].
 	@"$(BIN)/scrapering-sim" register --seeds $(SEEDS) $(if $(BASE),--base $(BASE))
 	@"$(BIN)/scrapering-sim" bodies --seeds $(SEEDS) $(if $(BASE),--base $(BASE))
 	@"$(BIN)/scrapering-sim" mutants --seeds 700 --base 1
 	@"$(BIN)/scrapering-sim" model
 	@"$(BIN)/scrapering-sim" churn --minutes 10 $(if $(BASE),--seed $(BASE))
+	@"$(BIN)/scrapering-sim" zave
+	@"$(BIN)/scrapering-sim" chord $(if $(BASE),--base $(BASE))
+	@"$(BIN)/scrapering-sim" swim --node-hours 5 --crashes 20 --chaos 100
 
 lint: setup chart ## Checks the format, the lints and the chart; a warning is a fault.
 	@cargo fmt --all --check
