@@ -108,3 +108,29 @@ async fn no_host_gets_more_pages_than_its_limit() -> anyhow::Result<()> {
     ensure!(paths.len() == 17, "{} pages were requested", paths.len());
     ring.stop().await
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn changes_made_at_once_through_every_node_are_all_made_and_none_is_unknown() -> anyhow::Result<()> {
+    const CHANGES: usize = 20;
+    let folder = tempfile::tempdir()?;
+    let errand = Errand::begin(folder.path(), 10, DELAY).await?;
+    let mut ring = Ring::start(folder.path(), 3).await?;
+    let id = ring.door().submit(&errand.job("  suspend: true\n")).await?;
+    let url = errand.url();
+    let hand = async |node: usize| {
+        let door = ring.door().only(node);
+        for change in 0..CHANGES {
+            let seeds = json!({"urls": [format!("{url}added/{node}/{change}")]}).to_string();
+            let answer = door.ask(Method::POST, &format!("/v1/jobs/{id}/seeds"), Some(&seeds)).await?;
+            ensure!(answer.status.is_success(), "change {change} through node {node}: {:?}", answer.json());
+        }
+        anyhow::Ok(())
+    };
+    tokio::try_join!(hand(0), hand(1), hand(2))?;
+    let job = ring.door().job(&id).await?;
+    let added = job["spec"]["seeds"].as_array().map_or(0, |seeds| {
+        seeds.iter().filter(|seed| seed["url"].as_str().is_some_and(|url| url.contains("/added/"))).count()
+    });
+    ensure!(added == 3 * CHANGES, "{added} seeds were added");
+    ring.stop().await
+}

@@ -235,7 +235,7 @@ impl LookedAt {
     async fn change(self, crawl: &Crawl, change: impl FnOnce(JobRecord) -> JobRecord) -> Result<bool, Unavailable> {
         let content = encode(&change(self.record));
         let key = Name::Job(self.job).key(job_partition(self.job));
-        match crawl.driver.change_one(key, Change::CompareAndSet { version: self.version, content }).await {
+        match crawl.driver.compare_and_set(key, self.version, content).await {
             Outcome::Done { .. } => Ok(true),
             Outcome::Conflict { .. } => Ok(false),
             Outcome::Indeterminate | Outcome::Unavailable => Err(Unavailable),

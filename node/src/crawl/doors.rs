@@ -10,7 +10,7 @@ use scrapering_core::frontier::keys::{Name, job_partition};
 use scrapering_core::frontier::record::{JobId, JobPhase, JobRecord, Token, decode, encode};
 use scrapering_core::id::{NodeId, PARTITIONS, Partition};
 use scrapering_core::job::{NormalizedUrl, SkipReason};
-use scrapering_core::register::{Change, Outcome};
+use scrapering_core::register::Outcome;
 use scrapering_crds::ScrapeJobFile;
 use scrapering_proto::v1;
 use scrapering_proto::v1::results_request::Kind;
@@ -248,23 +248,30 @@ impl Jobs {
         if self.crawl.driver.disk().is_full() { JobsError::DiskFull } else { error.into() }
     }
 
+    /// Changes the job's record as `change` says, tried against whoever else changes it.
     async fn change(
         &self,
         id: JobId,
         change: impl Fn(&mut JobRecord) -> Result<(), JobsError>,
     ) -> Result<(), JobsError> {
+        let mut unsettled = false;
         for _ in 0..RACES {
             let (mut record, version) = self.crawl.specs.record(id).await?.ok_or(JobsError::NotFound(id))?;
-            change(&mut record)?;
-            let write = Change::CompareAndSet { version, content: encode(&record) };
-            match self.crawl.driver.change_one(Name::Job(id).key(job_partition(id)), write).await {
+            match change(&mut record) {
+                // What was tried before may have been done, and be the reason.
+                Err(_) if unsettled => return Err(JobsError::Indeterminate),
+                judged => judged?,
+            }
+            let key = Name::Job(id).key(job_partition(id));
+            match self.crawl.driver.compare_and_set(key, version, encode(&record)).await {
                 Outcome::Done { .. } => return Ok(()),
                 Outcome::Conflict { .. } => {}
-                Outcome::Indeterminate => return Err(JobsError::Indeterminate),
+                Outcome::Indeterminate => unsettled = true,
+                Outcome::Unavailable if unsettled => return Err(JobsError::Indeterminate),
                 Outcome::Unavailable => return Err(self.unavailable(Unavailable)),
             }
         }
-        Err(JobsError::Unavailable)
+        Err(if unsettled { JobsError::Indeterminate } else { JobsError::Unavailable })
     }
 
     /// How far a running job is, from its coordinator; nothing is known if that does not answer.

@@ -1,6 +1,7 @@
 //! Registers for the rest of the node: runs proposals and scans to their end.
 
 use super::Driver;
+use bytes::Bytes;
 use futures::stream::{FuturesUnordered, StreamExt};
 use scrapering_core::id::{Key, NodeId, OperationId, Partition};
 use scrapering_core::register::message::{Envelope, MAX_KEYS, Reply};
@@ -14,6 +15,9 @@ use std::time::Duration;
 const DEADLINE: Duration = Duration::from_secs(5);
 /// Entries in one page of a scan.
 const SCAN_PAGE: usize = 512;
+
+/// How often a change is asked for again while its outcome is unknown.
+const SETTLE_ATTEMPTS: usize = 8;
 
 /// No majority of a view answered in time. Nothing was changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -44,6 +48,24 @@ impl Driver {
     pub async fn change_as(&self, key: Key, change: Change, operation: OperationId) -> Outcome {
         let outcomes = self.propose(key.partition, vec![Item { key, change, operation }]).await;
         outcomes.into_iter().next().unwrap_or(Outcome::Unavailable)
+    }
+
+    /// Sets a register's content if it still has `version`, and asks again under the same name while a rival's ballot
+    /// leaves the outcome unknown: the version sees to it that it is not done twice.
+    ///
+    /// [`Outcome::Indeterminate`] if that did not settle it, or somebody has changed the register since.
+    pub async fn compare_and_set(&self, key: Key, version: u64, content: Bytes) -> Outcome {
+        let operation = OperationId(rand::random());
+        let mut sent = false;
+        for _ in 0..SETTLE_ATTEMPTS {
+            let write = Change::CompareAndSet { version, content: content.clone() };
+            match self.change_as(key.clone(), write, operation).await {
+                Outcome::Indeterminate => sent = true,
+                Outcome::Conflict { .. } | Outcome::Unavailable if sent => return Outcome::Indeterminate,
+                settled => return settled,
+            }
+        }
+        Outcome::Indeterminate
     }
 
     async fn propose(&self, partition: Partition, items: Vec<Item>) -> Vec<Outcome> {
