@@ -92,14 +92,22 @@ impl ScrapeJobFile {
     /// # Errors
     /// See [`JobFileError`]; only shape is judged here, not meaning.
     pub fn parse(text: &str) -> Result<Self, JobFileError> {
-        if text.len() > FILE_BYTES_MAX {
-            return Err(JobFileError::TooLarge { bytes: text.len() });
-        }
-        let value: Value = serde_saphyr::from_str_with_options(text, yaml_options()).map_err(yaml_error)?;
+        let value = document(text)?;
         check_head(&value)?;
         serde_path_to_error::deserialize(value)
             .map_err(|error| JobFileError::Field { path: error.path().to_string(), message: error.inner().to_string() })
     }
+}
+
+/// Reads one document of YAML or JSON as it is written; what it means is not judged.
+///
+/// # Errors
+/// See [`JobFileError`].
+pub fn document(text: &str) -> Result<Value, JobFileError> {
+    if text.len() > FILE_BYTES_MAX {
+        return Err(JobFileError::TooLarge { bytes: text.len() });
+    }
+    serde_saphyr::from_str_with_options(text, yaml_options()).map_err(yaml_error)
 }
 
 /// Aliases may be used, but what they unfold to stays in proportion to the largest document allowed.

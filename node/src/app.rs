@@ -19,12 +19,14 @@ use crate::driver::members::{Members, memory};
 use crate::driver::views::Views;
 use crate::driver::{Driver, Parts};
 use crate::fetch::{Fetcher, FetcherConfig};
+use crate::files::Files;
 use crate::gateway::{self, GatewayState};
 use crate::identity::NodeIdentity;
 use crate::identity::layout::RingDir;
 use crate::identity::ledger::{Ledger, Standing};
 use crate::identity::tls::live::LiveTls;
 use crate::kv::{Kv, RingRegisters};
+use crate::metrics::Metrics;
 use crate::rpc::control::ControlDoor;
 use crate::rpc::convert::Header;
 use crate::rpc::formation::{FormationDoor, Generations};
@@ -76,7 +78,10 @@ impl RunningNode {
         let public_key = std::fs::read(&config.token_public_key).with_context(|| {
             format!("the public key that checks tokens cannot be read from {}", config.token_public_key.display())
         })?;
-        let verifier = Verifier::new(&public_key, config.ring_id)?;
+        let mut verifier = Verifier::of_file(&config.token_public_key, &public_key, config.ring_id)?;
+        if let Some(issuer) = &config.options.oidc {
+            verifier = verifier.trusting(issuer)?;
+        }
         let (ledger, founders, opened) = enter(&config, &doors).await?;
         let Opened { identity, store, acceptor } = opened;
         let views = Views::of(&acceptor);
@@ -93,6 +98,7 @@ impl RunningNode {
         let peers = Peers::new(header, doors.tls.to_ring.clone());
         let remembered = memory::recall(&config.data)?;
         let members = members(&config, &ledger, &founders, &identity, peers.clone(), clock, remembered);
+        let metrics = Metrics::default();
         let driver = Driver::new(Parts {
             ring_id: config.ring_id,
             me,
@@ -103,6 +109,7 @@ impl RunningNode {
             members: members.clone(),
             founders: Placement::new(founders.nodes()),
             views,
+            metrics: metrics.clone(),
         });
         let record = ledger.answer(&config.genesis_names());
         let control = RingControl::new(driver.clone(), ledger, config.data.clone());
@@ -111,6 +118,7 @@ impl RunningNode {
         let fetcher = Fetcher::new(&FetcherConfig {
             allowed_private_cidrs: config.options.allow_private_cidrs.clone(),
             fixed_names: config.options.fixed_names.clone(),
+            metrics: metrics.clone(),
             ..FetcherConfig::default()
         })?;
         let crawl = Crawl::start(driver.clone(), fetcher, config.options.policy, tasks.clone(), part.clone());
@@ -127,7 +135,13 @@ impl RunningNode {
         let background = upkeep::start(&driver, tasks.clone(), part.clone());
         let kv = Kv::new(RingRegisters::start(driver.clone(), &tasks, stop.clone()));
         let ring_view = NodeView::new(driver.clone(), &config.own, control.clone(), background.clone());
-        let state = GatewayState::new(crawl.jobs(), crawl.hosts(), ring_view, kv, verifier);
+        let files = Files::new(kv.clone(), driver.clone());
+        let mut state = GatewayState::new(crawl.jobs(), crawl.hosts(), ring_view, files, kv, verifier)
+            .with_metrics(metrics);
+        if let Some(rate) = config.options.requests_per_second {
+            state = state.with_rate(rate);
+        }
+        let revocations = state.clone().follow_revocations();
         let gateway = gateway::serve(doors.gateway.std()?, state, doors.tls.of_gateway, stop.clone());
         let contacts: Vec<PeerAddress> = config.others().map(|member| member.peer_address()).collect();
         if identity.generation != GENESIS_GENERATION {
@@ -135,6 +149,7 @@ impl RunningNode {
         }
         tasks.spawn(memory::remember(members.clone(), config.data.clone(), part.clone()));
         tasks.spawn(members.run(stop.clone()));
+        tasks.spawn(until(stop.clone(), revocations));
         tasks.spawn(control.clone().see_out(part));
         tasks.spawn(logged("the ring's server", services));
         tasks.spawn(logged("the gateway", gateway));
@@ -312,6 +327,11 @@ fn members(
     // Higher than in every former life of this disk.
     let incarnation = u64::from(identity.boot) << 32;
     Members::new(Entry::own(own, incarnation, serving), known, peers, clock)
+}
+
+/// Runs `task` until `stop`.
+async fn until(stop: CancellationToken, task: impl Future<Output = ()>) {
+    let _: Option<()> = stop.run_until_cancelled(task).await;
 }
 
 /// Asks the contacts for the ring's table until one gives it.

@@ -1,21 +1,29 @@
-//! Who may do what: tokens of the ring's built-in issuer, the scopes they carry, and the tenant they speak for.
+//! Who may do what: tokens of the ring's built-in issuer or of another, the scopes they carry, and the tenant they speak for.
 //!
-//! [`Issuer`] signs (Ed25519), [`Verifier`] checks. The gateway asks the verifier before it reads anything else of
+//! [`Issuer`] signs (Ed25519), [`Verifier`] checks: by the keys of the trusted issuers (`trusted`), which come from a
+//! file or from any OpenID Connect issuer (`oidc`) and are fetched anew, and by the list of revoked tokens. The gateway asks the verifier before it reads anything else of
 //! a request; which scope a route needs stands in the gateway's route table.
 
 mod claims;
 mod error;
 mod issuer;
+mod keys;
+mod oidc;
+mod revoked;
 mod scope;
 mod tenant;
+mod trusted;
 mod verifier;
 
 pub use claims::Caller;
 pub use error::AuthError;
 pub use issuer::{Grant, IssueError, Issuer, LONGEST_TTL};
+pub use keys::KeyError;
+pub use oidc::{OidcError, OidcOptions};
+pub use revoked::Revoked;
 pub use scope::{Scope, ScopeError, Scopes};
 pub use tenant::{Tenant, TenantError};
-pub use verifier::{KeyError, Verifier};
+pub use verifier::{Verifier, token_id};
 
 use scrapering_core::id::RingId;
 

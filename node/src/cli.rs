@@ -13,6 +13,7 @@ mod contexts;
 mod decrypt;
 mod document;
 mod failure;
+mod file;
 mod folder;
 mod init;
 mod items;
@@ -69,6 +70,8 @@ enum Command {
     Decrypt(decrypt::DecryptArgs),
     /// Keep small values under keys, and watch them change.
     Kv(kv::KvArgs),
+    /// Keep files of any length.
+    File(file::FileArgs),
     /// Hold locks with a time to live.
     Lock(lock::LockArgs),
     /// Make tokens for the gateway.
@@ -80,7 +83,7 @@ enum Command {
     /// Make the folder of a local ring without starting it.
     Init(init::InitArgs),
     /// Run one node of a ring folder as a process of its own.
-    Node(node::NodeArgs),
+    Node(Box<node::NodeArgs>),
     /// Print the OpenAPI document of the gateway.
     #[command(after_help = "Example: scrapering openapi > openapi.json")]
     Openapi,
@@ -106,11 +109,16 @@ pub fn main() -> ExitCode {
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let cli = Cli::parse();
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(cli.command.usual_log()));
-    tracing_subscriber::fmt()
+    let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
-        .with_ansi(columns::has_colours(std::io::stderr().is_terminal()))
-        .init();
+        .with_ansi(columns::has_colours(std::io::stderr().is_terminal()));
+    // For those who collect logs: one JSON object a line, with the trace of the request that caused it.
+    if std::env::var("SCRAPERING_LOG_FORMAT").is_ok_and(|format| format == "json") {
+        log.json().flatten_event(true).with_span_list(false).init();
+    } else {
+        log.init();
+    }
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return failure::report(&error.into()).into(),
@@ -131,15 +139,16 @@ async fn dispatch(command: Command) -> anyhow::Result<Status> {
         Command::Job(args) => job::job(args).await,
         Command::Items(args) => items::items(args).await,
         Command::Kv(args) => kv::kv(args).await,
+        Command::File(args) => file::file(args).await,
         Command::Lock(args) => lock::lock(args).await,
         Command::Keygen(args) => decrypt::keygen(&args),
         Command::Decrypt(args) => decrypt::decrypt(&args),
         Command::Context(args) => context::context(args).await,
         Command::Completion(args) => completion::completion(&args, Cli::command()),
-        Command::Token(args) => token::token(args),
+        Command::Token(args) => token::token(args).await,
         Command::Ring(args) => ring::ring(args).await,
         Command::Init(args) => init::init(&args),
-        Command::Node(args) => node::node(args).await,
+        Command::Node(args) => node::node(*args).await,
         Command::Openapi => {
             terms::print(crate::gateway::openapi::document())?;
             Ok(Status::Done)

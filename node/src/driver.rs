@@ -15,6 +15,7 @@ pub mod steward;
 pub mod transfers;
 pub mod views;
 
+use crate::metrics::Metrics;
 use crate::rpc::Peers;
 use chord::Chord;
 use clock::Clock;
@@ -46,6 +47,7 @@ struct Inner {
     views: Views,
     ballots: Arc<BallotClock>,
     repairs: Repairs,
+    metrics: Metrics,
 }
 
 /// What a driver is made of.
@@ -68,13 +70,15 @@ pub struct Parts {
     pub founders: Placement,
     /// What is known of views.
     pub views: Views,
+    /// Where lookups are counted.
+    pub metrics: Metrics,
 }
 
 impl Driver {
     /// A driver of `parts`.
     #[must_use]
     pub fn new(parts: Parts) -> Self {
-        let Parts { ring_id, me, boot, clock, disk, peers, members, founders, views } = parts;
+        let Parts { ring_id, me, boot, clock, disk, peers, members, founders, views, metrics } = parts;
         let chord = Chord::new(boot, &founders, members.clone(), peers.clone(), clock);
         let ballots = Arc::new(BallotClock::new(scrapering_core::register::ProposerId { node: me, boot }));
         Self {
@@ -90,6 +94,7 @@ impl Driver {
                 views,
                 ballots,
                 repairs: Repairs::new(clock),
+                metrics,
             }),
         }
     }

@@ -23,6 +23,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::metrics::Metrics;
 use bytes::Bytes;
 use http::HeaderMap;
 use reqwest::Response;
@@ -64,6 +65,8 @@ pub struct FetcherConfig {
     pub idle_connection_timeout: Duration,
     /// Certificate authorities trusted besides the platform's.
     pub extra_roots: Vec<CertificateDer<'static>>,
+    /// Where requests are counted.
+    pub metrics: Metrics,
 }
 
 impl Default for FetcherConfig {
@@ -77,6 +80,7 @@ impl Default for FetcherConfig {
             max_idle_connections_per_host: 8,
             idle_connection_timeout: Duration::from_secs(20),
             extra_roots: Vec::new(),
+            metrics: Metrics::default(),
         }
     }
 }
@@ -107,6 +111,7 @@ pub struct Fetcher {
     /// The connection is part of the wait: it is bounded on its own, inside the client.
     header_timeout: Duration,
     idle_timeout: Duration,
+    metrics: Metrics,
 }
 
 /// One request.
@@ -213,6 +218,7 @@ impl Fetcher {
             addresses,
             header_timeout: config.connect_timeout + config.first_byte_timeout,
             idle_timeout: config.idle_timeout,
+            metrics: config.metrics.clone(),
         })
     }
 
@@ -251,8 +257,10 @@ impl Fetcher {
         self.guard.check_url(url)?;
         let started = Instant::now();
         let sending = self.client.get(url.clone()).headers(headers).send();
-        let sent =
-            deadline.limit(self.header_timeout, Phase::FirstByte, sending).await?.map_err(FetchError::from_client);
+        let sent = deadline.limit(self.header_timeout, Phase::FirstByte, sending).await;
+        let sent = sent.and_then(|sent| sent.map_err(FetchError::from_client));
+        let latency = started.elapsed();
+        self.metrics.fetched(sent.as_ref().ok().map(|response| response.status().as_u16()), latency);
         if let Some(url::Host::Domain(name)) = url.host() {
             match &sent {
                 Ok(response) => {
@@ -266,7 +274,7 @@ impl Fetcher {
                 Err(_) => {}
             }
         }
-        Ok(Answer { response: sent?, latency: started.elapsed() })
+        Ok(Answer { response: sent?, latency })
     }
 }
 

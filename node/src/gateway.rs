@@ -5,10 +5,13 @@
 
 mod access;
 mod body;
+mod files;
+mod gauges;
 mod grpc;
 mod hosts;
 mod jobs;
 mod kv;
+mod limits;
 mod locks;
 pub mod object;
 pub mod openapi;
@@ -21,13 +24,21 @@ mod ring;
 mod routes;
 mod server;
 mod service;
+mod tokens;
+mod trace;
 mod unformed;
 
 use crate::auth::Verifier;
+use crate::files::Files;
 use crate::kv::Kv;
 use crate::locks::Locks;
+use crate::metrics::Metrics;
+use gauges::Gauges;
+use limits::{Limits, REQUESTS_PER_SECOND};
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
+pub use files::{FileList, FileObject};
 pub use kv::{KvEvent, KvItem, KvList};
 pub use locks::LockObject;
 pub use page::{COMPLETE_HEADER, CURSOR_HEADER, LARGEST_PAGE};
@@ -50,17 +61,22 @@ pub struct GatewayState {
     hosts: Arc<dyn HostService>,
     ring: Arc<dyn RingView>,
     kv: Kv,
+    files: Files,
     locks: Locks,
-    verifier: Arc<Verifier>,
+    verifier: Verifier,
+    limits: Arc<Limits>,
+    metrics: Metrics,
+    gauges: Arc<Gauges>,
 }
 
 impl GatewayState {
-    /// A gateway to `jobs`, `hosts`, `ring` and `kv` for callers whose tokens `verifier` accepts.
+    /// A gateway to `jobs`, `hosts`, `ring`, `files` and `kv` for callers whose tokens `verifier` accepts.
     #[must_use]
     pub fn new(
         jobs: impl JobService,
         hosts: impl HostService,
         ring: impl RingView,
+        files: Files,
         kv: Kv,
         verifier: Verifier,
     ) -> Self {
@@ -68,10 +84,32 @@ impl GatewayState {
             jobs: Arc::new(jobs),
             hosts: Arc::new(hosts),
             ring: Arc::new(ring),
+            files,
             locks: Locks::new(kv.clone()),
             kv,
-            verifier: Arc::new(verifier),
+            verifier,
+            limits: Arc::new(Limits::new(REQUESTS_PER_SECOND)),
+            gauges: Arc::default(),
+            metrics: Metrics::default(),
         }
+        .with_metrics(Metrics::default())
+    }
+
+    /// The same, counting into `metrics`, where the rest of the node counts too.
+    #[must_use]
+    pub fn with_metrics(self, metrics: Metrics) -> Self {
+        Self { gauges: Arc::new(Gauges::of(&metrics)), metrics, ..self }
+    }
+
+    /// The same, letting each caller send so many requests a second.
+    #[must_use]
+    pub fn with_rate(self, requests_per_second: NonZeroU32) -> Self {
+        Self { limits: Arc::new(Limits::new(requests_per_second)), ..self }
+    }
+
+    /// Keeps the list of revoked tokens up to date, until it is dropped.
+    pub async fn follow_revocations(self) {
+        tokens::follow(&self.kv, self.verifier.revoked()).await;
     }
 }
 

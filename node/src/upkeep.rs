@@ -13,6 +13,7 @@ pub mod sweep;
 
 use crate::background::{Background, Failure, Throttle};
 use crate::driver::Driver;
+use crate::files::sweep::ChunkSweep;
 use crate::rpc::copies;
 use scrapering_core::id::{NodeId, Partition};
 use scrapering_core::store::{Store, StoreError};
@@ -32,6 +33,7 @@ pub fn start(driver: &Driver, background: &Background) {
     background.spawn(comparison::BodyComparison::new(driver.clone(), sweep::AGE), Throttle::REPAIR);
     background.spawn(handover::Handover::new(driver.clone()), Throttle::REPAIR);
     background.spawn(sweep::Sweep::new(driver.clone(), sweep::AGE), Throttle::IDLE);
+    background.spawn(ChunkSweep::new(driver.clone(), crate::files::sweep::AGE), Throttle::IDLE);
 }
 
 /// Why a unit of upkeep came to nothing. Nobody is at fault that could do something about it now: it is tried again.

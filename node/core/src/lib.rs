@@ -7,6 +7,7 @@
 
 pub mod body;
 mod dice;
+pub mod file;
 pub mod formation;
 pub mod frontier;
 pub mod id;

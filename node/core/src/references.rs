@@ -7,7 +7,7 @@ use crate::body::BodyHash;
 use crate::frontier::keys::Name;
 use crate::frontier::record::{Items, PageResult, UrlRecord, UrlState, decode};
 use crate::id::Key;
-use crate::{kv, lock};
+use crate::{file, kv, lock};
 
 /// A register of which this program does not know what it refers to: another version wrote it, or it is damaged.
 /// As long as there is one in a partition, no body of the partition may be deleted.
@@ -27,6 +27,10 @@ pub fn reference(key: &Key, content: &[u8]) -> Result<Option<BodyHash>, UnknownR
         return Ok(None);
     }
     let unknown = || UnknownRecord { key: key.clone() };
+    if key.name.starts_with(file::PREFIX) {
+        let chunk: file::Chunk = file::decode(content).map_err(|_| unknown())?;
+        return Ok(Some(chunk.hash));
+    }
     match Name::parse(key).ok_or_else(unknown)? {
         Name::Owner | Name::Job(_) | Name::Budget(_) | Name::Host(_) | Name::Link(..) => Ok(None),
         Name::Url(..) => {
@@ -75,6 +79,16 @@ mod tests {
         for name in ["kv/tenant/key", "lock/tenant/name"] {
             assert_eq!(reference(&Key::new(Partition(3), name), b"a user's bytes"), Ok(None));
         }
+    }
+
+    #[test]
+    fn a_chunk_of_a_file_refers_to_its_body() {
+        let upload = file::UploadId([5; 16]);
+        let (tenant, name, hash) = ("team".to_owned(), "a".to_owned(), BodyHash([7; 32]));
+        let chunk = file::Chunk { tenant, name, upload, stored_ms: 1, hash };
+        let register = file::register(upload, 3);
+        assert_eq!(reference(&register, &file::encode(&chunk)), Ok(Some(hash)));
+        assert_eq!(reference(&register, b"\xff"), Err(UnknownRecord { key: register.clone() }));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! What a node needs to start: from the folder of a local ring, or from a list of peers and a few files.
 
+use crate::auth::OidcOptions;
 use crate::fetch::{Cidr, FixedName};
 use crate::identity::layout::{LayoutError, RingDir, RingNode};
 use crate::identity::tls::Pair;
@@ -10,6 +11,7 @@ use scrapering_core::frontier::shard::Policy;
 use scrapering_core::id::{NodeId, RingId};
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 
 /// What a node may be told beside its ring folder.
@@ -29,6 +31,10 @@ pub struct NodeOptions {
     pub formed: bool,
     /// A data folder that has left its ring for good is emptied and joins as a new node; otherwise it is refused.
     pub rejoin: bool,
+    /// An issuer elsewhere whose tokens are accepted besides the ring's own.
+    pub oidc: Option<OidcOptions>,
+    /// Requests a second that each caller may send to its gateway; by default 5000.
+    pub requests_per_second: Option<NonZeroU32>,
 }
 
 /// A member of the ring.

@@ -34,9 +34,40 @@ pub(super) struct Claims {
     /// Rights, separated by single spaces.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) scope: Option<String>,
+    /// Rights, as some issuers write them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) scp: Option<Audience>,
     /// Whose jobs it may touch.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) tenant: Option<String>,
+    /// Of a Kubernetes service account, whose namespace is the tenant.
+    #[serde(rename = "kubernetes.io", skip_serializing_if = "Option::is_none")]
+    pub(super) kubernetes: Option<Kubernetes>,
+}
+
+/// What a cluster says of a service account.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Kubernetes {
+    /// Where the account is.
+    namespace: String,
+}
+
+impl Claims {
+    /// Whose jobs it may touch, if it says so.
+    pub(super) fn tenant(&self) -> Option<&str> {
+        self.tenant.as_deref().or_else(|| self.kubernetes.as_ref().map(|account| account.namespace.as_str()))
+    }
+
+    /// Its rights.
+    pub(super) fn scopes(&self) -> Scopes {
+        let listed = match &self.scp {
+            None => Vec::new(),
+            Some(Audience::One(text)) => vec![text],
+            Some(Audience::Many(texts)) => texts.iter().collect(),
+        };
+        let words = self.scope.iter().chain(listed);
+        words.flat_map(|words| Scopes::of_claim(words).iter().collect::<Vec<_>>()).collect()
+    }
 }
 
 /// `aud` is one text or a list of them.
@@ -58,4 +89,6 @@ pub struct Caller {
     pub tenant: Tenant,
     /// What it may do.
     pub scopes: Scopes,
+    /// Names the token in logs, if it has a name.
+    pub token_id: Option<String>,
 }

@@ -1,7 +1,6 @@
 //! Why a request is not let in. Each sentence may be shown to whoever sent it: it never holds the token or a key.
 
 use super::scope::Scope;
-use super::tenant::Tenant;
 
 /// Why a request is not let in. The caller is at fault; nothing was read or changed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -27,10 +26,10 @@ pub enum AuthError {
         what: &'static str,
     },
     /// Signed in a way that is not accepted.
-    #[error("the token is not signed with EdDSA (Ed25519), the only algorithm accepted here")]
+    #[error("the token is not signed with an algorithm that its issuer has a key for (EdDSA, ES256 or RS256)")]
     Algorithm,
     /// The signature does not fit.
-    #[error("the token was not signed by this ring; make one with its own key: scrapering token create")]
+    #[error("the token was not signed with a key of its issuer; make one with the ring's own: scrapering token create")]
     Signature,
     /// A claim that must be there is not.
     #[error("the token has no \"{claim}\" claim")]
@@ -54,21 +53,16 @@ pub enum AuthError {
     #[error("the token is not meant for a ScrapeRing gateway (its \"aud\" claim)")]
     Audience,
     /// Made by somebody else.
-    #[error("the token was issued for another ring (its \"iss\" claim)")]
+    #[error("the token is of an issuer that this ring does not trust, or of another ring (its \"iss\" claim)")]
     Issuer,
+    /// Taken back.
+    #[error("the token was revoked; make a new one with: scrapering token create")]
+    Revoked,
     /// Good, but not for this.
     #[error("the token does not carry the scope {needed}")]
     Scope {
         /// What the route needs.
         needed: Scope,
-    },
-    /// Good, but not for this ring's jobs.
-    #[error("the token speaks for the tenant {tenant}, and this ring serves only {served}")]
-    Tenant {
-        /// Of the token.
-        tenant: Tenant,
-        /// Of the ring.
-        served: Tenant,
     },
 }
 
@@ -76,7 +70,7 @@ impl AuthError {
     /// Whether the caller is known and merely not allowed (RFC 9110: 403 rather than 401).
     #[must_use]
     pub fn is_forbidden(&self) -> bool {
-        matches!(self, Self::Scope { .. } | Self::Tenant { .. })
+        matches!(self, Self::Scope { .. })
     }
 
     /// The error code of RFC 6750 section 3.1; none when there was no token.
@@ -85,7 +79,7 @@ impl AuthError {
         match self {
             Self::Missing => None,
             Self::Header => Some("invalid_request"),
-            Self::Scope { .. } | Self::Tenant { .. } => Some("insufficient_scope"),
+            Self::Scope { .. } => Some("insufficient_scope"),
             _ => Some("invalid_token"),
         }
     }

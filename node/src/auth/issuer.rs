@@ -1,9 +1,10 @@
 //! The built-in issuer: signs tokens with the ring's own Ed25519 key, for laptops and for rings without an identity provider.
 
 use super::claims::{Audience, Claims};
+use super::keys::{KeyError, key_id};
 use super::scope::Scopes;
 use super::tenant::Tenant;
-use super::verifier::{KeyError, Verifier, key_id};
+use super::verifier::Verifier;
 use super::{AUDIENCE, TOKEN_TYPE, issuer_name};
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
@@ -94,6 +95,7 @@ impl Issuer {
             jti: Some(Uuid::now_v7().to_string()),
             scope: Some(grant.scopes.to_string()),
             tenant: Some(grant.tenant.to_string()),
+            ..Claims::default()
         })
     }
 

@@ -19,6 +19,8 @@ pub enum Scope {
     KvWrite,
     /// Change how hosts are treated.
     HostsWrite,
+    /// Read the numbers of a node.
+    MetricsRead,
     /// See and steer the ring itself.
     RingAdmin,
 }
@@ -33,13 +35,14 @@ pub struct ScopeError {
 
 impl Scope {
     /// Every scope there is.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::JobsRead,
         Self::JobsWrite,
         Self::ResultsRead,
         Self::KvRead,
         Self::KvWrite,
         Self::HostsWrite,
+        Self::MetricsRead,
         Self::RingAdmin,
     ];
 
@@ -53,6 +56,7 @@ impl Scope {
             Self::KvRead => "kv:read",
             Self::KvWrite => "kv:write",
             Self::HostsWrite => "hosts:write",
+            Self::MetricsRead => "metrics:read",
             Self::RingAdmin => "ring:admin",
         }
     }

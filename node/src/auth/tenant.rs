@@ -16,6 +16,18 @@ pub struct Tenant(String);
 pub struct TenantError;
 
 impl Tenant {
+    /// The name space of this tenant's files: a name that no token can have.
+    #[must_use]
+    pub fn files(&self) -> Self {
+        Self(scrapering_core::file::name_space(&self.0))
+    }
+
+    /// The ring itself: a name that no token and no namespace can have.
+    #[must_use]
+    pub fn ring() -> Self {
+        Self("_ring".to_owned())
+    }
+
     /// The name.
     #[must_use]
     pub fn as_str(&self) -> &str {

@@ -1,68 +1,98 @@
-//! Checks tokens: one algorithm, one key, every claim that must be there, and no more than a few seconds of clock skew.
+//! Checks tokens: a trusted issuer, one of its keys, every claim that must be there, and no more than a few seconds of clock skew.
 //!
 //! jsonwebtoken checks `aud` and `iss` only when they are present, leaves `nbf` off and allows a minute unless told otherwise: all of it is set here.
 
 use super::claims::{Caller, Claims};
 use super::error::AuthError;
+use super::keys::{KeyError, KeySet};
+use super::oidc::{OidcError, OidcOptions};
+use super::revoked::Revoked;
 use super::scope::{Scope, Scopes};
 use super::tenant::Tenant;
+use super::trusted::{FileKeys, Pace, TrustedIssuer};
 use super::{AUDIENCE, TOKEN_TYPE, issuer_name};
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{Algorithm, DecodingKey, Header, Validation};
-use rustls_pki_types::SubjectPublicKeyInfoDer;
-use rustls_pki_types::pem::PemObject;
 use scrapering_core::id::RingId;
-use sha2::{Digest, Sha256};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
 
 /// Longest token that is looked at, bytes; one of ours has about 500.
 pub(super) const LONGEST_TOKEN_BYTES: usize = 8 * 1024;
 /// Clock skew that is forgiven, seconds.
 pub(super) const LEEWAY_SECONDS: u64 = 5;
-/// What comes before the 32 key bytes in the DER of an Ed25519 public key (RFC 8410 section 4).
-const ED25519_PREFIX: [u8; 12] = [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
+/// Algorithms that any key may be for.
+const ALGORITHMS: [Algorithm; 3] = [Algorithm::EdDSA, Algorithm::ES256, Algorithm::RS256];
+/// A file is cheap to read.
+const FILE_PACE: Pace = Pace { fresh: Duration::from_secs(10), least: Duration::from_secs(1) };
 
-/// The file is not a key for tokens. Whoever set up the ring is at fault.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the key for tokens must be an Ed25519 key in PEM form (RFC 8410)")]
-pub struct KeyError;
-
-/// Checks the tokens of one ring's issuer.
+/// Checks the tokens that a ring accepts. A cheap clone.
 #[derive(Clone)]
 pub struct Verifier {
-    key: DecodingKey,
-    key_id: String,
-    validation: Validation,
-    served: Tenant,
+    issuers: Arc<Vec<TrustedIssuer>>,
+    revoked: Revoked,
 }
 
 impl Verifier {
-    /// Checks what the issuer of the ring `ring_id` signs; `key_pem` is its Ed25519 public key (SubjectPublicKeyInfo).
+    /// Checks what the issuer of the ring `ring_id` signs; `keys_pem` are its Ed25519 public keys (SubjectPublicKeyInfo).
     ///
     /// # Errors
     /// [`KeyError`] if it is another kind of key.
-    pub fn new(key_pem: &[u8], ring_id: RingId) -> Result<Self, KeyError> {
-        let der = SubjectPublicKeyInfoDer::from_pem_slice(key_pem).map_err(|_| KeyError)?;
-        let raw = der.as_ref().strip_prefix(&ED25519_PREFIX).filter(|raw| raw.len() == 32).ok_or(KeyError)?;
-        Ok(Self::of_raw_key(raw, ring_id))
+    pub fn new(keys_pem: &[u8], ring_id: RingId) -> Result<Self, KeyError> {
+        Ok(Self::of(own(ring_id, KeySet::of_pem(keys_pem)?)))
+    }
+
+    /// As [`Verifier::new`] with the keys that are in the file `path` at any time.
+    ///
+    /// # Errors
+    /// [`KeyError`] for what is in `keys_pem`, which is the file's content now.
+    pub fn of_file(path: &Path, keys_pem: &[u8], ring_id: RingId) -> Result<Self, KeyError> {
+        let issuer = own(ring_id, KeySet::of_pem(keys_pem)?);
+        Ok(Self::of(issuer.with_source(FileKeys(path.to_owned()), FILE_PACE)))
+    }
+
+    /// The same, accepting also tokens of an issuer elsewhere.
+    ///
+    /// # Errors
+    /// [`OidcError`].
+    pub fn trusting(self, other: &OidcOptions) -> Result<Self, OidcError> {
+        Ok(self.with(other.trusted()?))
     }
 
     pub(super) fn of_raw_key(public_key: &[u8], ring_id: RingId) -> Self {
-        let mut validation = Validation::new(Algorithm::EdDSA);
-        validation.set_required_spec_claims(&["exp", "aud", "iss", "sub"]);
-        validation.set_audience(&[AUDIENCE]);
-        validation.set_issuer(&[issuer_name(ring_id)]);
-        validation.validate_exp = true;
-        validation.validate_nbf = true;
-        validation.validate_aud = true;
-        validation.leeway = LEEWAY_SECONDS;
-        Self {
-            key: DecodingKey::from_ed_der(public_key),
-            key_id: key_id(public_key),
-            validation,
-            served: Tenant::default(),
+        Self::of(own(ring_id, KeySet::of_raw_key(public_key)))
+    }
+
+    fn of(issuer: TrustedIssuer) -> Self {
+        Self { issuers: Arc::new(vec![issuer]), revoked: Revoked::default() }
+    }
+
+    pub(super) fn with(self, issuer: TrustedIssuer) -> Self {
+        let mut issuers = Arc::into_inner(self.issuers).expect("a verifier is shared only when it is complete");
+        issuers.push(issuer);
+        Self { issuers: Arc::new(issuers), ..self }
+    }
+
+    /// Tokens that are refused before their time.
+    #[must_use]
+    pub fn revoked(&self) -> &Revoked {
+        &self.revoked
+    }
+
+    /// As [`Verifier::authorize`], after the issuer's keys were fetched again if they are old or lack the token's.
+    ///
+    /// # Errors
+    /// [`AuthError`].
+    pub async fn admit(&self, header: Option<&[u8]>, scope: Scope) -> Result<Caller, AuthError> {
+        if let Ok(token) = bearer(header)
+            && token.len() <= LONGEST_TOKEN_BYTES
+            && let Ok(head) = jsonwebtoken::decode_header(token)
+            && let Ok(issuer) = self.issuer_of(token)
+        {
+            issuer.refresh(head.kid.as_deref()).await;
         }
+        self.authorize(header, scope)
     }
 
     /// Who sends a request with this `Authorization` header (RFC 6750 section 2.1), if they may do what needs `scope`.
@@ -70,16 +100,7 @@ impl Verifier {
     /// # Errors
     /// [`AuthError`].
     pub fn authorize(&self, header: Option<&[u8]>, scope: Scope) -> Result<Caller, AuthError> {
-        let header = header.ok_or(AuthError::Missing)?;
-        let header = std::str::from_utf8(header).map_err(|_| AuthError::Header)?;
-        let (scheme, token) = header.split_once(' ').ok_or(AuthError::Header)?;
-        if !scheme.eq_ignore_ascii_case("bearer") {
-            return Err(AuthError::Header);
-        }
-        let caller = self.verify(token.trim_start_matches(' '))?;
-        if caller.tenant != self.served {
-            return Err(AuthError::Tenant { tenant: caller.tenant, served: self.served.clone() });
-        }
+        let caller = self.verify(bearer(header)?)?;
         if !caller.scopes.contains(scope) {
             return Err(AuthError::Scope { needed: scope });
         }
@@ -89,59 +110,112 @@ impl Verifier {
     /// Whom `token` speaks for.
     ///
     /// # Errors
-    /// [`AuthError`], never about scope or tenant.
+    /// [`AuthError`], never about scope.
     pub fn verify(&self, token: &str) -> Result<Caller, AuthError> {
         if token.len() > LONGEST_TOKEN_BYTES {
             return Err(AuthError::TooLong { limit_bytes: LONGEST_TOKEN_BYTES });
         }
         let header = jsonwebtoken::decode_header(token)
             .map_err(|_| AuthError::Malformed { what: "its header cannot be read, or names an unknown algorithm" })?;
-        self.check_header(&header)?;
-        let claims = jsonwebtoken::decode::<Claims>(token, &self.key, &self.validation)
-            .map_err(|error| refusal(error.kind(), token))?
-            .claims;
-        let subject = claims.sub.filter(|subject| !subject.is_empty());
-        let tenant = claims.tenant.map_or(Ok(Tenant::default()), |tenant| tenant.parse());
-        Ok(Caller {
-            subject: subject.ok_or_else(|| AuthError::MissingClaim { claim: "sub".to_owned() })?,
-            tenant: tenant.map_err(|_| AuthError::Malformed { what: "its \"tenant\" claim names no tenant" })?,
-            scopes: claims.scope.as_deref().map(Scopes::of_claim).unwrap_or_default(),
-        })
-    }
-
-    /// Keys that a token brings along (`jwk`, `jku`, `x5u`, `x5c`) are never looked at; its `kid` may only name our key.
-    fn check_header(&self, header: &Header) -> Result<(), AuthError> {
-        if header.alg != Algorithm::EdDSA {
+        if !ALGORITHMS.contains(&header.alg) {
             return Err(AuthError::Algorithm);
         }
-        if header.crit.is_some() {
-            return Err(AuthError::Malformed {
-                what: "its header demands extensions (\"crit\"), and none is known here",
-            });
+        let issuer = self.issuer_of(token)?;
+        check_header(&header, issuer)?;
+        let keys = issuer.keys();
+        if !keys.is_for(header.alg) {
+            return Err(AuthError::Algorithm);
         }
-        let is_access_token = |typ: &str| {
-            let short = typ.get(..12).filter(|prefix| prefix.eq_ignore_ascii_case("application/"));
-            typ[short.map_or(0, str::len)..].eq_ignore_ascii_case(TOKEN_TYPE)
-        };
-        if !header.typ.as_deref().is_some_and(is_access_token) {
-            return Err(AuthError::Malformed { what: "its \"typ\" is not at+jwt, so it is no access token" });
+        let mut verdict = Err(AuthError::Signature);
+        for (key, algorithm) in keys.candidates(&header) {
+            verdict = claims(token, key, algorithm, issuer);
+            if !matches!(verdict, Err(AuthError::Signature)) {
+                break;
+            }
         }
-        if header.kid.as_ref().is_some_and(|key_id| *key_id != self.key_id) {
-            return Err(AuthError::Signature);
+        self.caller(verdict?, issuer)
+    }
+
+    fn caller(&self, claims: Claims, issuer: &TrustedIssuer) -> Result<Caller, AuthError> {
+        if claims.jti.as_deref().is_some_and(|id| self.revoked.has(id)) {
+            return Err(AuthError::Revoked);
         }
-        Ok(())
+        let tenant = claims.tenant().map_or(Ok(Tenant::default()), str::parse);
+        let tenant = tenant.map_err(|_| AuthError::Malformed { what: "its \"tenant\" claim names no tenant" })?;
+        let scopes: Scopes = claims.scopes().iter().chain(issuer.granted.iter()).collect();
+        let missing = || AuthError::MissingClaim { claim: "sub".to_owned() };
+        let subject = claims.sub.filter(|subject| !subject.is_empty()).ok_or_else(missing)?;
+        Ok(Caller { subject, tenant, scopes, token_id: claims.jti })
+    }
+
+    /// The trusted issuer that a token names. Nothing else of it may be believed before its signature is checked.
+    fn issuer_of(&self, token: &str) -> Result<&TrustedIssuer, AuthError> {
+        let claims: Claims = jsonwebtoken::dangerous::insecure_decode_claims(token).map_err(|_| MALFORMED)?;
+        let name = claims.iss.ok_or_else(|| AuthError::MissingClaim { claim: "iss".to_owned() })?;
+        self.issuers.iter().find(|issuer| issuer.name == name).ok_or(AuthError::Issuer)
     }
 }
 
 impl std::fmt::Debug for Verifier {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Verifier").field("key_id", &self.key_id).finish_non_exhaustive()
+        let names: Vec<&str> = self.issuers.iter().map(|issuer| issuer.name.as_str()).collect();
+        f.debug_struct("Verifier").field("issuers", &names).finish_non_exhaustive()
     }
 }
 
-/// How a key is named in the header of the tokens it signs.
-pub(super) fn key_id(public_key: &[u8]) -> String {
-    URL_SAFE_NO_PAD.encode(&Sha256::digest(public_key)[..12])
+const MALFORMED: AuthError =
+    AuthError::Malformed { what: "it is not three parts of base64url, or a claim has the wrong type or comes twice" };
+
+/// The id of a token, read without checking anything: good for naming it, not for believing it.
+#[must_use]
+pub fn token_id(token: &str) -> Option<String> {
+    jsonwebtoken::dangerous::insecure_decode_claims::<Claims>(token).ok()?.jti
+}
+
+fn own(ring_id: RingId, keys: KeySet) -> TrustedIssuer {
+    TrustedIssuer::fixed(issuer_name(ring_id), AUDIENCE.to_owned(), keys)
+}
+
+fn bearer(header: Option<&[u8]>) -> Result<&str, AuthError> {
+    let header = header.ok_or(AuthError::Missing)?;
+    let header = std::str::from_utf8(header).map_err(|_| AuthError::Header)?;
+    let (scheme, token) = header.split_once(' ').ok_or(AuthError::Header)?;
+    if !scheme.eq_ignore_ascii_case("bearer") {
+        return Err(AuthError::Header);
+    }
+    Ok(token.trim_start_matches(' '))
+}
+
+/// Keys that a token brings along (`jwk`, `jku`, `x5u`, `x5c`) are never looked at; its `kid` may only name one of the issuer's.
+fn check_header(header: &Header, issuer: &TrustedIssuer) -> Result<(), AuthError> {
+    if header.crit.is_some() {
+        return Err(AuthError::Malformed { what: "its header demands extensions (\"crit\"), and none is known here" });
+    }
+    let named = header.typ.as_deref();
+    let is = |wanted: &str| {
+        named.is_some_and(|typ| {
+            let short = typ.get(..12).filter(|prefix| prefix.eq_ignore_ascii_case("application/"));
+            typ[short.map_or(0, str::len)..].eq_ignore_ascii_case(wanted)
+        })
+    };
+    // Other issuers are kept apart by the audience: many do not say which type their access tokens have.
+    if is(TOKEN_TYPE) || (!issuer.is_own && (named.is_none() || is("JWT"))) {
+        return Ok(());
+    }
+    Err(AuthError::Malformed { what: "its \"typ\" is not at+jwt, so it is no access token" })
+}
+
+fn claims(token: &str, key: &DecodingKey, algorithm: Algorithm, issuer: &TrustedIssuer) -> Result<Claims, AuthError> {
+    let mut validation = Validation::new(algorithm);
+    validation.set_required_spec_claims(&["exp", "aud", "iss", "sub"]);
+    validation.set_audience(&[&issuer.audience]);
+    validation.set_issuer(&[&issuer.name]);
+    validation.validate_exp = true;
+    validation.validate_nbf = true;
+    validation.validate_aud = true;
+    validation.leeway = LEEWAY_SECONDS;
+    let decoded = jsonwebtoken::decode::<Claims>(token, key, &validation);
+    decoded.map(|decoded| decoded.claims).map_err(|error| refusal(error.kind(), token))
 }
 
 fn refusal(kind: &ErrorKind, token: &str) -> AuthError {
@@ -153,9 +227,7 @@ fn refusal(kind: &ErrorKind, token: &str) -> AuthError {
         ErrorKind::MissingRequiredClaim(claim) => AuthError::MissingClaim { claim: claim.clone() },
         ErrorKind::ExpiredSignature => AuthError::Expired { since: time_of(token, |claims| claims.exp) },
         ErrorKind::ImmatureSignature => AuthError::NotYetValid { until: time_of(token, |claims| claims.nbf) },
-        _ => AuthError::Malformed {
-            what: "it is not three parts of base64url, or a claim has the wrong type or comes twice",
-        },
+        _ => MALFORMED,
     }
 }
 

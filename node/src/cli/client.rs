@@ -4,6 +4,7 @@
 
 mod error;
 pub(super) mod events;
+pub(super) mod files;
 pub(super) mod kv;
 mod locks;
 
@@ -15,7 +16,8 @@ use crate::gateway::{
     COMPLETE_HEADER, CURSOR_HEADER, GiveUp, IDEMPOTENCY_KEY_HEADER, LARGEST_PAGE, Lookup, ProblemBody, Recovery,
     RingStatus,
 };
-use reqwest::header::CONTENT_TYPE;
+use bytes::Bytes;
+use reqwest::header::{CONTENT_TYPE, HeaderMap};
 use reqwest::{Certificate, Method, RequestBuilder, Response, StatusCode};
 use scrapering_core::frontier::record::JobId;
 use serde::de::DeserializeOwned;
@@ -66,6 +68,13 @@ pub(super) struct Client {
     credentials: Credentials,
     token: Mutex<Option<(String, Instant)>>,
     patience: Duration,
+}
+
+/// An answer that came whole.
+struct Whole {
+    gateway: Url,
+    headers: HeaderMap,
+    body: Bytes,
 }
 
 impl Client {
@@ -126,7 +135,14 @@ impl Client {
 
     /// Every job.
     pub(super) async fn jobs(&self) -> Result<JobList, ClientError> {
-        self.read("/v1/jobs").await
+        let mut all: JobList = self.read("/v1/jobs").await?;
+        while let Some(cursor) = all.next.take() {
+            let query = url::form_urlencoded::Serializer::new(String::new()).append_pair("cursor", &cursor).finish();
+            let JobList { items, next, .. } = self.read(&format!("/v1/jobs?{query}")).await?;
+            all.items.extend(items);
+            all.next = next;
+        }
+        Ok(all)
     }
 
     /// Pauses or resumes a job.
@@ -145,12 +161,10 @@ impl Client {
         let limit = LARGEST_PAGE.to_string();
         let query = [("cursor", cursor), ("limit", &limit)];
         let query = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(query).finish();
-        let answer = self.call(Method::GET, &format!("/v1/jobs/{id}/{list}?{query}"), |request| request).await?;
-        let header = |name: &str| answer.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let Whole { gateway, headers, body: lines } = self.whole(&format!("/v1/jobs/{id}/{list}?{query}")).await?;
+        let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
         let (cursor, complete) = (header(CURSOR_HEADER), header(COMPLETE_HEADER));
-        let gateway = answer.url().clone();
         let cursor = cursor.ok_or_else(|| ClientError::strange(&gateway, "a list without its cursor"))?;
-        let lines = answer.bytes().await.map_err(|error| ClientError::of_transport(&gateway, &error))?;
         Ok(Piece { lines: lines.to_vec(), cursor, complete: complete.as_deref() == Some("true") })
     }
 
@@ -185,6 +199,12 @@ impl Client {
         self.call(Method::DELETE, &path, |request| request).await.map(|_| ())
     }
 
+    /// Takes a token back.
+    pub(super) async fn revoke(&self, id: &str) -> Result<(), ClientError> {
+        let path = format!("/v1/tokens/{}", kv::escaped(id));
+        self.call(Method::DELETE, &path, |request| request).await.map(|_| ())
+    }
+
     /// Where a key lives.
     pub(super) async fn lookup(&self, key: &str) -> Result<Lookup, ClientError> {
         let query = url::form_urlencoded::Serializer::new(String::new()).append_pair("key", key).finish();
@@ -192,7 +212,26 @@ impl Client {
     }
 
     async fn read<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
-        json(self.call(Method::GET, path, |request| request).await?).await
+        let Whole { gateway, body, .. } = self.whole(path).await?;
+        parsed(&gateway, &body)
+    }
+
+    /// Reads an answer to its end; one that breaks off is asked for again, at another gateway.
+    async fn whole(&self, path: &str) -> Result<Whole, ClientError> {
+        let began = Instant::now();
+        loop {
+            let answer = self.call(Method::GET, path, |request| request).await?;
+            let (gateway, headers) = (answer.url().clone(), answer.headers().clone());
+            match answer.bytes().await {
+                Ok(body) => return Ok(Whole { gateway, headers, body }),
+                Err(error) if began.elapsed() > self.patience => {
+                    return Err(ClientError::of_transport(&gateway, &error));
+                }
+                Err(error) => tracing::debug!(%gateway, %error, "the answer broke off; trying the next gateway"),
+            }
+            self.current.fetch_add(1, Ordering::Relaxed);
+            tokio::time::sleep(FIRST_PAUSE).await;
+        }
     }
 
     /// Sends a request until a gateway gives an answer that will not change by asking again, or patience ends.
@@ -264,8 +303,12 @@ async fn problem(gateway: &Url, answer: Response) -> ClientError {
 async fn json<T: DeserializeOwned>(answer: Response) -> Result<T, ClientError> {
     let gateway = answer.url().clone();
     let body = answer.bytes().await.map_err(|error| ClientError::of_transport(&gateway, &error))?;
-    serde_json::from_slice(&body)
-        .map_err(|error| ClientError::strange(&gateway, &format!("a body that cannot be read: {error}")))
+    parsed(&gateway, &body)
+}
+
+fn parsed<T: DeserializeOwned>(gateway: &Url, body: &[u8]) -> Result<T, ClientError> {
+    serde_json::from_slice(body)
+        .map_err(|error| ClientError::strange(gateway, &format!("a body that cannot be read: {error}")))
 }
 
 #[cfg(test)]

@@ -3,15 +3,19 @@
 use super::failure::{BadInput, Status};
 use super::folder::{self, GuardArgs};
 use super::signals::Signals;
+use super::terms;
 use crate::app::config::{Member, parse_peers};
 use crate::app::{NodeConfig, NodeOptions, RunningNode};
+use crate::auth::{OidcOptions, Scopes};
 use crate::identity::layout::{self, Shape};
 use crate::identity::tls::Pair;
 use crate::storage::RingKey;
 use anyhow::Context;
 use clap::Args;
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
+use url::Url;
 
 /// Arguments of `node`.
 #[derive(Debug, Args)]
@@ -42,7 +46,36 @@ pub(super) struct NodeArgs {
     #[arg(long, env = "REJOIN", requires = "peers")]
     rejoin: bool,
     #[command(flatten)]
+    gateway: GatewayArgs,
+    #[command(flatten)]
     guard: GuardArgs,
+}
+
+/// Whom the gateway serves.
+#[derive(Debug, Args)]
+struct GatewayArgs {
+    /// An OpenID Connect issuer whose tokens are accepted too, such as https://accounts.example.
+    #[arg(long, value_name = "URL", env = "OIDC_ISSUER", requires = "oidc_audience")]
+    oidc_issuer: Option<Url>,
+    /// The audience (aud) that the tokens of that issuer must have.
+    #[arg(long, value_name = "TEXT", env = "OIDC_AUDIENCE", requires = "oidc_issuer")]
+    oidc_audience: Option<String>,
+    /// What every token of that issuer may do, besides what its scope or scp claim says: scopes separated by spaces.
+    #[arg(long, value_name = "SCOPES", env = "OIDC_SCOPES", requires = "oidc_issuer", value_parser = terms::scopes)]
+    oidc_scopes: Option<Scopes>,
+    /// Certificates of the authorities of that issuer's server, PEM [default: those of the system].
+    #[arg(long, value_name = "FILE", env = "OIDC_CA_FILE", requires = "oidc_issuer")]
+    oidc_ca_file: Option<PathBuf>,
+    /// Requests a second that each caller may send to this gateway [default: 5000].
+    #[arg(long, value_name = "N", env = "REQUESTS_PER_SECOND")]
+    requests_per_second: Option<NonZeroU32>,
+}
+
+impl GatewayArgs {
+    fn oidc(self) -> Option<OidcOptions> {
+        let (issuer, audience) = (self.oidc_issuer?, self.oidc_audience?);
+        Some(OidcOptions { issuer, audience, scopes: self.oidc_scopes.unwrap_or_default(), ca: self.oidc_ca_file })
+    }
 }
 
 /// What a node without a ring folder is told.
@@ -86,12 +119,20 @@ struct PeersArgs {
 /// Runs the command.
 pub(super) async fn node(args: NodeArgs) -> anyhow::Result<Status> {
     args.guard.warn();
-    let NodeArgs { ring_dir, name, peers, zone, weight, ring_formed, rejoin, guard } = args;
+    let NodeArgs { ring_dir, name, peers, zone, weight, ring_formed, rejoin, gateway, guard } = args;
     let zone = zone.filter(|zone| !zone.is_empty());
     if let Some(zone) = zone.as_ref().filter(|zone| !layout::is_zone(zone)) {
         return Err(BadInput::one(format!("the zone {zone:?} is not {}", layout::ZONE_RULE)));
     }
-    let options = NodeOptions { zone, weight, formed: ring_formed, rejoin, ..guard.options() };
+    let options = NodeOptions {
+        zone,
+        weight,
+        formed: ring_formed,
+        rejoin,
+        requests_per_second: gateway.requests_per_second,
+        oidc: gateway.oidc(),
+        ..guard.options()
+    };
     let config = match ring_dir {
         Some(folder) => {
             let dir = folder::open(&folder, &Shape::default())?;

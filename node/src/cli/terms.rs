@@ -1,5 +1,6 @@
 //! Words that need more than a standard parser or printer: spans of time, gateways, a command line to be typed again, text for a pipe.
 
+use crate::auth::{Scope, ScopeError, Scopes};
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -12,6 +13,11 @@ pub(super) fn print(text: impl AsRef<[u8]>) -> io::Result<()> {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         done => done,
     }
+}
+
+/// Scopes separated by spaces or commas.
+pub(super) fn scopes(text: &str) -> Result<Scopes, ScopeError> {
+    text.split([' ', ',']).filter(|word| !word.is_empty()).map(str::parse::<Scope>).collect()
 }
 
 /// Reads `90s`, `15m`, `1h` or `1h30m`.

@@ -47,6 +47,14 @@ impl Coordinators {
         self.running().get(&job).copied()
     }
 
+    /// How many jobs there are, and their counters in all.
+    pub(super) fn totals(&self) -> (u64, Counters) {
+        let running = self.running();
+        let mut all = Counters::default();
+        running.values().for_each(|progress| all.add(&progress.counters));
+        (running.len() as u64, all)
+    }
+
     fn set(&self, job: JobId, progress: Progress) {
         if let Some(last) = self.running().get_mut(&job) {
             *last = progress;

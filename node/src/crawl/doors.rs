@@ -1,20 +1,22 @@
-//! Jobs for the doors, through this node or any other.
+//! Jobs for the doors, through this node or any other. What a change makes of a job's record stands in [`changes`].
+
+mod changes;
 
 use super::coordinator::Progress;
 use super::cursor::Cursor;
-use super::jobs::{JobStatus, JobsError, Page, PageCounts, Phase, SeedStatus, SeedVerdict, Skipped};
+use super::jobs::{FetchedPage, JobChange, JobRef, JobStatus, JobsError, Load, Page, PageCounts, Phase, SeedVerdict, Skipped};
 use super::{Crawl, coordinator};
+use crate::auth::Tenant;
 use crate::driver::registers::Unavailable;
 use crate::rpc::convert;
 use scrapering_core::frontier::keys::{Name, job_partition};
 use scrapering_core::frontier::record::{JobId, JobPhase, JobRecord, Token, decode, encode};
 use scrapering_core::id::{NodeId, PARTITIONS, Partition};
-use scrapering_core::job::{NormalizedUrl, SkipReason};
+use scrapering_core::job::SkipReason;
 use scrapering_core::register::Outcome;
 use scrapering_crds::ScrapeJobFile;
 use scrapering_proto::v1;
 use scrapering_proto::v1::results_request::Kind;
-use serde_json::Value;
 use serde_json::value::RawValue;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
@@ -57,35 +59,53 @@ impl Jobs {
     ///
     /// # Errors
     /// [`JobsError::Unavailable`]: it may be stored, and may be submitted again under the same id.
-    pub async fn submit(&self, id: JobId, file: &ScrapeJobFile) -> Result<(), JobsError> {
-        let file = serde_json::to_string(file).map_err(|_| JobsError::Unavailable)?;
-        self.bring(id, &file).await
+    pub async fn submit(&self, job: &JobRef, file: &ScrapeJobFile) -> Result<(), JobsError> {
+        // A record says by its file whose it is.
+        let mut file = file.clone();
+        file.metadata.namespace = Some(job.tenant.to_string());
+        let file = serde_json::to_string(&file).map_err(|_| JobsError::Unavailable)?;
+        self.bring(job.id, &file).await
     }
 
     /// How far a job is.
     ///
     /// # Errors
     /// [`JobsError::NotFound`], [`JobsError::Unavailable`].
-    pub async fn status(&self, id: JobId) -> Result<JobStatus, JobsError> {
-        let (record, _) = self.crawl.specs.record(id).await?.ok_or(JobsError::NotFound(id))?;
+    pub async fn status(&self, job: &JobRef) -> Result<JobStatus, JobsError> {
+        let (record, version) = self.record(job).await?;
+        let id = job.id;
         let progress = if record.phase.has_ended() {
             Progress { counters: record.totals, at_rest: true }
         } else {
             self.progress(id).await
         };
-        status(id, record, &progress).ok_or(JobsError::Unavailable)
+        status(job, version, record, &progress).ok_or(JobsError::Unavailable)
     }
 
-    /// Every job, the oldest first.
+    /// The record of a job and its version.
+    async fn record(&self, job: &JobRef) -> Result<(JobRecord, u64), JobsError> {
+        let found = self.crawl.specs.record(job.id).await?;
+        found.filter(|(record, _)| tenant_of(&record.file) == job.tenant).ok_or(JobsError::NotFound(job.id))
+    }
+
+    /// The work that this node coordinates.
+    #[must_use]
+    pub fn load(&self) -> Load {
+        let (jobs, counters) = self.crawl.coordinators.totals();
+        let queued = counters.discovered.saturating_sub(counters.done() + counters.in_flight);
+        Load { jobs, queued, in_flight: counters.in_flight }
+    }
+
+    /// Every job of a tenant, the oldest first.
     ///
     /// # Errors
     /// [`JobsError::Unavailable`].
-    pub async fn list(&self) -> Result<Vec<JobStatus>, JobsError> {
+    pub async fn list(&self, tenant: &Tenant) -> Result<Vec<JobStatus>, JobsError> {
         let scans = Partition::all().map(|partition| self.jobs_of(partition));
         let ids = futures::future::try_join_all(scans.collect::<Vec<_>>()).await?.concat();
         let mut jobs = Vec::new();
         for id in ids {
-            match self.status(id).await {
+            match self.status(&JobRef { tenant: tenant.clone(), id }).await {
                 Ok(status) => jobs.push(status),
                 Err(JobsError::NotFound(_)) => {}
                 Err(error) => return Err(error),
@@ -99,142 +119,62 @@ impl Jobs {
     ///
     /// # Errors
     /// [`JobsError::NotFound`], [`JobsError::Unavailable`].
-    pub async fn items(&self, id: JobId, cursor: &Cursor, limit: usize) -> Result<Page<Box<RawValue>>, JobsError> {
+    pub async fn items(&self, job: &JobRef, cursor: &Cursor, limit: usize) -> Result<Page<Box<RawValue>>, JobsError> {
         let read =
             |content: &str| content.lines().filter_map(|line| RawValue::from_string(line.to_owned()).ok()).collect();
-        self.read(id, cursor, limit, Kind::Items, read).await
+        self.read(job, cursor, limit, Kind::Items, read).await
     }
 
     /// URLs that were not fetched, behind `cursor`, at most `limit`.
     ///
     /// # Errors
     /// [`JobsError::NotFound`], [`JobsError::Unavailable`].
-    pub async fn skipped(&self, id: JobId, cursor: &Cursor, limit: usize) -> Result<Page<Skipped>, JobsError> {
-        let read = |content: &str| {
-            let mut lines = content.lines();
-            let (Some(url), Some(reason)) = (lines.next(), lines.next()) else { return Vec::new() };
-            let detail = lines.next().filter(|detail| !detail.is_empty()).map(str::to_owned);
-            vec![Skipped { url: url.to_owned(), reason: reason.to_owned(), detail }]
-        };
-        self.read(id, cursor, limit, Kind::Unfetched, read).await
+    pub async fn skipped(&self, job: &JobRef, cursor: &Cursor, limit: usize) -> Result<Page<Skipped>, JobsError> {
+        self.read(job, cursor, limit, Kind::Unfetched, |content| three_lines(content).into_iter().collect()).await
     }
 
-    /// Pauses or resumes a job.
+    /// Pages that were fetched, behind `cursor`, at most `limit`.
     ///
     /// # Errors
-    /// [`JobsError::NotFound`]; [`JobsError::Conflict`] if the job has ended; [`JobsError::Unavailable`] or
+    /// [`JobsError::NotFound`], [`JobsError::Unavailable`].
+    pub async fn pages(&self, job: &JobRef, cursor: &Cursor, limit: usize) -> Result<Page<FetchedPage>, JobsError> {
+        self.read(job, cursor, limit, Kind::Pages, |content| serde_json::from_str(content).into_iter().collect()).await
+    }
+
+    /// Changes a job, if `only` is given only in that version.
+    ///
+    /// # Errors
+    /// [`JobsError::NotFound`]; [`JobsError::Conflict`] if its phase does not allow it; [`JobsError::Changed`];
+    /// [`JobsError::Invalid`] if it could not run so; [`JobsError::Unavailable`], [`JobsError::DiskFull`] or
     /// [`JobsError::Indeterminate`].
-    pub async fn suspend(&self, id: JobId, suspended: bool) -> Result<(), JobsError> {
-        self.change(id, |record| match record.phase {
-            phase if phase.has_ended() => Err(JobsError::Conflict("the job has ended".to_owned())),
-            JobPhase::Deleting => Err(JobsError::NotFound(id)),
-            _ => {
-                record.suspended = suspended;
-                Ok(())
-            }
-        })
-        .await
-    }
-
-    /// Ends a job and keeps what it found: what is being fetched still lands, the rest is skipped.
-    ///
-    /// # Errors
-    /// As [`Jobs::suspend`].
-    pub async fn stop(&self, id: JobId) -> Result<(), JobsError> {
-        self.change(id, |record| {
-            must_run(id, record)?;
-            record.phase = JobPhase::Closing(SkipReason::JobStopped);
-            record.suspended = false;
-            Ok(())
-        })
-        .await
-    }
-
-    /// Ends a job and removes what it found; the job itself stays.
-    ///
-    /// # Errors
-    /// As [`Jobs::suspend`].
-    pub async fn cancel(&self, id: JobId) -> Result<(), JobsError> {
-        self.change(id, |record| {
-            must_run(id, record)?;
-            record.phase = JobPhase::Discarding;
-            record.suspended = false;
-            Ok(())
-        })
-        .await
-    }
-
-    /// Opens the failed pages of a job that has ended again; it goes on with them.
-    ///
-    /// # Errors
-    /// As [`Jobs::suspend`]; [`JobsError::Conflict`] if it has not ended, or no page has failed.
-    pub async fn retry_failed(&self, id: JobId) -> Result<(), JobsError> {
-        self.change(id, |record| match record.phase {
-            JobPhase::Deleting => Err(JobsError::NotFound(id)),
-            JobPhase::Cancelled => Err(JobsError::Conflict("the job was cancelled: its pages are gone".to_owned())),
-            phase if !phase.has_ended() => {
-                Err(JobsError::Conflict("the job has not ended: its failed pages are still being tried".to_owned()))
-            }
-            _ if record.totals.failed == 0 => Err(JobsError::Conflict("no page of the job has failed".to_owned())),
-            _ => {
-                record.phase = JobPhase::Reopening;
-                Ok(())
-            }
-        })
-        .await?;
-        // An ended job has no coordinator any more; this wakes one.
-        let (record, _) = self.crawl.specs.record(id).await?.ok_or(JobsError::NotFound(id))?;
-        self.bring(id, &record.file).await
-    }
-
-    /// Changes the spec of a job that has not ended, by a merge patch (RFC 7396).
-    ///
-    /// # Errors
-    /// As [`Jobs::suspend`]; [`JobsError::Invalid`] if the job could not run with it.
-    pub async fn revise(&self, id: JobId, patch: &Value) -> Result<(), JobsError> {
-        self.change(id, |record| {
-            must_run(id, record)?;
-            revise(record, |spec| merge(spec, patch))
-        })
-        .await
+    pub async fn change(&self, job: &JobRef, change: &JobChange, only: Option<u64>) -> Result<(), JobsError> {
+        self.edit(job, only, |record| changes::apply(job.id, record, change)).await?;
+        if matches!(change, JobChange::RetryFailed | JobChange::Delete) {
+            // An ended job has no coordinator any more; this wakes one.
+            let (record, _) = self.record(job).await?;
+            self.bring(job.id, &record.file).await?;
+        }
+        Ok(())
     }
 
     /// Adds seeds to a job that has not ended; each has its own verdict.
     ///
     /// # Errors
-    /// As [`Jobs::revise`].
-    pub async fn add_seeds(&self, id: JobId, urls: &[String]) -> Result<Vec<SeedVerdict>, JobsError> {
+    /// As [`Jobs::change`].
+    pub async fn add_seeds(
+        &self,
+        job: &JobRef,
+        urls: &[String],
+        only: Option<u64>,
+    ) -> Result<Vec<SeedVerdict>, JobsError> {
         let verdicts = Mutex::new(Vec::new());
-        self.change(id, |record| {
-            must_run(id, record)?;
-            let (told, added) = judge_seeds(record, urls)?;
+        self.edit(job, only, |record| {
+            let told = changes::add_seeds(job.id, record, urls)?;
             *verdicts.lock().unwrap_or_else(PoisonError::into_inner) = told;
-            if added.is_empty() {
-                return Ok(());
-            }
-            revise(record, |spec| {
-                if let Some(seeds) = spec.get_mut("seeds").and_then(Value::as_array_mut) {
-                    seeds.extend(added.iter().map(|url| serde_json::json!({ "url": url })));
-                }
-            })
-        })
-        .await?;
-        Ok(verdicts.into_inner().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    /// Removes a job and everything it found, from every copy; done in the background.
-    ///
-    /// # Errors
-    /// As [`Jobs::suspend`].
-    pub async fn delete(&self, id: JobId) -> Result<(), JobsError> {
-        self.change(id, |record| {
-            record.phase = JobPhase::Deleting;
             Ok(())
         })
         .await?;
-        // An ended job has no coordinator any more; this wakes one.
-        let (record, _) = self.crawl.specs.record(id).await?.ok_or(JobsError::NotFound(id))?;
-        self.bring(id, &record.file).await
+        Ok(verdicts.into_inner().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Brings a job to its coordinator.
@@ -248,21 +188,30 @@ impl Jobs {
         if self.crawl.driver.disk().is_full() { JobsError::DiskFull } else { error.into() }
     }
 
-    /// Changes the job's record as `change` says, tried against whoever else changes it.
-    async fn change(
+    /// Writes what `change` makes of a job's record, tried against whoever else changes it; nothing if that is what it was.
+    async fn edit(
         &self,
-        id: JobId,
+        job: &JobRef,
+        only: Option<u64>,
         change: impl Fn(&mut JobRecord) -> Result<(), JobsError>,
     ) -> Result<(), JobsError> {
         let mut unsettled = false;
         for _ in 0..RACES {
-            let (mut record, version) = self.crawl.specs.record(id).await?.ok_or(JobsError::NotFound(id))?;
-            match change(&mut record) {
+            let (mut record, version) = self.record(job).await?;
+            let before = record.clone();
+            let judged = match only {
+                Some(only) if only != version => Err(JobsError::Changed { current: version }),
+                _ => change(&mut record),
+            };
+            match judged {
                 // What was tried before may have been done, and be the reason.
                 Err(_) if unsettled => return Err(JobsError::Indeterminate),
                 judged => judged?,
             }
-            let key = Name::Job(id).key(job_partition(id));
+            if record == before {
+                return Ok(());
+            }
+            let key = Name::Job(job.id).key(job_partition(job.id));
             match self.crawl.driver.compare_and_set(key, version, encode(&record)).await {
                 Outcome::Done { .. } => return Ok(()),
                 Outcome::Conflict { .. } => {}
@@ -311,13 +260,14 @@ impl Jobs {
     /// Entries behind `cursor`, at least one if there is any.
     async fn read<T>(
         &self,
-        id: JobId,
+        job: &JobRef,
         cursor: &Cursor,
         limit: usize,
         kind: Kind,
         read: impl Fn(&str) -> Vec<T>,
     ) -> Result<Page<T>, JobsError> {
-        let (record, _) = self.crawl.specs.record(id).await?.ok_or(JobsError::NotFound(id))?;
+        let (record, _) = self.record(job).await?;
+        let id = job.id;
         let mut page = Page { entries: Vec::new(), cursor: cursor.clone(), complete: false };
         loop {
             let before = page.cursor.clone();
@@ -408,68 +358,35 @@ impl Jobs {
     }
 }
 
-/// Only a job that has not ended, and is not ending, can be changed.
-fn must_run(id: JobId, record: &JobRecord) -> Result<(), JobsError> {
-    match record.phase {
-        JobPhase::Pending | JobPhase::Running | JobPhase::Reopening => Ok(()),
-        JobPhase::Deleting => Err(JobsError::NotFound(id)),
-        phase if phase.has_ended() => Err(JobsError::Conflict("the job has ended".to_owned())),
-        _ => Err(JobsError::Conflict("the job is coming to its end".to_owned())),
+/// Whose a job is, as its file says; a file without a namespace is of the ring's first days, and the default tenant's.
+fn tenant_of(file: &str) -> Tenant {
+    #[derive(serde::Deserialize)]
+    struct Head {
+        metadata: Metadata,
     }
+    #[derive(serde::Deserialize)]
+    struct Metadata {
+        #[serde(default)]
+        namespace: Option<String>,
+    }
+    let head: Option<Head> = serde_json::from_str(file).ok();
+    head.and_then(|head| head.metadata.namespace?.parse().ok()).unwrap_or_default()
 }
 
-/// Changes the spec in a job's file, if the job can run with it.
-fn revise(record: &mut JobRecord, change: impl FnOnce(&mut Value)) -> Result<(), JobsError> {
-    let mut file: Value = serde_json::from_str(&record.file).map_err(|_| JobsError::Unavailable)?;
-    if let Some(spec) = file.get_mut("spec") {
-        change(spec);
-    }
-    let loaded = crate::job::load(&file.to_string()).map_err(|error| JobsError::Invalid(error.field_errors()))?;
-    record.file = serde_json::to_string(&loaded.file).map_err(|_| JobsError::Unavailable)?;
-    record.revision += 1;
-    Ok(())
+/// URL, reason and detail.
+fn three_lines(content: &str) -> Option<Skipped> {
+    let mut lines = content.lines();
+    let (url, reason) = (lines.next()?.to_owned(), lines.next()?.to_owned());
+    let detail = lines.next().filter(|detail| !detail.is_empty()).map(str::to_owned);
+    Some(Skipped { url, reason, detail })
 }
 
-/// RFC 7396, section 2.
-fn merge(target: &mut Value, patch: &Value) {
-    let Value::Object(fields) = patch else {
-        *target = patch.clone();
-        return;
-    };
-    if !target.is_object() {
-        *target = Value::Object(serde_json::Map::new());
-    }
-    let Some(object) = target.as_object_mut() else { return };
-    for (name, value) in fields {
-        if value.is_null() {
-            object.remove(name);
-        } else {
-            merge(object.entry(name).or_insert(Value::Null), value);
-        }
-    }
-}
-
-/// What becomes of each URL, and those to be added.
-fn judge_seeds(record: &JobRecord, urls: &[String]) -> Result<(Vec<SeedVerdict>, Vec<String>), JobsError> {
-    let loaded = crate::job::load(&record.file).map_err(|_| JobsError::Unavailable)?;
-    let mut known: BTreeSet<NormalizedUrl> = loaded.job.seeds.into_iter().collect();
-    let mut added = Vec::new();
-    let judge = |url: &String| {
-        let (status, detail) = match NormalizedUrl::parse(url) {
-            Err(error) => (SeedStatus::Fail, Some(format!("it {error}"))),
-            Ok(parsed) if known.insert(parsed.clone()) => {
-                added.push(parsed.as_str().to_owned());
-                (SeedStatus::Ok, None)
-            }
-            Ok(_) => (SeedStatus::Skipped, None),
-        };
-        SeedVerdict { url: url.clone(), status, detail }
-    };
-    let told = urls.iter().map(judge).collect();
-    Ok((told, added))
-}
-
-fn status(id: JobId, record: JobRecord, Progress { counters, at_rest }: &Progress) -> Option<JobStatus> {
+fn status(
+    job: &JobRef,
+    version: u64,
+    record: JobRecord,
+    Progress { counters, at_rest }: &Progress,
+) -> Option<JobStatus> {
     let (phase, reason) = match record.phase {
         JobPhase::Deleting => (Phase::Deleting, None),
         JobPhase::Completed(reason) => (Phase::Completed, reason.map(|reason| reason.to_string())),
@@ -488,7 +405,9 @@ fn status(id: JobId, record: JobRecord, Progress { counters, at_rest }: &Progres
     let file = RawValue::from_string(record.file).ok()?;
     let name = serde_json::from_str::<ScrapeJobFile>(file.get()).ok()?.metadata.name;
     Some(JobStatus {
-        id,
+        id: job.id,
+        tenant: job.tenant.clone(),
+        version,
         name,
         phase,
         reason,
@@ -512,66 +431,7 @@ fn status(id: JobId, record: JobRecord, Progress { counters, at_rest }: &Progres
 }
 
 /// RFC 3339; `None` for a moment that has not come.
-fn moment(wall_ms: u64) -> Option<String> {
+pub(super) fn moment(wall_ms: u64) -> Option<String> {
     let moment = jiff::Timestamp::from_millisecond(i64::try_from(wall_ms).ok()?).ok()?;
     (wall_ms > 0).then(|| moment.to_string())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    fn record() -> JobRecord {
-        let text = "apiVersion: scrapering.io/v1alpha1\nkind: ScrapeJob\nmetadata: {name: a}\nspec: {seeds: [{url: 'https://a.example/'}], scope: {exclude: ['x']}}\n";
-        let file = crate::job::load(text).expect("a job").file;
-        JobRecord {
-            file: serde_json::to_string(&file).expect("JSON"),
-            revision: 3,
-            seeded: 3,
-            phase: JobPhase::Running,
-            suspended: false,
-            submitted_ms: 1,
-            started_ms: 1,
-            completed_ms: 0,
-            totals: scrapering_core::frontier::record::Counters::default(),
-            message: None,
-        }
-    }
-
-    #[test]
-    fn a_merge_patch_replaces_adds_and_removes() {
-        for (mut target, patch, expected) in [
-            (json!({"a": 1}), json!({"a": 2}), json!({"a": 2})),
-            (json!({"a": 1}), json!({"a": null, "b": {"c": null, "d": 1}}), json!({"b": {"d": 1}})),
-            (json!({"a": [1, 2]}), json!({"a": [3]}), json!({"a": [3]})),
-            (json!({"a": "x"}), json!({"a": {"b": "c"}}), json!({"a": {"b": "c"}})),
-        ] {
-            merge(&mut target, &patch);
-            assert_eq!(target, expected);
-        }
-    }
-
-    #[test]
-    fn a_revision_counts_up_and_one_that_cannot_run_changes_nothing() {
-        let mut good = record();
-        revise(&mut good, |spec| merge(spec, &json!({"scope": {"exclude": ["/private/"]}}))).expect("a good change");
-        assert_eq!(good.revision, 4);
-        assert!(good.file.contains("/private/"), "{}", good.file);
-        let mut bad = record();
-        let error =
-            revise(&mut bad, |spec| merge(spec, &json!({"scope": {"exclude": ["("]}}))).expect_err("no pattern");
-        assert!(matches!(error, JobsError::Invalid(errors) if errors[0].path == "spec.scope.exclude[0]"));
-        assert_eq!(bad, record());
-    }
-
-    #[test]
-    fn each_seed_that_is_added_has_its_own_verdict() {
-        let urls =
-            ["https://a.example", "https://b.example/", "mailto:x", "https://b.example/#part"].map(str::to_owned);
-        let (told, added) = judge_seeds(&record(), &urls).expect("verdicts");
-        let statuses: Vec<SeedStatus> = told.iter().map(|verdict| verdict.status).collect();
-        assert_eq!(statuses, [SeedStatus::Skipped, SeedStatus::Ok, SeedStatus::Fail, SeedStatus::Skipped]);
-        assert_eq!(added, ["https://b.example/"]);
-    }
 }

@@ -1,11 +1,13 @@
 //! What peers ask of this node's frontier. Messages are checked here; who sent them was checked before.
 
 use super::coordinator::Order;
+use super::doors::moment;
+use super::jobs::FetchedPage;
 use super::shards::Found;
 use super::{Crawl, coordinator};
 use crate::rpc::convert::{self, Malformed};
 use scrapering_core::frontier::keys::{Name, job_partition, url_partition};
-use scrapering_core::frontier::record::{Items, JobId, LinkRecord, PageResult, UrlRecord, UrlState, decode};
+use scrapering_core::frontier::record::{self, Items, JobId, LinkRecord, PageResult, UrlRecord, UrlState, decode};
 use scrapering_core::frontier::shard::{Control, Link, ResultKind};
 use scrapering_core::id::{Key, Partition};
 use scrapering_core::job::NormalizedUrl;
@@ -124,8 +126,9 @@ impl Crawl {
         limit: usize,
         kind: Kind,
     ) -> Result<v1::ResultsReply, Status> {
-        let found = self.shards.results(job, after, limit.clamp(1, MAX_RESULTS), kind == Kind::Items).await;
-        let mut contents = self.contents(job, &found.results).await?;
+        let pages = matches!(kind, Kind::Items | Kind::Pages);
+        let found = self.shards.results(job, after, limit.clamp(1, MAX_RESULTS), pages).await;
+        let mut contents = self.contents(job, &found.results, kind).await?;
         let (mut results, mut bytes, mut more) = (Vec::new(), 0, found.more);
         for found in found.results {
             if bytes > MAX_RESULT_BYTES {
@@ -147,7 +150,12 @@ impl Crawl {
         Ok(v1::ResultsReply { results, owned: owned.collect(), more })
     }
 
-    async fn contents(&self, job: JobId, found: &[Found]) -> Result<BTreeMap<(Partition, u64), String>, Status> {
+    async fn contents(
+        &self,
+        job: JobId,
+        found: &[Found],
+        kind: Kind,
+    ) -> Result<BTreeMap<(Partition, u64), String>, Status> {
         let mut by_partition: BTreeMap<Partition, Vec<(u64, Key)>> = BTreeMap::new();
         for found in found {
             let name =
@@ -163,14 +171,14 @@ impl Crawl {
                 .await
                 .map_err(|error| Status::unavailable(error.to_string()))?;
             for ((sequence, key), value) in sequences.into_iter().zip(keys).zip(values) {
-                contents.insert((partition, sequence), self.content(&key, value).await?);
+                contents.insert((partition, sequence), self.content(&key, value, kind).await?);
             }
         }
         Ok(contents)
     }
 
     /// What a reader gets of one record; empty if it holds nothing of the kind.
-    async fn content(&self, key: &Key, value: Option<Versioned>) -> Result<String, Status> {
+    async fn content(&self, key: &Key, value: Option<Versioned>, kind: Kind) -> Result<String, Status> {
         let Some(bytes) = value.and_then(|value| value.content) else { return Ok(String::new()) };
         let damaged = |_| Status::data_loss("a record is damaged");
         if let Some(Name::Link(..)) = Name::parse(key) {
@@ -180,6 +188,7 @@ impl Crawl {
         let record: UrlRecord = decode(&bytes).map_err(damaged)?;
         let UrlState::Closed { result, .. } = record.state else { return Ok(String::new()) };
         Ok(match result {
+            PageResult::Fetched(page) if kind == Kind::Pages => page_line(record.url, record.depth, page),
             PageResult::Fetched(page) => match page.content {
                 Items::Inline(items) => items,
                 Items::Body(hash) => {
@@ -197,6 +206,14 @@ impl Crawl {
             }
         })
     }
+}
+
+/// A fetched page as the doors see it, JSON.
+fn page_line(url: String, depth: u32, page: record::FetchedPage) -> String {
+    let record::FetchedPage { status, fetched_ms, attempts, bytes, items, item_errors, .. } = page;
+    let fetched_at = moment(fetched_ms).unwrap_or_default();
+    let page = FetchedPage { url, depth, status, fetched_at, attempts, bytes, items, item_errors };
+    serde_json::to_string(&page).expect("texts and numbers always become JSON")
 }
 
 fn one_line(text: &str) -> String {

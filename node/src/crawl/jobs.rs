@@ -1,11 +1,50 @@
 //! Jobs as the doors see them: submit, watch, read, pause, delete, through any node.
 
 use super::cursor::Cursor;
+use crate::auth::Tenant;
 use crate::job::FieldError;
 use schemars::JsonSchema;
 use scrapering_core::frontier::record::JobId;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use serde_json::value::RawValue;
+
+/// A job as a caller names it: another tenant's is not there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JobRef {
+    /// Whose it must be.
+    pub tenant: Tenant,
+    /// Which one.
+    pub id: JobId,
+}
+
+/// What its user asks of a job.
+#[derive(Clone, Debug, PartialEq)]
+pub enum JobChange {
+    /// Pause (true) or resume it, and change the spec by a merge patch (RFC 7396): both at once, or none.
+    Patch {
+        /// Leaves it as it is if absent.
+        suspend: Option<bool>,
+        /// Only of a job that has not ended.
+        spec: Option<Value>,
+    },
+    /// End it and keep what it found: what is being fetched still lands, the rest is skipped.
+    Stop,
+    /// End it and remove what it found; the job itself stays.
+    Cancel,
+    /// Open the failed pages of a job that has ended again; it goes on with them.
+    RetryFailed,
+    /// Remove it and everything it found, from every copy; done in the background.
+    Delete,
+}
+
+impl JobChange {
+    /// Pauses (true) or resumes.
+    #[must_use]
+    pub const fn suspend(suspend: bool) -> Self {
+        Self::Patch { suspend: Some(suspend), spec: None }
+    }
+}
 
 /// Where a job stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -66,6 +105,12 @@ pub struct PageCounts {
 pub struct JobStatus {
     /// The job.
     pub id: JobId,
+    /// Whose it is.
+    #[serde(skip)]
+    pub tenant: Tenant,
+    /// Grows with every change that a user makes, and with every phase.
+    #[serde(skip)]
+    pub version: u64,
     /// `metadata.name` of its file.
     pub name: String,
     /// Where it stands.
@@ -117,6 +162,17 @@ pub enum SeedStatus {
     Fail,
 }
 
+/// The work that a node coordinates: its jobs that have not ended, and their URLs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Load {
+    /// Jobs.
+    pub jobs: u64,
+    /// URLs that wait.
+    pub queued: u64,
+    /// URLs that are being fetched.
+    pub in_flight: u64,
+}
+
 /// A page of results and where to go on.
 #[derive(Clone, Debug)]
 pub struct Page<T> {
@@ -141,6 +197,28 @@ pub struct Skipped {
     pub detail: Option<String>,
 }
 
+/// A page that was fetched.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct FetchedPage {
+    /// The canonical URL.
+    pub url: String,
+    /// Links followed from a seed.
+    pub depth: u32,
+    /// HTTP status.
+    pub status: u16,
+    /// RFC 3339.
+    pub fetched_at: String,
+    /// Requests made for it, redirects not counted.
+    pub attempts: u32,
+    /// Length of its body, decompressed.
+    pub bytes: u64,
+    /// Items found on it.
+    pub items: u32,
+    /// Items dropped because a required field was missing.
+    pub item_errors: u32,
+}
+
 /// Why a request about jobs was not served.
 #[derive(Debug, thiserror::Error)]
 pub enum JobsError {
@@ -150,6 +228,12 @@ pub enum JobsError {
     /// The caller asked for something that the job's phase does not allow. Nothing changed.
     #[error("{0}")]
     Conflict(String),
+    /// The job is in another version than the caller named. Nothing changed.
+    #[error("the job has changed: it is in version {current} now; read it again")]
+    Changed {
+        /// Its version now.
+        current: u64,
+    },
     /// The caller's cursor is not one of ours. Nothing changed.
     #[error("the cursor is not valid; leave it out to read from the beginning")]
     BadCursor,

@@ -14,6 +14,8 @@ impl Driver {
 
     /// The successor of `target`, found by asking from node to node, and the nodes that were asked.
     pub async fn lookup(&self, target: Point) -> (Option<Finger>, Vec<Hop>) {
-        self.chord().lookup(target).await
+        let (found, hops) = self.chord().lookup(target).await;
+        self.inner.metrics.looked_up(hops.len());
+        (found, hops)
     }
 }

@@ -1,5 +1,7 @@
 //! Reads request bodies: a job (YAML or JSON), a merge patch, and other JSON, with a problem for each way they can be wrong.
 
+mod faults;
+
 use super::openapi::{Input, Operation, schema_of};
 use super::problem::{BadField, Kind, Problem};
 use crate::job::{self, JobError};
@@ -9,7 +11,7 @@ use axum::response::IntoResponse;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, StatusCode};
 use schemars::{JsonSchema, json_schema};
-use scrapering_crds::file::FILE_BYTES_MAX;
+use scrapering_crds::file::{self, FILE_BYTES_MAX};
 use scrapering_crds::{JobFileError, ScrapeJobFile};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -39,6 +41,13 @@ impl<S: Send + Sync> FromRequest<S> for JobBody {
                 Problem::new(Kind::MalformedBody, unreadable.to_string())
             }
             invalid => {
+                // The first fault of shape hides the others.
+                let shape = matches!(invalid, JobError::File(_));
+                let errors =
+                    if shape { file::document(text).map(|all| faults::of::<ScrapeJobFile>(&all)) } else { Ok(vec![]) };
+                if let Some(errors) = errors.ok().filter(|errors| !errors.is_empty()) {
+                    return Problem::of_fields(Kind::InvalidJob, errors);
+                }
                 let fields = invalid.field_errors().into_iter();
                 let errors = fields.map(|field| BadField::at_path(&field.path, field.message)).collect();
                 Problem::of_fields(Kind::InvalidJob, errors)
@@ -65,10 +74,10 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for JsonBody<T> {
         check_type(request.headers(), &JSON_TYPES)?;
         let bytes = read(request, state).await?;
         let value: Value = json(&bytes)?;
-        serde_path_to_error::deserialize(value).map(Self).map_err(|error| {
-            let field = BadField::at_path(&error.path().to_string(), error.inner().to_string());
-            Problem::of_fields(Kind::InvalidBody, vec![field])
-        })
+        match serde_json::from_value(value.clone()) {
+            Ok(body) => Ok(Self(body)),
+            Err(_) => Err(Problem::of_fields(Kind::InvalidBody, faults::of::<T>(&value))),
+        }
     }
 }
 
@@ -144,11 +153,6 @@ impl Input for JobPatch {
 }
 
 impl JobPatch {
-    /// A patch that only pauses or resumes.
-    pub(super) fn suspend(suspend: bool) -> Self {
-        Self { suspend: Some(suspend), changes: None }
-    }
-
     fn of(patch: &Value) -> Result<Self, Vec<BadField>> {
         let Some(fields) = patch.as_object() else {
             return Err(vec![BadField::at_path(".", "must be an object, such as {\"spec\":{\"suspend\":true}}")]);

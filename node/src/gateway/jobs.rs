@@ -1,18 +1,23 @@
-//! Jobs: submit, list, read, pause, resume, patch, delete.
+//! Jobs: submit, check, list, read, pause, resume, patch, delete.
+
+mod key;
+mod list;
+mod validate;
+mod version;
 
 use super::access::Access;
 use super::body::{JobBody, JobPatch, JsonBody};
 use super::object::{JobList, JobObject};
 use super::openapi::{Input, Operation, Parameter};
-use super::problem::{Kind, Problem};
+use super::problem::{BadField, Kind, Problem};
 use super::routes::Route;
 use super::{GatewayState, IDEMPOTENCY_KEY_HEADER};
 use crate::auth::{Caller, Scope, Tenant};
-use crate::crawl::jobs::SeedVerdict;
+use crate::crawl::jobs::{JobChange, JobRef, JobStatus, SeedVerdict};
 use axum::extract::{FromRequestParts, Path, State};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
-use http::header::LOCATION;
+use http::header::{ETAG, LOCATION};
 use http::request::Parts;
 use http::{HeaderMap, Method, StatusCode};
 use schemars::{JsonSchema, json_schema};
@@ -21,65 +26,71 @@ use scrapering_crds::ScrapeJobFile;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
-use sha2::{Digest, Sha256};
-
-/// Longest `Idempotency-Key`, characters.
-const LONGEST_KEY: usize = 255;
+use version::{IfMatch, etag};
 
 const READ: Access = Access::Needs(Scope::JobsRead);
 const WRITE: Access = Access::Needs(Scope::JobsWrite);
 /// How a change of a job can fail.
 const CHANGE: [Kind; 5] = [Kind::JobNotFound, Kind::Conflict, Kind::Unavailable, Kind::DiskFull, Kind::OutcomeUnknown];
+const VERSION: &str = "The version, in double quotes.";
 
 /// The table of this area.
 pub(super) fn routes() -> Vec<Route> {
+    let changed = |route: Route| {
+        route
+            .answers::<JobObject>(StatusCode::OK, "The job after the change.")
+            .with_header("etag", VERSION)
+            .may_fail(&CHANGE)
+    };
     vec![
         Route::new(Method::POST, "/v1/jobs", WRITE, create)
             .named("createJob", "Submits a job. With an Idempotency-Key, the same request makes the job only once.")
-            .takes(Parameter::header(IDEMPOTENCY_KEY_HEADER, "Names this submission.", key_schema))
+            .takes(Parameter::header(IDEMPOTENCY_KEY_HEADER, "Names this submission.", key::schema))
             .answers::<JobObject>(StatusCode::CREATED, "The job was accepted and is stored.")
-            .with_header("Location", "Path of the job.")
+            .with_header("location", "Path of the job.")
+            .with_header("etag", VERSION)
             .may_fail(&CHANGE[2..])
             .may_fail(&[Kind::InvalidHeader, Kind::IdempotencyKeyReused]),
-        Route::new(Method::POST, "/v1/jobs:validate", WRITE, validate)
-            .named("validateJob", "Checks a job and stores nothing.")
-            .answers::<ScrapeJobFile>(StatusCode::OK, "The job is right; this is it, with every default written out."),
-        Route::new(Method::GET, "/v1/jobs", READ, list)
-            .named("listJobs", "Lists the jobs.")
-            .answers::<JobList>(StatusCode::OK, "The jobs, the oldest first.")
+        Route::new(Method::POST, "/v1/jobs:validate", READ, validate::validate)
+            .named(
+                "validateJob",
+                "Checks a job without submitting it. Says what it would be, and which URLs belong to it.",
+            )
+            .answers::<validate::Validation>(StatusCode::OK, "The job is valid."),
+        Route::new(Method::GET, "/v1/jobs", READ, list::list)
+            .named("listJobs", "Lists the jobs of the token's tenant.")
+            .answers::<JobList>(StatusCode::OK, "Jobs behind the cursor, the oldest first.")
             .may_fail(&[Kind::Unavailable]),
         Route::new(Method::GET, "/v1/jobs/{id}", READ, read)
             .named("readJob", "Reads a job and how far it is.")
             .answers::<JobObject>(StatusCode::OK, "The job.")
+            .with_header("etag", VERSION)
             .may_fail(&[Kind::Unavailable]),
-        Route::new(Method::PATCH, "/v1/jobs/{id}", WRITE, patch)
-            .named("patchJob", "Changes a job by a merge patch (RFC 7396).")
-            .answers::<JobObject>(StatusCode::OK, "The job after the change.")
-            .may_fail(&CHANGE),
+        changed(
+            Route::new(Method::PATCH, "/v1/jobs/{id}", WRITE, patch)
+                .named("patchJob", "Changes a job by a merge patch (RFC 7396)."),
+        ),
         Route::new(Method::DELETE, "/v1/jobs/{id}", WRITE, delete)
             .named("deleteJob", "Deletes a job and what it found.")
             .answers_nothing(StatusCode::ACCEPTED, "The job is marked; its copies go afterwards.")
             .may_fail(&CHANGE),
-        Route::new(Method::POST, "/v1/jobs/{id}/pause", WRITE, pause)
-            .named("pauseJob", "Pauses a job.")
-            .answers::<JobObject>(StatusCode::OK, "The job after the change.")
-            .may_fail(&CHANGE),
-        Route::new(Method::POST, "/v1/jobs/{id}/resume", WRITE, resume)
-            .named("resumeJob", "Goes on with a paused job.")
-            .answers::<JobObject>(StatusCode::OK, "The job after the change.")
-            .may_fail(&CHANGE),
-        Route::new(Method::POST, "/v1/jobs/{id}/stop", WRITE, stop)
-            .named("stopJob", "Ends a job and keeps what it found.")
-            .answers::<JobObject>(StatusCode::OK, "The job after the change.")
-            .may_fail(&CHANGE),
-        Route::new(Method::POST, "/v1/jobs/{id}/cancel", WRITE, cancel)
-            .named("cancelJob", "Ends a job and removes what it found.")
-            .answers::<JobObject>(StatusCode::OK, "The job after the change.")
-            .may_fail(&CHANGE),
-        Route::new(Method::POST, "/v1/jobs/{id}/retry-failed", WRITE, retry_failed)
-            .named("retryFailed", "Opens the failed pages of a job that has ended again.")
-            .answers::<JobObject>(StatusCode::OK, "The job after the change.")
-            .may_fail(&CHANGE),
+        changed(Route::new(Method::POST, "/v1/jobs/{id}/pause", WRITE, pause).named("pauseJob", "Pauses a job.")),
+        changed(
+            Route::new(Method::POST, "/v1/jobs/{id}/resume", WRITE, resume)
+                .named("resumeJob", "Goes on with a paused job."),
+        ),
+        changed(
+            Route::new(Method::POST, "/v1/jobs/{id}/stop", WRITE, stop)
+                .named("stopJob", "Ends a job and keeps what it found."),
+        ),
+        changed(
+            Route::new(Method::POST, "/v1/jobs/{id}/cancel", WRITE, cancel)
+                .named("cancelJob", "Ends a job and removes what it found."),
+        ),
+        changed(
+            Route::new(Method::POST, "/v1/jobs/{id}/retry-failed", WRITE, retry_failed)
+                .named("retryFailed", "Opens the failed pages of a job that has ended again."),
+        ),
         Route::new(Method::POST, "/v1/jobs/{id}/seeds", WRITE, add_seeds)
             .named("addSeeds", "Adds seeds to a job that has not ended.")
             .answers::<SeedVerdicts>(StatusCode::OK, "What became of each URL, in their order.")
@@ -103,19 +114,17 @@ pub(super) struct SeedVerdicts {
     pub items: Vec<SeedVerdict>,
 }
 
-fn key_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-    json_schema!({"type": "string", "minLength": 1, "maxLength": LONGEST_KEY, "pattern": "^[!-~]+$"})
-}
-
-/// The job named in the path. What is no id names no job.
-pub(super) struct JobPath(pub(super) JobId);
+/// The job named in the path, as the caller's tenant has it. What is no id names no job.
+pub(super) struct JobPath(pub(super) JobRef);
 
 impl<S: Send + Sync> FromRequestParts<S> for JobPath {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let id = Path::<String>::from_request_parts(parts, state).await.ok().and_then(|Path(text)| text.parse().ok());
-        id.map(Self).ok_or_else(|| {
+        let caller = parts.extensions.get::<Caller>();
+        let job = id.zip(caller).map(|(id, caller)| JobRef { tenant: caller.tenant.clone(), id });
+        job.map(Self).ok_or_else(|| {
             let detail = "the path names no job: a job id is a UUID such as 0198c1d2-7f3e-7abc-9def-0123456789ab";
             Problem::new(Kind::JobNotFound, detail)
         })
@@ -133,23 +142,30 @@ impl Input for JobPath {
     }
 }
 
+/// A job with its version as `ETag`.
+fn answer(status: StatusCode, job: JobStatus) -> Response {
+    let tag = etag(job.version);
+    (status, [(ETAG, tag)], Json(JobObject::from(job))).into_response()
+}
+
 /// `POST /v1/jobs`
 pub(super) async fn create(
     State(state): State<GatewayState>,
     Extension(caller): Extension<Caller>,
     headers: HeaderMap,
-    JobBody(file): JobBody,
+    JobBody(mut file): JobBody,
 ) -> Result<Response, Problem> {
-    let key = idempotency_key(&headers)?;
+    let key = key::of(&headers)?;
+    own(&mut file, &caller.tenant)?;
     let id = match key {
-        Some(key) => id_of_key(&caller.tenant, key),
+        Some(key) => key::job(&caller.tenant, key),
         None => JobId(uuid::Uuid::now_v7().into_bytes()),
     };
+    let job = JobRef { tenant: caller.tenant, id };
     let location = format!("/v1/jobs/{id}");
     let see = |error| Problem::from(error).see(&location);
-    state.jobs.submit(id, &file).await.map_err(see)?;
-    tracing::info!(job = %id, name = file.metadata.name, subject = caller.subject, "job submitted");
-    let status = state.jobs.status(id).await.map_err(|error| {
+    state.jobs.submit(&job, &file).await.map_err(see)?;
+    let status = state.jobs.status(&job).await.map_err(|error| {
         let detail = format!("the job was accepted, but could not be read back ({error}); read {location}");
         Problem::new(Kind::OutcomeUnknown, detail).see(&location)
     })?;
@@ -158,137 +174,109 @@ pub(super) async fn create(
             format!("this Idempotency-Key already made {location} of another document; use a new key for a new job");
         return Err(Problem::new(Kind::IdempotencyKeyReused, detail).see(&location));
     }
-    Ok((StatusCode::CREATED, [(LOCATION, location)], Json(JobObject::from(status))).into_response())
+    let mut response = answer(StatusCode::CREATED, status);
+    let location = location.parse().expect("a path of ASCII letters is a header value");
+    response.headers_mut().insert(LOCATION, location);
+    Ok(response)
 }
 
-/// `POST /v1/jobs:validate`: the job as it would be accepted, with every default written out; nothing is stored.
-pub(super) async fn validate(JobBody(file): JobBody) -> Json<ScrapeJobFile> {
-    Json(file)
-}
-
-/// `GET /v1/jobs`
-pub(super) async fn list(State(state): State<GatewayState>) -> Result<Json<JobList>, Problem> {
-    Ok(Json(state.jobs.list().await?.into_iter().collect()))
+/// A job belongs to the tenant that its token speaks for; a document may say so, and may not say otherwise. On a ring that
+/// is not shared, everybody is the one tenant, and the namespace of a document is for Kubernetes.
+fn own(file: &mut ScrapeJobFile, tenant: &Tenant) -> Result<(), Problem> {
+    match file.metadata.namespace.as_deref() {
+        Some(named) if named != tenant.as_str() && *tenant != Tenant::default() => {
+            let message = format!("is `{named}`, and the token speaks for `{tenant}`; leave the namespace out");
+            Err(Problem::of_fields(Kind::InvalidJob, vec![BadField::at_path("metadata.namespace", message)]))
+        }
+        _ => {
+            file.metadata.namespace = Some(tenant.to_string());
+            Ok(())
+        }
+    }
 }
 
 /// `GET /v1/jobs/{id}`
-pub(super) async fn read(State(state): State<GatewayState>, JobPath(id): JobPath) -> Result<Json<JobObject>, Problem> {
-    Ok(Json(state.jobs.status(id).await?.into()))
+pub(super) async fn read(State(state): State<GatewayState>, JobPath(job): JobPath) -> Result<Response, Problem> {
+    Ok(answer(StatusCode::OK, state.jobs.status(&job).await?))
 }
 
 /// `PATCH /v1/jobs/{id}`
 pub(super) async fn patch(
     State(state): State<GatewayState>,
-    JobPath(id): JobPath,
+    JobPath(job): JobPath,
+    IfMatch(version): IfMatch,
     patch: JobPatch,
-) -> Result<Json<JobObject>, Problem> {
-    if let Some(changes) = &patch.changes {
-        state.jobs.revise(id, changes).await?;
-    }
-    if let Some(suspended) = patch.suspend {
-        state.jobs.suspend(id, suspended).await?;
-    }
-    read(State(state), JobPath(id)).await
+) -> Result<Response, Problem> {
+    let JobPatch { suspend, changes } = patch;
+    change(&state, &job, version, &JobChange::Patch { suspend, spec: changes }).await
 }
 
 /// `POST /v1/jobs/{id}/pause`
-pub(super) async fn pause(state: State<GatewayState>, path: JobPath) -> Result<Json<JobObject>, Problem> {
-    patch(state, path, JobPatch::suspend(true)).await
+async fn pause(state: State<GatewayState>, job: JobPath, version: IfMatch) -> Result<Response, Problem> {
+    post(state, job, version, &JobChange::suspend(true)).await
 }
 
 /// `POST /v1/jobs/{id}/resume`
-pub(super) async fn resume(state: State<GatewayState>, path: JobPath) -> Result<Json<JobObject>, Problem> {
-    patch(state, path, JobPatch::suspend(false)).await
+async fn resume(state: State<GatewayState>, job: JobPath, version: IfMatch) -> Result<Response, Problem> {
+    post(state, job, version, &JobChange::suspend(false)).await
 }
 
 /// `POST /v1/jobs/{id}/stop`
-pub(super) async fn stop(State(state): State<GatewayState>, JobPath(id): JobPath) -> Result<Json<JobObject>, Problem> {
-    state.jobs.stop(id).await?;
-    read(State(state), JobPath(id)).await
+async fn stop(state: State<GatewayState>, job: JobPath, version: IfMatch) -> Result<Response, Problem> {
+    post(state, job, version, &JobChange::Stop).await
 }
 
 /// `POST /v1/jobs/{id}/cancel`
-pub(super) async fn cancel(
-    State(state): State<GatewayState>,
-    JobPath(id): JobPath,
-) -> Result<Json<JobObject>, Problem> {
-    state.jobs.cancel(id).await?;
-    read(State(state), JobPath(id)).await
+async fn cancel(state: State<GatewayState>, job: JobPath, version: IfMatch) -> Result<Response, Problem> {
+    post(state, job, version, &JobChange::Cancel).await
 }
 
 /// `POST /v1/jobs/{id}/retry-failed`
-pub(super) async fn retry_failed(
+async fn retry_failed(state: State<GatewayState>, job: JobPath, version: IfMatch) -> Result<Response, Problem> {
+    post(state, job, version, &JobChange::RetryFailed).await
+}
+
+async fn post(
     State(state): State<GatewayState>,
-    JobPath(id): JobPath,
-) -> Result<Json<JobObject>, Problem> {
-    state.jobs.retry_failed(id).await?;
-    read(State(state), JobPath(id)).await
+    JobPath(job): JobPath,
+    IfMatch(version): IfMatch,
+    asked: &JobChange,
+) -> Result<Response, Problem> {
+    change(&state, &job, version, asked).await
+}
+
+/// Changes a job and answers with what it is then.
+async fn change(
+    state: &GatewayState,
+    job: &JobRef,
+    version: Option<u64>,
+    asked: &JobChange,
+) -> Result<Response, Problem> {
+    state.jobs.change(job, asked, version).await?;
+    Ok(answer(StatusCode::OK, state.jobs.status(job).await?))
 }
 
 /// `POST /v1/jobs/{id}/seeds`
-pub(super) async fn add_seeds(
+async fn add_seeds(
     State(state): State<GatewayState>,
-    JobPath(id): JobPath,
+    JobPath(job): JobPath,
+    IfMatch(version): IfMatch,
     JsonBody(seeds): JsonBody<NewSeeds>,
 ) -> Result<Json<SeedVerdicts>, Problem> {
-    Ok(Json(SeedVerdicts { items: state.jobs.add_seeds(id, &seeds.urls).await? }))
+    Ok(Json(SeedVerdicts { items: state.jobs.add_seeds(&job, &seeds.urls, version).await? }))
 }
 
 /// `DELETE /v1/jobs/{id}`: accepted when the job is marked; its copies go afterwards.
 pub(super) async fn delete(
     State(state): State<GatewayState>,
-    Extension(caller): Extension<Caller>,
-    JobPath(id): JobPath,
+    JobPath(job): JobPath,
+    IfMatch(version): IfMatch,
 ) -> Result<StatusCode, Problem> {
-    state.jobs.delete(id).await?;
-    tracing::info!(job = %id, subject = caller.subject, "job deleted");
+    state.jobs.change(&job, &JobChange::Delete, version).await?;
     Ok(StatusCode::ACCEPTED)
-}
-
-fn idempotency_key(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
-    let mut values = headers.get_all(IDEMPOTENCY_KEY_HEADER).iter();
-    let Some(value) = values.next() else { return Ok(None) };
-    let key = value.to_str().ok().map(|text| text.trim().trim_matches('"'));
-    key.filter(|key| values.next().is_none() && !key.is_empty() && key.len() <= LONGEST_KEY).map(Some).ok_or_else(
-        || {
-            let detail = format!(
-                "Idempotency-Key must be 1 to {LONGEST_KEY} visible ASCII characters, once; a random UUID is a good one"
-            );
-            Problem::new(Kind::InvalidHeader, detail)
-        },
-    )
-}
-
-/// The same key of the same tenant always makes the same id (a UUID of version 8, RFC 9562 section 5.8), so nothing needs to be remembered.
-fn id_of_key(tenant: &Tenant, key: &str) -> JobId {
-    let mut hash = Sha256::new();
-    for part in ["scrapering idempotency key", &tenant.to_string(), key] {
-        hash.update((part.len() as u64).to_be_bytes());
-        hash.update(part);
-    }
-    let mut bytes = [0; 16];
-    bytes.copy_from_slice(&hash.finalize()[..16]);
-    JobId(uuid::Builder::from_custom_bytes(bytes).into_uuid().into_bytes())
 }
 
 fn is_same_job(stored: &RawValue, sent: &ScrapeJobFile) -> bool {
     let stored: Option<Value> = serde_json::from_str(stored.get()).ok();
     stored.is_some() && stored == serde_json::to_value(sent).ok()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_key_of_a_tenant_always_makes_the_same_id_and_of_another_tenant_another() {
-        let tenant = Tenant::default();
-        let other: Tenant = "other".parse().expect("tenant");
-        let id = id_of_key(&tenant, "a");
-        assert_eq!(id, id_of_key(&tenant, "a"));
-        assert_ne!(id, id_of_key(&tenant, "b"));
-        assert_ne!(id, id_of_key(&other, "a"));
-        let uuid = uuid::Uuid::from_bytes(id.0);
-        assert_eq!((uuid.get_version_num(), uuid.get_variant()), (8, uuid::Variant::RFC4122));
-    }
 }

@@ -39,6 +39,9 @@ pub struct ObjectMetadata {
     /// The job's id.
     #[schemars(with = "String", extend("format" = "uuid"))]
     pub uid: JobId,
+    /// Grows with every change; the `ETag` of the job without its quotes.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub resource_version: String,
     /// RFC 3339.
     pub creation_timestamp: String,
     /// What else the user wrote.
@@ -85,6 +88,9 @@ pub struct JobList {
     pub kind: String,
     /// The jobs.
     pub items: Vec<JobObject>,
+    /// Cursor of what follows; absent at the end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
 }
 
 impl From<JobStatus> for JobObject {
@@ -100,13 +106,19 @@ impl From<JobStatus> for JobObject {
             Some(Value::Object(metadata)) => metadata,
             _ => Map::new(),
         };
-        for own in ["name", "uid", "creationTimestamp"] {
+        for own in ["name", "uid", "resourceVersion", "creationTimestamp"] {
             rest.remove(own);
         }
         Self {
             api_version: API_VERSION.to_owned(),
             kind: JOB_KIND.to_owned(),
-            metadata: ObjectMetadata { name: job.name, uid: job.id, creation_timestamp: job.submitted_at, rest },
+            metadata: ObjectMetadata {
+                name: job.name,
+                uid: job.id,
+                resource_version: job.version.to_string(),
+                creation_timestamp: job.submitted_at,
+                rest,
+            },
             spec,
             status: StatusObject {
                 phase: job.phase,
@@ -137,6 +149,7 @@ impl FromIterator<JobStatus> for JobList {
             api_version: API_VERSION.to_owned(),
             kind: LIST_KIND.to_owned(),
             items: jobs.into_iter().map(JobObject::from).collect(),
+            next: None,
         }
     }
 }

@@ -1,4 +1,6 @@
-//! Lists that are read piece by piece: `?cursor=&limit=` in, NDJSON and the next cursor out.
+//! Lists that are read piece by piece: `?cursor=&limit=` in, the entries as `Accept` asks for them and the next cursor out.
+
+mod format;
 
 use super::openapi::{Input, Operation, Parameter, text};
 use super::problem::{Kind, Problem};
@@ -6,7 +8,8 @@ use crate::crawl::cursor::Cursor;
 use crate::crawl::jobs::{JobsError, Page};
 use axum::extract::FromRequestParts;
 use axum::response::{IntoResponse, Response};
-use http::header::{CONTENT_TYPE, LINK};
+pub(super) use format::Format;
+use http::header::{CONTENT_TYPE, LINK, VARY};
 use http::request::Parts;
 use http::{HeaderName, HeaderValue};
 use schemars::json_schema;
@@ -85,15 +88,17 @@ impl PageQuery {
     }
 }
 
-/// A page as NDJSON: one entry a line, each line ended.
-pub(super) fn response<T: Serialize>(path: &str, limit: usize, page: &Page<T>) -> Response {
-    let mut body = Vec::new();
-    for entry in &page.entries {
-        serde_json::to_writer(&mut body, entry).expect("entries have string keys, and writing to memory does not fail");
-        body.push(b'\n');
-    }
+/// A page in the form that was asked for; `first` are columns that come first in a table.
+pub(super) fn response<T: Serialize>(
+    path: &str,
+    query: &PageQuery,
+    format: Format,
+    first: &[&str],
+    page: &Page<T>,
+) -> Response {
     let cursor = page.cursor.to_string();
-    let mut response = ([(CONTENT_TYPE, "application/x-ndjson")], body).into_response();
+    let body = format.body(&page.entries, &cursor, page.complete, first);
+    let mut response = ([(CONTENT_TYPE, format.media_type()), (VARY, "accept")], body).into_response();
     let headers = response.headers_mut();
     let mut set = |name: HeaderName, text: &str| {
         headers.insert(name, HeaderValue::from_str(text).expect("cursors, paths and numbers are visible ASCII"));
@@ -103,7 +108,7 @@ pub(super) fn response<T: Serialize>(path: &str, limit: usize, page: &Page<T>) -
     if !page.complete {
         let query = form_urlencoded::Serializer::new(String::new())
             .append_pair("cursor", &cursor)
-            .append_pair("limit", &limit.to_string())
+            .append_pair("limit", &query.limit.to_string())
             .finish();
         set(LINK, &format!("<{path}?{query}>; rel=\"next\""));
     }

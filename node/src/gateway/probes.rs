@@ -5,13 +5,17 @@ use super::access::Access;
 use super::openapi::text;
 use super::problem::{Kind, Problem};
 use super::routes::Route;
+use crate::auth::Scope;
 use axum::Json;
 use axum::extract::State;
+use axum::response::IntoResponse;
+use http::header::CONTENT_TYPE;
 use http::{Method, StatusCode};
 use schemars::JsonSchema;
 use serde::Serialize;
 
 const TEXT: &str = "text/plain";
+const METRICS_TYPE: &str = "application/openmetrics-text";
 
 /// What runs here.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -35,6 +39,9 @@ pub(super) fn routes() -> Vec<Route> {
         Route::new(Method::GET, "/version", Access::Open, version)
             .named("version", "Says which version runs here.")
             .answers::<Version>(StatusCode::OK, "The version."),
+        Route::new(Method::GET, "/metrics", Access::Needs(Scope::MetricsRead), metrics)
+            .named("readMetrics", "The numbers of this node, for Prometheus.")
+            .answers_as(StatusCode::OK, "OpenMetrics text.", vec![(METRICS_TYPE, text)]),
     ]
 }
 
@@ -46,6 +53,12 @@ pub(super) async fn health() -> &'static str {
 /// `GET /readyz`: jobs can be submitted through this node.
 pub(super) async fn ready(State(state): State<GatewayState>) -> Result<&'static str, Problem> {
     state.ring.ready().map(|()| "ok\n").map_err(|reason| Problem::new(Kind::Unavailable, reason))
+}
+
+/// `GET /metrics`
+async fn metrics(State(state): State<GatewayState>) -> impl IntoResponse {
+    state.gauges.set(&state.ring.status(), state.jobs.load());
+    ([(CONTENT_TYPE, METRICS_TYPE)], state.metrics.text())
 }
 
 /// `GET /version`

@@ -5,7 +5,7 @@
 use crate::auth::AuthError;
 use crate::crawl::jobs::JobsError;
 use axum::response::{IntoResponse, Response};
-use http::header::{CONTENT_TYPE, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::header::{CONTENT_TYPE, ETAG, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderName, HeaderValue, StatusCode};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -20,6 +20,8 @@ pub(super) enum Kind {
     Unauthorized,
     /// The token is good, but not for this.
     Forbidden,
+    /// Too many requests of this caller.
+    RateLimited,
     /// No such path.
     NoSuchRoute,
     /// No such method on this path.
@@ -32,6 +34,8 @@ pub(super) enum Kind {
     InvalidParameter,
     /// A header is wrong.
     InvalidHeader,
+    /// No form of the answer fits `Accept`.
+    NotAcceptable,
     /// The cursor is not one of ours.
     BadCursor,
     /// The body is neither YAML nor JSON.
@@ -60,6 +64,12 @@ pub(super) enum Kind {
     InvalidKey,
     /// The key holds nothing.
     KeyNotFound,
+    /// There is no such file.
+    FileNotFound,
+    /// The range lies behind the end of the file.
+    RangeNotSatisfiable,
+    /// The content has another hash than the request says.
+    DigestMismatch,
     /// The precondition does not hold; nothing was changed.
     PreconditionFailed,
     /// A stored value cannot be read.
@@ -83,15 +93,17 @@ pub(super) enum Kind {
 impl Kind {
     /// Every kind there is.
     #[cfg(test)]
-    pub(super) const ALL: [Self; 31] = [
+    pub(super) const ALL: [Self; 36] = [
         Self::Unauthorized,
         Self::Forbidden,
+        Self::RateLimited,
         Self::NoSuchRoute,
         Self::MethodNotAllowed,
         Self::JobNotFound,
         Self::Conflict,
         Self::InvalidParameter,
         Self::InvalidHeader,
+        Self::NotAcceptable,
         Self::BadCursor,
         Self::MalformedBody,
         Self::BodyTooLarge,
@@ -106,6 +118,9 @@ impl Kind {
         Self::Timeout,
         Self::InvalidKey,
         Self::KeyNotFound,
+        Self::FileNotFound,
+        Self::RangeNotSatisfiable,
+        Self::DigestMismatch,
         Self::PreconditionFailed,
         Self::Damaged,
         Self::InvalidLock,
@@ -121,14 +136,18 @@ impl Kind {
     pub(super) fn row(self) -> (&'static str, StatusCode, &'static str) {
         match self {
             Self::Unauthorized => ("unauthorized", StatusCode::UNAUTHORIZED, "There is no valid token"),
+            Self::RateLimited => ("rate-limited", StatusCode::TOO_MANY_REQUESTS, "There are too many requests"),
             Self::Forbidden => ("forbidden", StatusCode::FORBIDDEN, "The token does not allow this"),
             Self::NoSuchRoute => ("no-such-route", StatusCode::NOT_FOUND, "There is nothing at this path"),
             Self::MethodNotAllowed => {
                 ("method-not-allowed", StatusCode::METHOD_NOT_ALLOWED, "This path does not know the method")
             }
             Self::JobNotFound => ("job-not-found", StatusCode::NOT_FOUND, "There is no such job"),
-            Self::Conflict => ("conflict", StatusCode::CONFLICT, "The job is in a phase that does not allow this"),
+            Self::Conflict => ("conflict", StatusCode::CONFLICT, "The state of things does not allow this"),
             Self::InvalidParameter => ("invalid-parameter", StatusCode::BAD_REQUEST, "A query parameter is not valid"),
+            Self::NotAcceptable => {
+                ("not-acceptable", StatusCode::NOT_ACCEPTABLE, "The answer has no form that the request accepts")
+            }
             Self::InvalidHeader => ("invalid-header", StatusCode::BAD_REQUEST, "A header is not valid"),
             Self::BadCursor => ("bad-cursor", StatusCode::BAD_REQUEST, "The cursor is not valid"),
             Self::MalformedBody => ("malformed-body", StatusCode::BAD_REQUEST, "The body cannot be read"),
@@ -153,6 +172,13 @@ impl Kind {
             }
             Self::Timeout => ("timeout", StatusCode::GATEWAY_TIMEOUT, "The request took too long"),
             Self::InvalidKey => ("invalid-key", StatusCode::BAD_REQUEST, "The key is not valid"),
+            Self::DigestMismatch => {
+                ("digest-mismatch", StatusCode::UNPROCESSABLE_ENTITY, "The content is not what the request says")
+            }
+            Self::RangeNotSatisfiable => {
+                ("range-not-satisfiable", StatusCode::RANGE_NOT_SATISFIABLE, "The range lies behind the end")
+            }
+            Self::FileNotFound => ("file-not-found", StatusCode::NOT_FOUND, "There is no such file"),
             Self::KeyNotFound => ("key-not-found", StatusCode::NOT_FOUND, "The key holds nothing"),
             Self::PreconditionFailed => {
                 ("precondition-failed", StatusCode::PRECONDITION_FAILED, "The precondition does not hold")
@@ -277,6 +303,10 @@ impl From<JobsError> for Problem {
         let kind = match error {
             JobsError::NotFound(_) => Kind::JobNotFound,
             JobsError::Conflict(_) => Kind::Conflict,
+            JobsError::Changed { current } => {
+                let tag = format!("\"{current}\"");
+                return Self::new(Kind::PreconditionFailed, error.to_string()).with(ETAG, &tag);
+            }
             JobsError::BadCursor => Kind::BadCursor,
             JobsError::Unavailable => Kind::Unavailable,
             JobsError::DiskFull => Kind::DiskFull,

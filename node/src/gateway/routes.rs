@@ -8,17 +8,19 @@ mod describe;
 use super::access::{self, Access};
 use super::openapi::{Inputs, Operation};
 use super::problem::{Kind, Problem};
-use super::{GatewayState, grpc, hosts, jobs, kv, locks, probes, reference, results, ring};
+use super::trace::{TraceId, traced};
+use super::{GatewayState, files, grpc, hosts, jobs, kv, locks, probes, reference, results, ring, tokens};
 use crate::console;
+use crate::metrics::Metrics;
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, Request};
+use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::handler::Handler;
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodFilter, MethodRouter, on};
 use http::header::{CACHE_CONTROL, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderValue, Method, Uri};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tower_http::trace::{DefaultOnFailure, DefaultOnResponse, TraceLayer};
 use tracing::Level;
 
@@ -35,6 +37,8 @@ pub(super) struct Route {
     pub(super) access: Access,
     /// What the document says of it.
     pub(super) operation: Operation,
+    /// Whether a request may take as long as its body comes.
+    streams: bool,
     handler: Box<dyn FnOnce(MethodFilter) -> MethodRouter<GatewayState>>,
 }
 
@@ -47,7 +51,12 @@ impl Route {
     {
         let mut operation = Operation::default();
         T::describe(&mut operation);
-        Self { method, path, access, operation, handler: Box::new(|method| on(method, handler)) }
+        Self { method, path, access, operation, streams: false, handler: Box::new(|method| on(method, handler)) }
+    }
+
+    /// A request may take as long as pieces of its body come; the handler sees to it that they do.
+    pub(super) fn streams(self) -> Self {
+        Self { streams: true, ..self }
     }
 }
 
@@ -57,11 +66,13 @@ pub(super) fn all() -> Vec<Route> {
         probes::routes(),
         reference::routes(),
         jobs::routes(),
+        files::routes(),
         results::routes(),
         hosts::routes(),
         kv::routes(),
         locks::routes(),
         ring::routes(),
+        tokens::routes(),
     ];
     areas.into_iter().flatten().collect()
 }
@@ -75,12 +86,17 @@ pub(super) fn router(state: &GatewayState) -> Router {
         if let Access::Needs(scope) = route.access {
             handler = handler.route_layer(middleware::from_fn_with_state((state.clone(), scope), access::check));
         }
-        router = router.route(route.path, handler);
+        if !route.streams {
+            handler = handler.route_layer(middleware::from_fn(in_time));
+        }
+        let counted = middleware::from_fn_with_state((state.metrics.clone(), route.path), count);
+        router = router.route(route.path, handler.route_layer(counted));
     }
     let trace = TraceLayer::new_for_http()
         .make_span_with(|request: &Request| {
             // The query and the headers stay out of the log: they hold cursors and tokens.
-            tracing::info_span!("request", method = %request.method(), path = request.uri().path())
+            let trace = request.extensions().get::<TraceId>().map(tracing::field::display);
+            tracing::info_span!("request", trace, method = %request.method(), path = request.uri().path())
         })
         .on_response(DefaultOnResponse::new().level(Level::INFO))
         .on_failure(DefaultOnFailure::new().level(Level::WARN));
@@ -89,11 +105,19 @@ pub(super) fn router(state: &GatewayState) -> Router {
         .fallback(no_such_route)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(DefaultBodyLimit::max(scrapering_crds::file::FILE_BYTES_MAX))
-        .layer(middleware::from_fn(in_time))
         .layer(middleware::map_response(closed_by_default))
         .layer(trace)
+        .layer(middleware::from_fn(traced))
         .with_state(state.clone());
     rest.clone().merge(grpc::router(rest))
+}
+
+/// Counts a request under the path of its route, and takes its time.
+async fn count(State((metrics, path)): State<(Metrics, &'static str)>, request: Request, next: Next) -> Response {
+    let (method, began) = (request.method().clone(), Instant::now());
+    let response = next.run(request).await;
+    metrics.answered(&method, path, response.status(), began.elapsed());
+    response
 }
 
 async fn no_such_route(uri: Uri) -> Problem {

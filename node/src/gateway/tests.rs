@@ -1,15 +1,21 @@
 //! The gateway from outside, with jobs in memory behind it.
 
 mod access;
+mod files;
 mod grpc;
 mod jobs;
 mod kv;
 mod locks;
 pub(crate) mod memory;
+mod results;
 pub(crate) mod serving;
+mod tenants;
+mod tokens;
 
-use super::{GatewayState, ProblemBody, routes};
+use super::{GatewayState, ProblemBody, openapi, routes};
 use crate::auth::{Grant, Issuer, Scope, Tenant};
+use crate::files::Files;
+use crate::files::memory::MemoryBodies;
 use crate::kv::Kv;
 use crate::kv::memory::MemoryRegisters;
 use axum::Router;
@@ -31,11 +37,39 @@ pub(crate) const GOOD_JOB: &str = "apiVersion: scrapering.io/v1alpha1\nkind: Scr
 pub(crate) struct House {
     pub(crate) jobs: MemoryJobs,
     pub(crate) registers: MemoryRegisters,
+    bodies: MemoryBodies,
     pub(crate) issuer: Issuer,
     private_pem: String,
     public_pem: String,
     router: Router,
     state: GatewayState,
+}
+
+/// An operation as the OpenAPI document describes it.
+struct Described {
+    id: String,
+    /// In capitals.
+    method: String,
+    /// Parameters in braces.
+    path: String,
+    /// What its caller needs; nothing if it is open to everybody.
+    scope: Option<Scope>,
+}
+
+/// Every operation of the document.
+fn operations() -> Vec<Described> {
+    let document = openapi::value();
+    let mut all = Vec::new();
+    for (path, methods) in document["paths"].as_object().expect("paths") {
+        for (method, operation) in methods.as_object().expect("methods") {
+            let id = operation["operationId"].as_str().expect("every operation has a name").to_owned();
+            let security = operation["security"].as_array().expect("every operation says who may call it");
+            let scope = security.first().map(|one| one["token"][0].as_str().expect("a scope"));
+            let scope = scope.map(|scope| scope.parse().expect("a scope that there is"));
+            all.push(Described { id, method: method.to_uppercase(), path: path.clone(), scope });
+        }
+    }
+    all
 }
 
 /// An answer, read to its end.
@@ -51,11 +85,14 @@ impl House {
         let issuer = Issuer::new(pair.serialize_pem().as_bytes(), RING).expect("issuer");
         let jobs = MemoryJobs::default();
         let registers = MemoryRegisters::default();
-        let state = GatewayState::new(jobs.clone(), NoHosts, OneNode, Kv::new(registers.clone()), issuer.verifier());
+        let (kv, bodies) = (Kv::new(registers.clone()), MemoryBodies::default());
+        let files = Files::new(kv.clone(), bodies.clone());
+        let state = GatewayState::new(jobs.clone(), NoHosts, OneNode, files, kv, issuer.verifier());
         let router = routes::router(&state);
         Self {
             jobs,
             registers,
+            bodies,
             issuer,
             private_pem: pair.serialize_pem(),
             public_pem: pair.public_key_pem(),
@@ -65,9 +102,13 @@ impl House {
     }
 
     pub(crate) fn token(&self, scopes: &[Scope]) -> String {
+        self.token_of(Tenant::default(), scopes)
+    }
+
+    fn token_of(&self, tenant: Tenant, scopes: &[Scope]) -> String {
         let scopes = scopes.iter().copied().collect();
         let ttl = Duration::from_secs(600);
-        let grant = Grant { subject: "test".to_owned(), tenant: Tenant::default(), scopes, ttl };
+        let grant = Grant { subject: "test".to_owned(), tenant, scopes, ttl };
         self.issuer.issue(&grant).expect("token")
     }
 
@@ -80,7 +121,19 @@ impl House {
 
     /// A request by somebody who may do everything.
     async fn call(&self, method: &str, path: &str, headers: &[(&str, &str)], body: impl Into<Body>) -> Answer {
-        let token = self.token(&Scope::ALL);
+        self.call_as(Tenant::default(), method, path, headers, body).await
+    }
+
+    /// The same, of another tenant.
+    async fn call_as(
+        &self,
+        tenant: Tenant,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Body>,
+    ) -> Answer {
+        let token = self.token_of(tenant, &Scope::ALL);
         let mut request =
             Request::builder().method(method).uri(path).header("authorization", format!("Bearer {token}"));
         for (name, value) in headers {
@@ -91,6 +144,13 @@ impl House {
 
     async fn get(&self, path: &str) -> Answer {
         self.call("GET", path, &[], Body::empty()).await
+    }
+
+    /// The node's numbers.
+    pub(crate) async fn metrics(&self) -> String {
+        let answer = self.get("/metrics").await;
+        assert_eq!(answer.header("content-type"), "application/openmetrics-text");
+        String::from_utf8(answer.body).expect("text")
     }
 
     async fn submit(&self, headers: &[(&str, &str)]) -> Answer {

@@ -175,6 +175,31 @@ impl RingDir {
         Ok(files::read_secret(&self.root.join("jwt.key"))?)
     }
 
+    /// Makes a new key for the built-in issuer. The old public keys are kept, so that their tokens stay good, unless
+    /// they are to be retired.
+    ///
+    /// # Errors
+    /// [`LayoutError`]. The public keys are written first: whatever happens in between, no good token is refused.
+    pub fn rotate_token_key(&self, retire_old: bool) -> Result<(), LayoutError> {
+        /// As many as a reader of the file takes, but for the new one.
+        const MOST_OLD_KEYS: usize = 8;
+        let _lock = lock(&self.root)?;
+        let (public, private) = (self.token_public_key(), self.root.join("jwt.key"));
+        let new = KeyPair::generate_for(&rcgen::PKCS_ED25519).map_err(AuthorityError::from)?;
+        let mut keys = new.public_key_pem();
+        if !retire_old {
+            let old = String::from_utf8_lossy(&present(&public)?).into_owned();
+            let old = old.split_inclusive("-----END PUBLIC KEY-----").map(str::trim).filter(|key| !key.is_empty());
+            for key in old.take(MOST_OLD_KEYS) {
+                keys.push_str(key);
+                keys.push('\n');
+            }
+        }
+        files::write(&public, keys.as_bytes(), Readers::Everybody)?;
+        files::write(&private, Zeroizing::new(new.serialize_pem()).as_bytes(), Readers::Owner)?;
+        Ok(())
+    }
+
     /// The certificate and key of `node`, for peers and for the gateway.
     #[must_use]
     pub fn tls(&self, node: &RingNode) -> Pair {

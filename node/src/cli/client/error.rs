@@ -87,7 +87,7 @@ impl ClientError {
     pub(in crate::cli) fn may_pass(&self) -> bool {
         match self {
             Self::Unreachable { .. } => true,
-            Self::Problem(problem) => problem.status >= 500,
+            Self::Problem(problem) => problem.status == 429 || problem.status >= 500,
             _ => false,
         }
     }
@@ -168,6 +168,7 @@ mod tests {
     fn only_what_may_pass_is_tried_again() {
         assert!(problem(503, "unavailable").may_pass());
         assert!(problem(504, "outcome-unknown").may_pass());
+        assert!(problem(429, "rate-limited").may_pass());
         for status in [400, 401, 403, 404, 409, 413, 422] {
             assert!(!problem(status, "x").may_pass(), "{status}");
         }

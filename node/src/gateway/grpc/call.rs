@@ -17,6 +17,8 @@ use url::form_urlencoded;
 const PROBLEM: &str = "problem-bin";
 /// The token's place in metadata.
 const TOKEN: &str = "authorization";
+/// The trace's place in metadata and headers (W3C Trace Context).
+const TRACE: &str = "traceparent";
 
 /// The doors over HTTP, as they are behind TLS.
 #[derive(Clone)]
@@ -42,6 +44,12 @@ impl Doors {
         for token in request.metadata().get_all(TOKEN) {
             let value = HeaderValue::from_bytes(token.as_encoded_bytes());
             headers.append(AUTHORIZATION, value.map_err(|_| Status::unauthenticated("the token cannot be read"))?);
+        }
+        // The trace that the caller continues goes on inside.
+        if let Some(trace) = request.metadata().get(TRACE)
+            && let Ok(trace) = HeaderValue::from_bytes(trace.as_encoded_bytes())
+        {
+            headers.insert(TRACE, trace);
         }
         Ok((Call { doors: self.clone(), headers, fault: None }, request.into_inner()))
     }

@@ -36,6 +36,26 @@ pub(in crate::gateway) struct ListQuery {
     pub(in crate::gateway) watch: bool,
 }
 
+/// `?prefix=&limit=&cursor=` of what cannot be watched.
+#[derive(Debug, PartialEq, Eq)]
+pub(in crate::gateway) struct QuietListQuery(pub(in crate::gateway) ListQuery);
+
+impl<S: Send + Sync> FromRequestParts<S> for QuietListQuery {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let query = parts.uri.query().unwrap_or_default();
+        parameters(query, &["prefix", "limit", "cursor"])?;
+        ListQuery::of(query).map(Self)
+    }
+}
+
+impl Input for QuietListQuery {
+    fn describe(operation: &mut Operation) {
+        ListQuery::describe_listing(operation);
+    }
+}
+
 impl<S: Send + Sync> FromRequestParts<S> for ReadQuery {
     type Rejection = Problem;
 
@@ -66,6 +86,13 @@ impl Input for ReadQuery {
 
 impl Input for ListQuery {
     fn describe(operation: &mut Operation) {
+        Self::describe_listing(operation);
+        operation.take(Parameter::query("watch", "Events instead of a listing.", boolean));
+    }
+}
+
+impl ListQuery {
+    fn describe_listing(operation: &mut Operation) {
         operation.take(Parameter::query(
             "prefix",
             "What the keys begin with.",
@@ -77,7 +104,6 @@ impl Input for ListQuery {
             |_| json_schema!({"type": "integer", "minimum": 1, "maximum": LARGEST_LISTING, "default": USUAL_LISTING}),
         ));
         operation.take(Parameter::query("cursor", "Where to begin: `next` of an earlier answer.", text));
-        operation.take(Parameter::query("watch", "Events instead of a listing.", boolean));
         operation.may_fail(&[Kind::InvalidParameter, Kind::BadCursor]);
     }
 }

@@ -21,7 +21,7 @@ const ABOUT: &str = "Declarative web scraping by a ring of equal nodes. Every no
     node understands.";
 
 /// Problems that every operation behind a token may answer with.
-const BEHIND_A_TOKEN: [Kind; 3] = [Kind::Unauthorized, Kind::Forbidden, Kind::Timeout];
+const BEHIND_A_TOKEN: [Kind; 4] = [Kind::Unauthorized, Kind::Forbidden, Kind::RateLimited, Kind::Timeout];
 
 /// The document of these routes.
 pub(super) fn document(routes: &[Route]) -> Value {

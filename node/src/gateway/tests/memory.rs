@@ -1,15 +1,20 @@
 //! Jobs in memory, behind the same door as the ring's.
 
+use crate::auth::Tenant;
 use crate::crawl::cursor::Cursor;
 use crate::crawl::hosts::{HostLimitsObject, HostObject};
-use crate::crawl::jobs::{JobStatus, JobsError, Page, PageCounts, Phase, SeedStatus, SeedVerdict, Skipped};
+use crate::crawl::jobs::{
+    FetchedPage, JobChange, JobRef, JobStatus, JobsError, Load, Page, PageCounts, Phase, SeedStatus, SeedVerdict,
+    Skipped,
+};
 use crate::gateway::{
-    Answer, HostService, JobService, LeaveError, Liveness, Lookup, NodePoints, NodeStatus, PartitionView, Recovery,
-    RingMap, RingStatus, RingView, Serving, ViewCounts,
+    Answer, BackgroundStatus, HostService, JobService, LeaveError, Liveness, Lookup, NodePoints, NodeStatus,
+    PartitionView, Recovery, RingMap, RingStatus, RingView, Serving, ViewCounts,
 };
 use crate::job::FieldError;
 use futures::future::{BoxFuture, ready};
 use scrapering_core::frontier::record::JobId;
+use scrapering_core::id::Partition;
 use scrapering_crds::ScrapeJobFile;
 use serde_json::Value;
 use serde_json::value::{RawValue, to_raw_value};
@@ -49,27 +54,39 @@ impl MemoryJobs {
         Box::pin(ready(result)) as BoxFuture<'a, _>
     }
 
-    fn page<'a, T: Send + 'a>(&self, id: JobId, cursor: &Cursor, limit: usize, entry: T) -> Answer<'a, Page<T>> {
+    fn page<'a, T: Send + 'a>(&self, job: &JobRef, cursor: &Cursor, limit: usize, entry: T) -> Answer<'a, Page<T>> {
         assert!(limit > 0);
-        let first = cursor.to_string() == Cursor::default().to_string();
+        let first = *cursor == Cursor::default();
         self.answer(|jobs| {
-            let job = jobs.get(&id).ok_or(JobsError::NotFound(id))?;
-            let entries = if first { vec![entry] } else { vec![] };
-            Ok(Page { entries, cursor: Cursor::default(), complete: job.phase == Phase::Paused })
+            let found = find(jobs, job)?;
+            let (mut cursor, complete) = (Cursor::default(), found.phase == Phase::Paused);
+            cursor.advance(Partition(3), 1);
+            Ok(Page { entries: if first { vec![entry] } else { vec![] }, cursor, complete })
         })
     }
 }
 
+fn find<'jobs>(jobs: &'jobs mut BTreeMap<JobId, JobStatus>, job: &JobRef) -> Result<&'jobs mut JobStatus, JobsError> {
+    jobs.get_mut(&job.id).filter(|found| found.tenant == job.tenant).ok_or(JobsError::NotFound(job.id))
+}
+
+fn check(found: &JobStatus, version: Option<u64>) -> Result<(), JobsError> {
+    let current = found.version;
+    if version.is_some_and(|version| version != current) { Err(JobsError::Changed { current }) } else { Ok(()) }
+}
+
 impl JobService for MemoryJobs {
-    fn submit<'a>(&'a self, id: JobId, file: &'a ScrapeJobFile) -> Answer<'a, ()> {
+    fn submit<'a>(&'a self, job: &'a JobRef, file: &'a ScrapeJobFile) -> Answer<'a, ()> {
         self.answer(|jobs| {
-            jobs.entry(id).or_insert_with(|| JobStatus {
-                id,
+            jobs.entry(job.id).or_insert_with(|| JobStatus {
+                id: job.id,
+                tenant: job.tenant.clone(),
+                version: 1,
                 name: file.metadata.name.clone(),
                 phase: Phase::Running,
                 reason: None,
                 message: None,
-                pages: PageCounts { discovered: 3, ..PageCounts::default() },
+                pages: PageCounts { discovered: 3, succeeded: 2, ..PageCounts::default() },
                 items: 1,
                 item_errors: 0,
                 bytes: 7,
@@ -82,75 +99,80 @@ impl JobService for MemoryJobs {
         })
     }
 
-    fn status(&self, id: JobId) -> Answer<'_, JobStatus> {
-        self.answer(|jobs| jobs.get(&id).cloned().ok_or(JobsError::NotFound(id)))
+    fn status<'a>(&'a self, job: &'a JobRef) -> Answer<'a, JobStatus> {
+        self.answer(|jobs| find(jobs, job).cloned())
     }
 
-    fn list(&self) -> Answer<'_, Vec<JobStatus>> {
-        self.answer(|jobs| Ok(jobs.values().cloned().collect()))
+    fn list<'a>(&'a self, tenant: &'a Tenant) -> Answer<'a, Vec<JobStatus>> {
+        self.answer(|jobs| Ok(jobs.values().filter(|job| job.tenant == *tenant).cloned().collect()))
     }
 
-    fn items<'a>(&'a self, id: JobId, cursor: &'a Cursor, limit: usize) -> Answer<'a, Page<Box<RawValue>>> {
-        self.page(id, cursor, limit, RawValue::from_string(ITEM.to_owned()).expect("JSON"))
+    fn items<'a>(&'a self, job: &'a JobRef, cursor: &'a Cursor, limit: usize) -> Answer<'a, Page<Box<RawValue>>> {
+        self.page(job, cursor, limit, RawValue::from_string(ITEM.to_owned()).expect("JSON"))
     }
 
-    fn skipped<'a>(&'a self, id: JobId, cursor: &'a Cursor, limit: usize) -> Answer<'a, Page<Skipped>> {
+    fn skipped<'a>(&'a self, job: &'a JobRef, cursor: &'a Cursor, limit: usize) -> Answer<'a, Page<Skipped>> {
         let url = "https://books.example/private".to_owned();
-        self.page(id, cursor, limit, Skipped { url, reason: "robotsTxt".to_owned(), detail: None })
+        self.page(job, cursor, limit, Skipped { url, reason: "robotsTxt".to_owned(), detail: None })
     }
 
-    fn suspend(&self, id: JobId, suspended: bool) -> Answer<'_, ()> {
+    fn pages<'a>(&'a self, job: &'a JobRef, cursor: &'a Cursor, limit: usize) -> Answer<'a, Page<FetchedPage>> {
+        let (url, fetched_at) = ("https://books.example/".to_owned(), "2026-01-02T03:04:06Z".to_owned());
+        let (depth, status, attempts, bytes, items, item_errors) = (0, 200, 1, 7, 1, 0);
+        let page = FetchedPage { url, depth, status, fetched_at, attempts, bytes, items, item_errors };
+        self.page(job, cursor, limit, page)
+    }
+
+    fn change<'a>(&'a self, job: &'a JobRef, change: &'a JobChange, only: Option<u64>) -> Answer<'a, ()> {
         self.answer(|jobs| {
-            let job = jobs.get_mut(&id).ok_or(JobsError::NotFound(id))?;
-            job.phase = if suspended { Phase::Paused } else { Phase::Running };
+            let found = find(jobs, job)?;
+            check(found, only)?;
+            let phase = match change {
+                JobChange::Delete => {
+                    jobs.remove(&job.id);
+                    return Ok(());
+                }
+                JobChange::Patch { suspend, spec } => {
+                    revise(found, spec.as_ref())?;
+                    suspend.map_or(found.phase, |suspend| if suspend { Phase::Paused } else { Phase::Running })
+                }
+                JobChange::Stop => Phase::Stopped,
+                JobChange::Cancel => Phase::Cancelled,
+                JobChange::RetryFailed => Phase::Running,
+            };
+            found.version += u64::from(found.phase != phase);
+            found.phase = phase;
             Ok(())
         })
     }
 
-    fn delete(&self, id: JobId) -> Answer<'_, ()> {
-        self.answer(|jobs| jobs.remove(&id).map(|_| ()).ok_or(JobsError::NotFound(id)))
-    }
-
-    fn stop(&self, id: JobId) -> Answer<'_, ()> {
-        self.turn(id, Phase::Stopped)
-    }
-
-    fn cancel(&self, id: JobId) -> Answer<'_, ()> {
-        self.turn(id, Phase::Cancelled)
-    }
-
-    fn retry_failed(&self, id: JobId) -> Answer<'_, ()> {
-        self.turn(id, Phase::Running)
-    }
-
-    fn revise<'a>(&'a self, id: JobId, patch: &'a Value) -> Answer<'a, ()> {
+    fn add_seeds<'a>(
+        &'a self,
+        job: &'a JobRef,
+        urls: &'a [String],
+        only: Option<u64>,
+    ) -> Answer<'a, Vec<SeedVerdict>> {
         self.answer(|jobs| {
-            let job = jobs.get_mut(&id).ok_or(JobsError::NotFound(id))?;
-            let errors = vec![FieldError { path: "spec.scope.exclude[0]".to_owned(), message: "is bad".to_owned() }];
-            if patch["scope"]["exclude"][0] == "(" {
-                return Err(JobsError::Invalid(errors));
-            }
-            job.items += 1;
-            Ok(())
-        })
-    }
-
-    fn add_seeds<'a>(&'a self, id: JobId, urls: &'a [String]) -> Answer<'a, Vec<SeedVerdict>> {
-        self.answer(|jobs| {
-            jobs.get(&id).ok_or(JobsError::NotFound(id))?;
+            check(find(jobs, job)?, only)?;
             let verdict = |url: &String| SeedVerdict { url: url.clone(), status: SeedStatus::Ok, detail: None };
             Ok(urls.iter().map(verdict).collect())
         })
     }
+
+    fn load(&self) -> Load {
+        Load { jobs: self.count() as u64, queued: 7, in_flight: 1 }
+    }
 }
 
-impl MemoryJobs {
-    fn turn<'a>(&self, id: JobId, phase: Phase) -> Answer<'a, ()> {
-        self.answer(|jobs| {
-            jobs.get_mut(&id).ok_or(JobsError::NotFound(id))?.phase = phase;
-            Ok(())
-        })
+fn revise(job: &mut JobStatus, spec: Option<&Value>) -> Result<(), JobsError> {
+    let Some(patch) = spec else { return Ok(()) };
+    if patch["scope"]["exclude"][0] == "(" {
+        let errors = vec![FieldError { path: "spec.scope.exclude[0]".to_owned(), message: "is bad".to_owned() }];
+        return Err(JobsError::Invalid(errors));
     }
+    job.items += 1;
+    job.version += 1;
+    Ok(())
 }
 
 /// Hosts of which nothing is known but what is asked for.
@@ -197,7 +219,15 @@ impl RingView for OneNode {
             left: Vec::new(),
             tolerates: 0,
             views,
-            background: Vec::new(),
+            background: vec![BackgroundStatus {
+                node: "ring-0".to_owned(),
+                name: "body sweep".to_owned(),
+                state: "waiting".to_owned(),
+                done: 3,
+                remaining: Some(256),
+                text: String::new(),
+                last_failure: None,
+            }],
         }
     }
 
