@@ -10,3 +10,10 @@ SKIPPED: $count tests of rings on a real API server did nothing, because KUBEBUI
          Set it to a folder with etcd, kube-apiserver and kube-controller-manager to run them.
 WORDS
 fi
+if [ -z "${WYCHEPROOF:-}" ]; then
+  cat >&2 <<WORDS
+
+SKIPPED: the public JOSE vectors were not judged, because WYCHEPROOF is unset.
+         Set it to a checkout of https://github.com/C2SP/wycheproof to judge them.
+WORDS
+fi

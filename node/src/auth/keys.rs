@@ -4,7 +4,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, KeyAlgorithm, PublicKeyUse};
+use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, KeyAlgorithm, KeyOperations, PublicKeyUse};
 use jsonwebtoken::{Algorithm, DecodingKey, Header};
 use rustls_pki_types::SubjectPublicKeyInfoDer;
 use rustls_pki_types::pem::PemObject;
@@ -90,6 +90,9 @@ fn trusted(jwk: Jwk) -> Option<TrustedKey> {
     if common.public_key_use.as_ref().is_some_and(|used| *used != PublicKeyUse::Signature) {
         return None;
     }
+    if common.key_operations.as_ref().is_some_and(|operations| !operations.contains(&KeyOperations::Verify)) {
+        return None;
+    }
     let (algorithm, named) = match &jwk.algorithm {
         AlgorithmParameters::OctetKeyPair(key) if key.curve == EllipticCurve::Ed25519 => {
             (Algorithm::EdDSA, KeyAlgorithm::EdDSA)
@@ -98,8 +101,7 @@ fn trusted(jwk: Jwk) -> Option<TrustedKey> {
             (Algorithm::ES256, KeyAlgorithm::ES256)
         }
         AlgorithmParameters::RSA(key) => {
-            let modulus = URL_SAFE_NO_PAD.decode(&key.n).ok()?;
-            if modulus.iter().skip_while(|byte| **byte == 0).count() < SHORTEST_RSA_BYTES {
+            if !is_strong_rsa(&URL_SAFE_NO_PAD.decode(&key.n).ok()?, &URL_SAFE_NO_PAD.decode(&key.e).ok()?) {
                 return None;
             }
             (Algorithm::RS256, KeyAlgorithm::RS256)
@@ -110,6 +112,25 @@ fn trusted(jwk: Jwk) -> Option<TrustedKey> {
         return None;
     }
     Some(TrustedKey { id: common.key_id.clone(), algorithm, key: DecodingKey::from_jwk(&jwk).ok()? })
+}
+
+/// Whether an RSA key can be trusted to be its owner's alone: long enough, with an exponent that signs, and not one whose
+/// factors are known to be guessable.
+fn is_strong_rsa(modulus: &[u8], exponent: &[u8]) -> bool {
+    let trimmed = |number: &[u8]| number.iter().copied().skip_while(|byte| *byte == 0).collect::<Vec<u8>>();
+    let (modulus, exponent) = (trimmed(modulus), trimmed(exponent));
+    let signs = exponent.last().is_some_and(|last| last % 2 == 1) && exponent != [1];
+    modulus.len() >= SHORTEST_RSA_BYTES && signs && !is_roca(&modulus)
+}
+
+/// Whether a modulus was made by the library of CVE-2017-15361: modulo each of these primes it is a power of 65537.
+fn is_roca(modulus: &[u8]) -> bool {
+    const PRIMES: [u32; 17] = [11, 13, 17, 19, 37, 53, 61, 71, 73, 79, 97, 103, 107, 109, 127, 151, 157];
+    PRIMES.iter().all(|prime| {
+        let rest = modulus.iter().fold(0, |rest, byte| (rest * 256 + u32::from(*byte)) % prime);
+        let powers = std::iter::successors(Some(1), |power| Some(power * 65_537 % prime));
+        powers.take(*prime as usize).any(|power| power == rest)
+    })
 }
 
 /// How a key is named in the header of the tokens it signs.

@@ -1,6 +1,7 @@
 //! What a token must be to be accepted, and what each wrong one is told.
 
 mod trust;
+mod vectors;
 
 use super::claims::{Audience, Claims};
 use super::verifier::{LEEWAY_SECONDS, LONGEST_TOKEN_BYTES};

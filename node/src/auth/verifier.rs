@@ -23,7 +23,7 @@ pub(super) const LONGEST_TOKEN_BYTES: usize = 8 * 1024;
 /// Clock skew that is forgiven, seconds.
 pub(super) const LEEWAY_SECONDS: u64 = 5;
 /// Algorithms that any key may be for.
-const ALGORITHMS: [Algorithm; 3] = [Algorithm::EdDSA, Algorithm::ES256, Algorithm::RS256];
+pub(super) const ALGORITHMS: [Algorithm; 3] = [Algorithm::EdDSA, Algorithm::ES256, Algorithm::RS256];
 /// A file is cheap to read.
 const FILE_PACE: Pace = Pace { fresh: Duration::from_secs(10), least: Duration::from_secs(1) };
 
@@ -121,7 +121,7 @@ impl Verifier {
             return Err(AuthError::Algorithm);
         }
         let issuer = self.issuer_of(token)?;
-        check_header(&header, issuer)?;
+        check_header(&header, issuer.is_own)?;
         let keys = issuer.keys();
         if !keys.is_for(header.alg) {
             return Err(AuthError::Algorithm);
@@ -187,7 +187,7 @@ fn bearer(header: Option<&[u8]>) -> Result<&str, AuthError> {
 }
 
 /// Keys that a token brings along (`jwk`, `jku`, `x5u`, `x5c`) are never looked at; its `kid` may only name one of the issuer's.
-fn check_header(header: &Header, issuer: &TrustedIssuer) -> Result<(), AuthError> {
+pub(super) fn check_header(header: &Header, is_own: bool) -> Result<(), AuthError> {
     if header.crit.is_some() {
         return Err(AuthError::Malformed { what: "its header demands extensions (\"crit\"), and none is known here" });
     }
@@ -199,23 +199,33 @@ fn check_header(header: &Header, issuer: &TrustedIssuer) -> Result<(), AuthError
         })
     };
     // Other issuers are kept apart by the audience: many do not say which type their access tokens have.
-    if is(TOKEN_TYPE) || (!issuer.is_own && (named.is_none() || is("JWT"))) {
+    if is(TOKEN_TYPE) || (!is_own && (named.is_none() || is("JWT"))) {
         return Ok(());
     }
     Err(AuthError::Malformed { what: "its \"typ\" is not at+jwt, so it is no access token" })
 }
 
 fn claims(token: &str, key: &DecodingKey, algorithm: Algorithm, issuer: &TrustedIssuer) -> Result<Claims, AuthError> {
+    decoded(token, key, algorithm, &issuer.name, &issuer.audience).map_err(|error| refusal(error.kind(), token))
+}
+
+/// The claims of a token that `key` signed for this audience; the signature is checked before anything of them is read.
+pub(super) fn decoded(
+    token: &str,
+    key: &DecodingKey,
+    algorithm: Algorithm,
+    issuer: &str,
+    audience: &str,
+) -> jsonwebtoken::errors::Result<Claims> {
     let mut validation = Validation::new(algorithm);
     validation.set_required_spec_claims(&["exp", "aud", "iss", "sub"]);
-    validation.set_audience(&[&issuer.audience]);
-    validation.set_issuer(&[&issuer.name]);
+    validation.set_audience(&[audience]);
+    validation.set_issuer(&[issuer]);
     validation.validate_exp = true;
     validation.validate_nbf = true;
     validation.validate_aud = true;
     validation.leeway = LEEWAY_SECONDS;
-    let decoded = jsonwebtoken::decode::<Claims>(token, key, &validation);
-    decoded.map(|decoded| decoded.claims).map_err(|error| refusal(error.kind(), token))
+    jsonwebtoken::decode::<Claims>(token, key, &validation).map(|decoded| decoded.claims)
 }
 
 fn refusal(kind: &ErrorKind, token: &str) -> AuthError {

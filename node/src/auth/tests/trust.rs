@@ -139,8 +139,38 @@ async fn a_key_is_only_for_its_own_algorithm_and_its_own_issuer() {
         assert!(!KeySet::of_jwks(set.as_bytes()).expect("a set").is_for(Algorithm::ES256), "{field}={wrong}");
         jwk = ec.jwk();
     }
+    for (operations, is_taken) in [(json!(["verify"]), true), (json!(["sign"]), false), (json!([]), false)] {
+        jwk["key_ops"] = operations;
+        let set = json!({"keys": [jwk]}).to_string();
+        assert_eq!(KeySet::of_jwks(set.as_bytes()).expect("a set").is_for(Algorithm::ES256), is_taken, "{jwk}");
+    }
     for text in ["", "[]", "{\"keys\": 7}"] {
         assert!(KeySet::of_jwks(text.as_bytes()).is_none(), "{text}");
+    }
+}
+
+#[test]
+fn rsa_keys_that_others_could_have_are_not_taken() {
+    const PRIMES: [u128; 17] = [11, 13, 17, 19, 37, 53, 61, 71, 73, 79, 97, 103, 107, 109, 127, 151, 157];
+    let takes = |jwk: &Value| {
+        let set = json!({"keys": [jwk]}).to_string();
+        KeySet::of_jwks(set.as_bytes()).expect("a set").is_for(Algorithm::RS256)
+    };
+    let good = Signer::new(Algorithm::RS256, "rs").jwk();
+    assert!(takes(&good));
+    // Modulo each of the primes it is 1, as every modulus of CVE-2017-15361 is a power of 65537.
+    let guessable = [&PRIMES.iter().product::<u128>().to_be_bytes()[..], &[0; 255], &[1]].concat();
+    for (what, field, value) in [
+        ("an exponent that does not sign", "e", vec![1]),
+        ("an even exponent", "e", vec![2]),
+        ("no exponent", "e", vec![]),
+        ("a short modulus", "n", vec![0xff; 255]),
+        ("a short modulus behind zeros", "n", [vec![0; 32], vec![0xff; 255]].concat()),
+        ("a guessable modulus", "n", guessable),
+    ] {
+        let mut jwk = good.clone();
+        jwk[field] = json!(URL_SAFE_NO_PAD.encode(value));
+        assert!(!takes(&jwk), "{what}");
     }
 }
 
