@@ -136,8 +136,8 @@ impl RunningNode {
         let kv = Kv::new(RingRegisters::start(driver.clone(), &tasks, stop.clone()));
         let ring_view = NodeView::new(driver.clone(), &config.own, control.clone(), background.clone());
         let files = Files::new(kv.clone(), driver.clone());
-        let mut state = GatewayState::new(crawl.jobs(), crawl.hosts(), ring_view, files, kv, verifier)
-            .with_metrics(metrics);
+        let mut state =
+            GatewayState::new(crawl.jobs(), crawl.hosts(), ring_view, files, kv, verifier).with_metrics(metrics);
         if let Some(rate) = config.options.requests_per_second {
             state = state.with_rate(rate);
         }

@@ -4,11 +4,15 @@ mod changes;
 
 use super::coordinator::Progress;
 use super::cursor::Cursor;
-use super::jobs::{FetchedPage, JobChange, JobRef, JobStatus, JobsError, Load, Page, PageCounts, Phase, SeedVerdict, Skipped};
+use super::handlers::Enough;
+use super::jobs::{
+    FetchedPage, JobChange, JobRef, JobStatus, JobsError, Load, Page, PageCounts, Phase, SeedVerdict, Skipped,
+};
 use super::{Crawl, coordinator};
 use crate::auth::Tenant;
 use crate::driver::registers::Unavailable;
 use crate::rpc::convert;
+use futures::stream::{self, StreamExt};
 use scrapering_core::frontier::keys::{Name, job_partition};
 use scrapering_core::frontier::record::{JobId, JobPhase, JobRecord, Token, decode, encode};
 use scrapering_core::id::{NodeId, PARTITIONS, Partition};
@@ -26,6 +30,8 @@ const ATTEMPTS: usize = 60;
 /// How often a change to a job's record is tried against others.
 const RACES: usize = 20;
 
+/// Jobs that are looked at together for a list.
+const LOOKS: usize = 16;
 /// Fewest results asked of a node at once: many pages hold no item.
 const SMALLEST_ASK: usize = 64;
 
@@ -103,9 +109,12 @@ impl Jobs {
     pub async fn list(&self, tenant: &Tenant) -> Result<Vec<JobStatus>, JobsError> {
         let scans = Partition::all().map(|partition| self.jobs_of(partition));
         let ids = futures::future::try_join_all(scans.collect::<Vec<_>>()).await?.concat();
+        let looks =
+            stream::iter(ids).map(|id| async move { self.status(&JobRef { tenant: tenant.clone(), id }).await });
+        let mut looks = looks.buffer_unordered(LOOKS);
         let mut jobs = Vec::new();
-        for id in ids {
-            match self.status(&JobRef { tenant: tenant.clone(), id }).await {
+        while let Some(look) = looks.next().await {
+            match look {
                 Ok(status) => jobs.push(status),
                 Err(JobsError::NotFound(_)) => {}
                 Err(error) => return Err(error),
@@ -290,8 +299,10 @@ impl Jobs {
         page: &mut Page<T>,
     ) -> Gathered {
         let living = self.crawl.driver.living_nodes();
-        let asked = limit.max(SMALLEST_ASK);
-        let calls = living.into_iter().map(|node| self.results_at(node, id, &page.cursor, asked, kind));
+        // Whoever has less than its share leaves the page smaller; nobody reads what the page has no room for.
+        let share = limit.div_ceil(living.len().max(1));
+        let enough = Enough { results: limit.max(SMALLEST_ASK), entries: share };
+        let calls = living.into_iter().map(|node| self.results_at(node, id, &page.cursor, enough, kind));
         let replies: Vec<v1::ResultsReply> = futures::future::join_all(calls).await.into_iter().flatten().collect();
         let mut gathered = Gathered::default();
         for owned in replies.iter().flat_map(|reply| &reply.owned) {
@@ -340,18 +351,19 @@ impl Jobs {
         node: NodeId,
         id: JobId,
         cursor: &Cursor,
-        limit: usize,
+        enough: Enough,
         kind: Kind,
     ) -> Option<v1::ResultsReply> {
         if node == self.crawl.driver.me() {
-            return self.crawl.results(id, cursor.partitions().collect(), limit, kind).await.ok();
+            return self.crawl.results(id, cursor.partitions().collect(), enough, kind).await.ok();
         }
         let after = cursor.partitions().map(|(partition, sequence)| (u32::from(partition.0), sequence)).collect();
         let request = v1::ResultsRequest {
             header: self.crawl.driver.peers().header(),
             job: id.0.to_vec().into(),
             after,
-            limit: u32::try_from(limit).unwrap_or(u32::MAX),
+            limit: u32::try_from(enough.results).unwrap_or(u32::MAX),
+            entries: u32::try_from(enough.entries).unwrap_or(u32::MAX),
             kind: kind.into(),
         };
         Some(self.crawl.driver.peers().frontier(node)?.results(request).await.ok()?.into_inner())

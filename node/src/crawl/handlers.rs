@@ -21,7 +21,18 @@ use tonic::Status;
 const MAX_LINKS: usize = 100_000;
 /// Most results in one answer, and most bytes of them; at least one result is given however large.
 const MAX_RESULTS: usize = 1000;
+/// Results whose contents are read at once: an answer is full, or has enough entries, long before all are in memory.
+const RESULTS_AT_ONCE: usize = 16;
 const MAX_RESULT_BYTES: usize = 8 * 1024 * 1024;
+
+/// When an answer about results holds enough.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Enough {
+    /// So many records.
+    pub(super) results: usize,
+    /// So many entries in them: one record may hold thousands of items, or none. 0 for no bound.
+    pub(super) entries: usize,
+}
 
 impl Crawl {
     /// Links from another node's pages.
@@ -97,7 +108,8 @@ impl Crawl {
         let kind = message.kind();
         let after = message.after.into_iter().map(|(number, sequence)| Ok((convert::partition(number)?, sequence)));
         let after = after.collect::<Result<BTreeMap<_, _>, Malformed>>()?;
-        self.results(job, after, message.limit as usize, kind).await
+        let enough = Enough { results: message.limit as usize, entries: message.entries as usize };
+        self.results(job, after, enough, kind).await
     }
 
     /// A job's records are to go.
@@ -123,26 +135,26 @@ impl Crawl {
         &self,
         job: JobId,
         after: BTreeMap<Partition, u64>,
-        limit: usize,
+        enough: Enough,
         kind: Kind,
     ) -> Result<v1::ResultsReply, Status> {
         let pages = matches!(kind, Kind::Items | Kind::Pages);
-        let found = self.shards.results(job, after, limit.clamp(1, MAX_RESULTS), pages).await;
-        let mut contents = self.contents(job, &found.results, kind).await?;
-        let (mut results, mut bytes, mut more) = (Vec::new(), 0, found.more);
-        for found in found.results {
-            if bytes > MAX_RESULT_BYTES {
-                more = true;
-                break;
+        let found = self.shards.results(job, after, enough.results.clamp(1, MAX_RESULTS), pages).await;
+        let (mut results, mut bytes, mut entries) = (Vec::new(), 0, 0);
+        let is_enough = |bytes, entries| bytes > MAX_RESULT_BYTES || (enough.entries > 0 && entries >= enough.entries);
+        'full: for some in found.results.chunks(RESULTS_AT_ONCE) {
+            let mut contents = self.contents(job, some, kind).await?;
+            for &Found { partition, sequence, .. } in some {
+                if is_enough(bytes, entries) {
+                    break 'full;
+                }
+                let content = contents.remove(&(partition, sequence)).unwrap_or_default();
+                bytes += content.len();
+                entries += entries_of(kind, &content);
+                results.push(v1::results_reply::Result { partition: u32::from(partition.0), sequence, content });
             }
-            let content = contents.remove(&(found.partition, found.sequence)).unwrap_or_default();
-            bytes += content.len();
-            results.push(v1::results_reply::Result {
-                partition: u32::from(found.partition.0),
-                sequence: found.sequence,
-                content,
-            });
         }
+        let more = found.more || results.len() < found.results.len();
         let owned = found
             .owned
             .into_iter()
@@ -205,6 +217,14 @@ impl Crawl {
                 format!("{}\n{reason}\n{}", record.url, one_line(&detail.unwrap_or_default()))
             }
         })
+    }
+}
+
+/// Entries in what a reader gets of one record.
+fn entries_of(kind: Kind, content: &str) -> usize {
+    match kind {
+        Kind::Items => content.lines().count(),
+        Kind::Unfetched | Kind::Pages => usize::from(!content.is_empty()),
     }
 }
 

@@ -29,12 +29,7 @@ pub trait JobService: Send + Sync + 'static {
     /// Changes a job, if `only` is given only in that version.
     fn change<'a>(&'a self, job: &'a JobRef, change: &'a JobChange, only: Option<u64>) -> Answer<'a, ()>;
     /// Adds seeds to a job that has not ended, if `only` is given only in that version.
-    fn add_seeds<'a>(
-        &'a self,
-        job: &'a JobRef,
-        urls: &'a [String],
-        only: Option<u64>,
-    ) -> Answer<'a, Vec<SeedVerdict>>;
+    fn add_seeds<'a>(&'a self, job: &'a JobRef, urls: &'a [String], only: Option<u64>) -> Answer<'a, Vec<SeedVerdict>>;
     /// The work that this node coordinates.
     fn load(&self) -> Load;
 }
@@ -86,12 +81,7 @@ impl JobService for Jobs {
         Box::pin(Self::change(self, job, change, only))
     }
 
-    fn add_seeds<'a>(
-        &'a self,
-        job: &'a JobRef,
-        urls: &'a [String],
-        only: Option<u64>,
-    ) -> Answer<'a, Vec<SeedVerdict>> {
+    fn add_seeds<'a>(&'a self, job: &'a JobRef, urls: &'a [String], only: Option<u64>) -> Answer<'a, Vec<SeedVerdict>> {
         Box::pin(Self::add_seeds(self, job, urls, only))
     }
 

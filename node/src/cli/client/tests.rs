@@ -168,7 +168,10 @@ async fn a_wrong_token_is_told_as_the_rings_own_words() {
     };
     let foreign = House::new().token(&Scope::ALL);
     let error = with(foreign).jobs().await.expect_err("foreign").to_string();
-    assert!(error.starts_with("the ring refuses the token: ") && error.contains("not signed with a key of its issuer"), "{error}");
+    assert!(
+        error.starts_with("the ring refuses the token: ") && error.contains("not signed with a key of its issuer"),
+        "{error}"
+    );
     let narrow = with(served.house.token(&[Scope::JobsWrite])).jobs().await.expect_err("narrow").to_string();
     assert!(narrow.contains("does not carry the scope jobs:read"), "{narrow}");
 }

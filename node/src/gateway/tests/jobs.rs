@@ -85,7 +85,6 @@ async fn a_bad_job_is_refused_with_the_field_and_nothing_is_stored() {
     assert_eq!(problem.slug(), "invalid-job");
     let places: Vec<_> = problem.errors.iter().map(|error| (error.path.as_str(), error.pointer.as_str())).collect();
     assert_eq!(places, [("spec.seedz", "/spec/seedz"), ("spec.seeds", "/spec/seeds")], "every one is named");
-    assert!(problem.detail.contains("seedz"), "{}", problem.detail);
     assert_eq!(house.jobs.count(), 0);
 }
 

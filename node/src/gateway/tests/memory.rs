@@ -146,12 +146,7 @@ impl JobService for MemoryJobs {
         })
     }
 
-    fn add_seeds<'a>(
-        &'a self,
-        job: &'a JobRef,
-        urls: &'a [String],
-        only: Option<u64>,
-    ) -> Answer<'a, Vec<SeedVerdict>> {
+    fn add_seeds<'a>(&'a self, job: &'a JobRef, urls: &'a [String], only: Option<u64>) -> Answer<'a, Vec<SeedVerdict>> {
         self.answer(|jobs| {
             check(find(jobs, job)?, only)?;
             let verdict = |url: &String| SeedVerdict { url: url.clone(), status: SeedStatus::Ok, detail: None };
