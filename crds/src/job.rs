@@ -209,6 +209,7 @@ pub struct SeedSpec {
 /// Which pages belong to the job. Seeds always do.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(transform = rules::of_scope)]
 pub struct ScopeSpec {
     /// page: the seeds alone. prefix: below the folder of a seed. host: the host and port of a seed. domain: the registrable domain of a seed, with all its subdomains. any: every URL. custom: what `include` matches.
     #[serde(default)]
@@ -245,7 +246,7 @@ pub struct ScopeSpec {
 pub struct UrlSpec {
     /// Query parameters that say nothing and are left out; a `*` at the end stands for any ending, such as `utm_*`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 100), inner(length(min = 1, max = 64)))]
+    #[schemars(length(max = 100), inner(length(min = 1, max = 64), regex(pattern = r"^[^*&=# ]+\*?$")))]
     pub drop_params: Vec<String>,
     /// Puts the parameters of a query in order, for sites to which their order means nothing.
     #[serde(default)]

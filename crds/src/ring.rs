@@ -99,10 +99,7 @@ pub struct ScrapeRingSpec {
     pub image_pull_policy: ImagePullPolicy,
     /// Secrets of the ring's namespace that hold credentials of the image's registry.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(
-        length(max = 16),
-        extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"])
-    )]
+    #[schemars(length(max = 16), transform = crate::schema::keyed_by_name)]
     pub image_pull_secrets: Vec<ImagePullSecret>,
     /// The disk that each node keeps its share on.
     #[serde(default)]

@@ -61,7 +61,7 @@ pub struct ScrapeScheduleSpec {
     pub schedule: String,
     /// Whose clock the schedule follows: a name of the IANA database such as "Europe/Berlin"; UTC when left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 64), regex(pattern = r"^[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+)*$"))]
+    #[schemars(transform = crate::schema::time_zone)]
     pub time_zone: Option<String>,
     /// Makes no further jobs; those that run go on. Times that pass meanwhile are made up for only within `startingDeadlineSeconds`.
     #[serde(default)]
@@ -150,17 +150,11 @@ pub struct ScrapeScheduleStatus {
     pub last_successful_time: Option<String>,
     /// The jobs that have not ended.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(
-        length(max = 64),
-        extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"])
-    )]
+    #[schemars(length(max = 64), transform = crate::schema::keyed_by_name)]
     pub active: Vec<ActiveJob>,
     /// The schedule's conditions, one of each type: Ready.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(
-        length(max = 32),
-        extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"])
-    )]
+    #[schemars(length(max = 32), transform = crate::schema::keyed_by_type)]
     pub conditions: Vec<Condition>,
 }
 

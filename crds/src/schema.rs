@@ -9,6 +9,8 @@ use serde_json::{Map, Value, json};
 
 /// Where the rules of a schema stand.
 const RULES: &str = "x-kubernetes-validations";
+/// Where a schema says how a list is merged.
+const LIST_TYPE: &str = "x-kubernetes-list-type";
 
 /// Most entries of a list of somebody else's type.
 #[cfg(feature = "kube")]
@@ -19,6 +21,16 @@ const FOREIGN_PROPERTIES_MAX: u64 = 64;
 /// Longest text in somebody else's type, characters.
 #[cfg(feature = "kube")]
 const FOREIGN_LENGTH_MAX: u64 = 4_096;
+
+const TIME_ZONE_PATTERN: &str = "^[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+)*$";
+
+/// To ask for the hour in a zone that does not exist is an error, and that refuses the object. "Local" is the server's
+/// own zone, and no name.
+const TIME_ZONE: [Rule; 1] = [Rule {
+    rule: "self != 'Local' && timestamp('2000-01-01T00:00:00Z').getHours(self) >= 0",
+    message: "is no time zone; use a name of the IANA database such as Europe/Madrid or UTC",
+    field: None,
+}];
 
 /// A rule of the Common Expression Language, as the API server checks it at every write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +52,37 @@ pub(crate) fn add_rules(schema: &mut Schema, rules: &[Rule]) {
         }
         push_rule(schema, written);
     }
+}
+
+/// The name of a time zone: what looks like one, and what the server finds in its own copy of the IANA database.
+pub(crate) fn time_zone(schema: &mut Schema) {
+    let object = schema.ensure_object();
+    object.insert("minLength".to_owned(), json!(1));
+    object.insert("maxLength".to_owned(), json!(64));
+    object.insert("pattern".to_owned(), json!(TIME_ZONE_PATTERN));
+    add_rules(schema, &TIME_ZONE);
+}
+
+/// A list without order and without repetition.
+#[cfg(feature = "kube")]
+pub(crate) fn set(schema: &mut Schema) {
+    schema.insert(LIST_TYPE.to_owned(), json!("set"));
+}
+
+/// A list of entries that are known, and merged, by their `name`.
+#[cfg(feature = "kube")]
+pub(crate) fn keyed_by_name(schema: &mut Schema) {
+    keyed(schema, "name");
+}
+
+/// A list of entries that are known, and merged, by their `type`.
+pub(crate) fn keyed_by_type(schema: &mut Schema) {
+    keyed(schema, "type");
+}
+
+fn keyed(schema: &mut Schema, key: &str) {
+    schema.insert(LIST_TYPE.to_owned(), json!("map"));
+    schema.insert("x-kubernetes-list-map-keys".to_owned(), json!([key]));
 }
 
 /// Lets no property of an object change, come or go, except those named in `free`.

@@ -2,8 +2,13 @@
 //!
 //! The programs are found in `KUBEBUILDER_ASSETS`; where it is unset this test does nothing, and `make test` says so.
 
+#[path = "../../crds/tests/rules/cases.rs"]
+mod cases;
+
 use anyhow::{Context, ensure};
-use kube::api::{DynamicObject, Patch, PatchParams, PostParams};
+use cases::Case;
+use k8s_openapi::api::core::v1::Namespace;
+use kube::api::{DeleteParams, DynamicObject, Patch, PatchParams, PostParams};
 use kube::core::{GroupVersionKind, TypeMeta};
 use kube::discovery::ApiResource;
 use kube::{Api, Client};
@@ -42,16 +47,48 @@ fn documents(folder: &Path) -> anyhow::Result<Vec<(String, Value)>> {
     Ok(found)
 }
 
-/// Creates the object without keeping it; the server's refusal, if it refuses.
-async fn refusal(client: &Client, mut document: Value) -> Option<String> {
+const DRY: PostParams = PostParams { dry_run: true, field_manager: None };
+
+/// The objects of a document's kind, in its namespace.
+fn objects_like(client: &Client, document: &Value) -> Option<Api<DynamicObject>> {
     let types: TypeMeta = serde_json::from_value(document.clone()).ok()?;
     let (group, version) = types.api_version.rsplit_once('/').unwrap_or(("", &types.api_version));
     let kind = ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, &types.kind));
-    document["metadata"]["namespace"] = json!("default");
-    let objects: Api<DynamicObject> = Api::namespaced_with(client.clone(), "default", &kind);
-    let how = PostParams { dry_run: true, field_manager: None };
+    let namespace = document["metadata"]["namespace"].as_str().unwrap_or("default");
+    Some(Api::namespaced_with(client.clone(), namespace, &kind))
+}
+
+/// Creates the object without keeping it; the server's refusal, if it refuses.
+async fn refusal(client: &Client, document: Value) -> Option<String> {
+    let objects = objects_like(client, &document)?;
     let Ok(object) = serde_json::from_value::<DynamicObject>(document) else { return Some("no object".to_owned()) };
-    objects.create(&how, &object).await.err().map(|error| error.to_string())
+    objects.create(&DRY, &object).await.err().map(|error| error.to_string())
+}
+
+/// Makes the namespaces that documents name, as far as a server takes their names.
+async fn make_namespaces(client: &Client, documents: &[(String, Value)]) -> anyhow::Result<()> {
+    let named = documents.iter().filter_map(|(_, document)| document["metadata"]["namespace"].as_str());
+    let namespaces: Api<Namespace> = Api::all(client.clone());
+    for name in named.collect::<BTreeSet<_>>() {
+        let namespace = serde_json::from_value(json!({ "metadata": { "name": name } }))?;
+        // One of a name that is no name cannot be made, and so holds no object either.
+        drop(namespaces.create(&PostParams::default(), &namespace).await);
+    }
+    Ok(())
+}
+
+/// What the server says to a case: nothing if it takes it, and `None` if not even the object before is taken.
+async fn answer(client: &Client, old: Option<Value>, new: Value) -> anyhow::Result<Option<String>> {
+    let Some(old) = old else { return Ok(Some(refusal(client, new).await.unwrap_or_default())) };
+    let objects = objects_like(client, &old).context("a kind")?;
+    let Ok(stored) = objects.create(&PostParams::default(), &serde_json::from_value(old)?).await else {
+        return Ok(None);
+    };
+    let mut next: DynamicObject = serde_json::from_value(new)?;
+    next.metadata.resource_version = stored.metadata.resource_version;
+    let answer = objects.replace("main", &DRY, &next).await;
+    objects.delete("main", &DeleteParams::default()).await?;
+    Ok(Some(answer.err().map(|error| error.to_string()).unwrap_or_default()))
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -65,13 +102,17 @@ async fn a_server_takes_every_good_document_and_refuses_every_bad_one_that_rules
     let plane = ControlPlane::start(&assets, folder.path()).await?;
     let client = plane.client();
     for good in ["../examples/corpus/good", "../examples/kubernetes"] {
-        for (name, document) in documents(Path::new(good))? {
+        let documents = documents(Path::new(good))?;
+        make_namespaces(&client, &documents).await?;
+        for (name, document) in documents {
             let refused = refusal(&client, document).await;
             ensure!(refused.is_none(), "{good}/{name}: {refused:?}");
         }
     }
     let mut taken = BTreeSet::new();
-    for (name, document) in documents(Path::new("../examples/corpus/bad"))? {
+    let bad = documents(Path::new("../examples/corpus/bad"))?;
+    make_namespaces(&client, &bad).await?;
+    for (name, document) in bad {
         // What names another kind is not for this server.
         let is_job = document["apiVersion"] == scrapering_crds::API_VERSION && document["kind"] == "ScrapeJob";
         if is_job && refusal(&client, document).await.is_none() {
@@ -83,6 +124,35 @@ async fn a_server_takes_every_good_document_and_refuses_every_bad_one_that_rules
     let judged: BTreeSet<String> = JUDGED_BY_THE_RING.iter().map(|name| (*name).to_owned()).collect();
     let surprises: Vec<_> = taken.iter().filter(|name| !judged.contains(*name) && !unknown(name)).collect();
     ensure!(surprises.is_empty(), "the server takes {surprises:?}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_judges_the_cases_of_every_rule_as_their_interpreter_does() -> anyhow::Result<()> {
+    let Some(assets) = assets()? else {
+        eprintln!("SKIPPED: {ASSETS} is unset");
+        return Ok(());
+    };
+    let folder = tempfile::tempdir()?;
+    let plane = ControlPlane::start(&assets, folder.path()).await?;
+    let client = plane.client();
+    let mut wrong = Vec::new();
+    for Case { kind, old, new, says } in cases::bad() {
+        let answer = answer(&client, old, new.clone()).await?.context("the object before is not taken")?;
+        if !answer.contains(says) {
+            wrong.push(format!("{kind:?} must be told of `{says}`, not `{answer}`: {new}"));
+        }
+    }
+    let mut spoilt = 0;
+    for (kind, old, new) in cases::good() {
+        match answer(&client, old, new.clone()).await? {
+            Some(answer) if answer.is_empty() => {}
+            Some(answer) => wrong.push(format!("{kind:?} must be taken, not `{answer}`: {new}")),
+            None => spoilt += 1,
+        }
+    }
+    ensure!(wrong.is_empty(), "{}", wrong.join("\n"));
+    ensure!(spoilt == 1, "{spoilt} cases begin with what no server stores; only one is about that");
     Ok(())
 }
 

@@ -84,6 +84,7 @@ pub enum OverMaxSpec {
 /// Adapts the delay to how fast a host answers, by the rule of Scrapy's AutoThrottle: half way from the present delay to the time of an answer divided by `targetConcurrency`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(transform = rules::of_auto_throttle)]
 pub struct AutoThrottleSpec {
     /// Turns it on. `politeness.delay` is then the shortest delay.
     #[serde(default)]
@@ -113,7 +114,7 @@ pub struct WindowSpec {
     pub to: String,
     /// The time zone of both, a name of the IANA database such as `Europe/Madrid`.
     #[serde(default = "default_time_zone")]
-    #[schemars(length(min = 1, max = 64))]
+    #[schemars(transform = crate::schema::time_zone)]
     pub time_zone: String,
 }
 
@@ -139,6 +140,7 @@ pub enum DaySpec {
 /// A host that is visited more gently than the rest.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(transform = rules::of_host_rule)]
 pub struct HostRuleSpec {
     /// A host such as `www.example.com`, or `*.example.com` for every host below it.
     #[schemars(length(min = 1, max = 253), regex(pattern = r"^(\*\.)?[A-Za-z0-9._-]+$"))]
@@ -155,6 +157,7 @@ pub struct HostRuleSpec {
 /// When a host that fails (no connection, no answer, 5xx) is left alone.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(transform = rules::of_breaker)]
 pub struct CircuitBreakerSpec {
     /// Failures in a row after which it is left alone.
     #[serde(default = "default_failures")]

@@ -44,8 +44,63 @@ const HEADERS: [Rule; 1] = [Rule {
     field: None,
 }];
 
-const POLITENESS: [Rule; 1] =
-    [Rule { rule: "duration(self.delay) <= duration('24h')", message: "must be at most 24h", field: Some(".delay") }];
+const POLITENESS: [Rule; 4] = [
+    Rule { rule: "duration(self.delay) <= duration('24h')", message: "must be at most 24h", field: Some(".delay") },
+    Rule {
+        rule: "duration(self.delayPerIP) <= duration('24h')",
+        message: "must be at most 24h",
+        field: Some(".delayPerIP"),
+    },
+    Rule {
+        rule: "!has(self.perHost) || self.perHost.all(rule, !has(rule.delay) || duration(rule.delay) >= duration(self.delay))",
+        message: "has a delay shorter than politeness.delay; a host can only be visited more gently",
+        field: Some(".perHost"),
+    },
+    Rule {
+        rule: "!has(self.perHost) || self.perHost.all(rule, !has(rule.concurrentRequests) || rule.concurrentRequests <= self.concurrentRequestsPerHost)",
+        message: "has concurrentRequests above politeness.concurrentRequestsPerHost; a host can only be visited more gently",
+        field: Some(".perHost"),
+    },
+];
+
+const HOST_RULE: [Rule; 2] = [
+    Rule {
+        rule: "has(self.delay) || has(self.concurrentRequests)",
+        message: "changes nothing; give it a delay or concurrentRequests",
+        field: None,
+    },
+    Rule {
+        rule: "!has(self.delay) || duration(self.delay) <= duration('24h')",
+        message: "must be at most 24h",
+        field: Some(".delay"),
+    },
+];
+
+const AUTO_THROTTLE: [Rule; 2] = [
+    // A server holds an integer to a bound without its fraction, so that 0 would pass the schema's minimum.
+    Rule {
+        rule: "self.targetConcurrency >= 0.01",
+        message: "must be from 0.01 to 64",
+        field: Some(".targetConcurrency"),
+    },
+    Rule {
+        rule: "duration(self.maxDelay) >= duration('1ms') && duration(self.maxDelay) <= duration('24h')",
+        message: "must be from 1ms to 24h",
+        field: Some(".maxDelay"),
+    },
+];
+
+const BREAKER: [Rule; 1] = [Rule {
+    rule: "duration(self.openFor) >= duration('1s') && duration(self.openFor) <= duration('24h')",
+    message: "must be from 1s to 24h",
+    field: Some(".openFor"),
+}];
+
+const SCOPE: [Rule; 1] = [Rule {
+    rule: "self.scopeType != 'custom' || (has(self.include) && self.include.size() > 0)",
+    message: "is empty; with scopeType custom it says which pages belong to the job",
+    field: Some(".include"),
+}];
 
 const ROBOTS: [Rule; 1] = [Rule {
     rule: "duration(self.maxCrawlDelay) <= duration('24h')",
@@ -59,7 +114,7 @@ const TIMEOUTS: [Rule; 1] = [Rule {
     field: Some(".total"),
 }];
 
-const LIMITS: [Rule; 2] = [
+const LIMITS: [Rule; 3] = [
     Rule {
         rule: "!has(self.maxDuration) || (duration(self.maxDuration) >= duration('1s') && duration(self.maxDuration) <= duration('87600h'))",
         message: "must be from 1s to 87600h",
@@ -69,6 +124,11 @@ const LIMITS: [Rule; 2] = [
         rule: "quantity(string(self.maxBodyBytes)).compareTo(quantity('1Ki')) >= 0 && quantity(string(self.maxBodyBytes)).compareTo(quantity('1Gi')) <= 0",
         message: "must be from 1Ki to 1Gi",
         field: Some(".maxBodyBytes"),
+    },
+    Rule {
+        rule: "!has(self.maxBytes) || (quantity(string(self.maxBytes)).compareTo(quantity('1Ki')) >= 0 && quantity(string(self.maxBytes)).compareTo(quantity('999999Ti')) <= 0)",
+        message: "must be from 1Ki to 999999Ti",
+        field: Some(".maxBytes"),
     },
 ];
 
@@ -121,6 +181,22 @@ pub(super) fn of_spec(schema: &mut Schema) {
 
 pub(super) fn of_politeness(schema: &mut Schema) {
     add_rules(schema, &POLITENESS);
+}
+
+pub(super) fn of_host_rule(schema: &mut Schema) {
+    add_rules(schema, &HOST_RULE);
+}
+
+pub(super) fn of_auto_throttle(schema: &mut Schema) {
+    add_rules(schema, &AUTO_THROTTLE);
+}
+
+pub(super) fn of_breaker(schema: &mut Schema) {
+    add_rules(schema, &BREAKER);
+}
+
+pub(super) fn of_scope(schema: &mut Schema) {
+    add_rules(schema, &SCOPE);
 }
 
 pub(super) fn of_robots(schema: &mut Schema) {

@@ -49,10 +49,7 @@ pub struct ScrapeJobStatus {
     pub duration: Option<String>,
     /// The job's conditions, one of each type: Accepted, Suspended, Complete, Failed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(
-        length(max = 32),
-        extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"])
-    )]
+    #[schemars(length(max = 32), transform = crate::schema::keyed_by_type)]
     pub conditions: Vec<Condition>,
 }
 

@@ -23,7 +23,7 @@ pub struct RingScraping {
         length(max = 64),
         inner(length(min = 1, max = 49)),
         transform = rules::of_cidrs,
-        extend("x-kubernetes-list-type" = "set")
+        transform = crate::schema::set
     )]
     pub allowed_private_cidrs: Vec<String>,
 }
@@ -114,7 +114,7 @@ pub struct NetworkPolicySpec {
         length(max = 64),
         inner(length(min = 1, max = 49)),
         transform = rules::of_cidrs,
-        extend("x-kubernetes-list-type" = "set")
+        transform = crate::schema::set
     )]
     pub denied_cidrs: Vec<String>,
     /// TCP ports of the web.
@@ -122,7 +122,7 @@ pub struct NetworkPolicySpec {
     #[schemars(
         length(min = 1, max = 64),
         inner(range(min = 1, max = 65_535)),
-        extend("x-kubernetes-list-type" = "set")
+        transform = crate::schema::set
     )]
     pub web_ports: Vec<i32>,
 }

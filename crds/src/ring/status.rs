@@ -49,10 +49,7 @@ pub struct ScrapeRingStatus {
     pub ring: Option<RingState>,
     /// Every node, one entry a name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(
-        length(max = 1024),
-        extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"])
-    )]
+    #[schemars(length(max = 1024), transform = crate::schema::keyed_by_name)]
     pub members: Vec<MemberStatus>,
     /// The one operation that is under way, if any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -65,10 +62,7 @@ pub struct ScrapeRingStatus {
     pub endpoints: Option<Endpoints>,
     /// The ring's conditions, one of each type.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(
-        length(max = 32),
-        extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"])
-    )]
+    #[schemars(length(max = 32), transform = crate::schema::keyed_by_type)]
     pub conditions: Vec<Condition>,
 }
 

@@ -22,7 +22,9 @@ impl Window {
     pub(super) fn read(written: &WindowSpec, at: &Place, faults: &mut Faults) -> Option<Self> {
         let from = time(&written.from, &at.field("from"), faults);
         let to = time(&written.to, &at.field("to"), faults);
-        let zone = TimeZone::get(&written.time_zone).ok();
+        // As it is spelt in the database: an API server does not know `europe/madrid`.
+        let is_spelt = |zone: &TimeZone| zone.iana_name() == Some(written.time_zone.as_str());
+        let zone = TimeZone::get(&written.time_zone).ok().filter(is_spelt);
         if zone.is_none() {
             let shown = excerpt(&written.time_zone);
             faults.add(

@@ -47,7 +47,9 @@ impl Clock {
     /// [`Error`].
     pub fn new(schedule: &str, zone: Option<&str>) -> Result<Self, Error> {
         let zone = zone.unwrap_or("UTC");
-        TimeZone::get(zone).map_err(|_| Error::TimeZone(zone.to_owned()))?;
+        if TimeZone::get(zone).ok().and_then(|found| found.iana_name().map(|name| name == zone)) != Some(true) {
+            return Err(Error::TimeZone(zone.to_owned()));
+        }
         let fields = match schedule {
             "@hourly" => "0 * * * *",
             "@daily" | "@midnight" => "0 0 * * *",
