@@ -2,7 +2,7 @@
 //!
 //! The programs are found in `KUBEBUILDER_ASSETS`; where it is unset these tests do nothing, and `make test` says so.
 
-#![allow(clippy::print_stderr, reason = "a test that proves nothing must say so")]
+#![allow(clippy::print_stderr, reason = "a test says what it measured")]
 
 use anyhow::{Context, ensure};
 use k8s_openapi::api::apps::v1::StatefulSet;
@@ -16,25 +16,13 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use scrapering_crds::ScrapeRing;
 use scrapering_e2e::door::until;
+use scrapering_e2e::kube::Stage;
 use scrapering_e2e::kube::stage::{LIMIT, NAMESPACE, RING};
 use scrapering_e2e::kube::writer::Writer;
-use scrapering_e2e::kube::{ASSETS, Stage, assets};
 use serde_json::json;
 use std::collections::BTreeMap;
-use std::path::Path;
 
 const RECONCILES: &str = "scrapering_operator_reconciles_total{kind=\"ScrapeRing\"}";
-
-/// A stage, and the folder that it lives in; `None` where there is no control plane.
-async fn stage() -> anyhow::Result<Option<(Stage, tempfile::TempDir)>> {
-    let Some(assets) = assets()? else {
-        eprintln!("SKIPPED: {ASSETS} is unset");
-        return Ok(None);
-    };
-    let folder = tempfile::tempdir()?;
-    let stage = Stage::set(&assets, folder.path(), Path::new("../helm")).await?;
-    Ok(Some((stage, folder)))
-}
 
 /// Versions of everything that the ring owns.
 async fn versions(stage: &Stage) -> anyhow::Result<BTreeMap<String, String>> {
@@ -55,7 +43,7 @@ async fn versions(stage: &Stage) -> anyhow::Result<BTreeMap<String, String>> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_ring_becomes_healthy_is_healed_and_then_nothing_is_written() -> anyhow::Result<()> {
-    let Some((mut stage, _folder)) = stage().await? else { return Ok(()) };
+    let Some((mut stage, _folder)) = Stage::if_any().await? else { return Ok(()) };
     stage.make_ring(json!({ "replicas": 3, "update": { "minStableSeconds": 0 } })).await?;
     stage.settled(3).await?;
     let before = versions(&stage).await?;
@@ -96,7 +84,7 @@ async fn a_ring_becomes_healthy_is_healed_and_then_nothing_is_written() -> anyho
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_ring_grows_and_shrinks_under_load_and_loses_nothing() -> anyhow::Result<()> {
-    let Some((stage, _folder)) = stage().await? else { return Ok(()) };
+    let Some((stage, _folder)) = Stage::if_any().await? else { return Ok(()) };
     stage.make_ring(json!({ "replicas": 3, "update": { "minStableSeconds": 0 } })).await?;
     stage.settled(3).await?;
     let writer = Writer::start(stage.gateways(3).await?);
@@ -117,7 +105,7 @@ async fn a_ring_grows_and_shrinks_under_load_and_loses_nothing() -> anyhow::Resu
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_broken_image_stops_at_one_node_and_a_mended_one_goes_on() -> anyhow::Result<()> {
-    let Some((stage, _folder)) = stage().await? else { return Ok(()) };
+    let Some((stage, _folder)) = Stage::if_any().await? else { return Ok(()) };
     stage.make_ring(json!({ "replicas": 3, "update": { "minStableSeconds": 0 } })).await?;
     stage.settled(3).await?;
     let writer = Writer::start(stage.gateways(3).await?);
@@ -150,7 +138,7 @@ async fn a_broken_image_stops_at_one_node_and_a_mended_one_goes_on() -> anyhow::
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn certificates_are_renewed_three_times_under_load_and_every_node_shows_the_newest() -> anyhow::Result<()> {
-    let Some((stage, _folder)) = stage().await? else { return Ok(()) };
+    let Some((stage, _folder)) = Stage::if_any().await? else { return Ok(()) };
     let tls = json!({ "tls": { "leafDuration": "1m" } });
     stage.make_ring(json!({ "replicas": 3, "update": { "minStableSeconds": 0 }, "security": tls })).await?;
     stage.settled(3).await?;
@@ -191,7 +179,7 @@ async fn certificates_are_renewed_three_times_under_load_and_every_node_shows_th
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn keys_that_were_deleted_by_mistake_are_asked_for_and_not_made_anew() -> anyhow::Result<()> {
-    let Some((stage, _folder)) = stage().await? else { return Ok(()) };
+    let Some((stage, _folder)) = Stage::if_any().await? else { return Ok(()) };
     stage.make_ring(json!({ "replicas": 3, "update": { "minStableSeconds": 0 } })).await?;
     stage.settled(3).await?;
     let secrets: Api<Secret> = stage.api();

@@ -2,7 +2,7 @@
 //!
 //! The programs are found in `KUBEBUILDER_ASSETS`; where it is unset these tests do nothing, and `make test` says so.
 
-#![allow(clippy::print_stderr, reason = "a test that proves nothing must say so")]
+#![allow(clippy::print_stderr, reason = "a test says what it measured")]
 
 use anyhow::{Context, ensure};
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
@@ -10,23 +10,12 @@ use kube::{Api, ResourceExt};
 use scrapering_crds::job::JobPhase;
 use scrapering_crds::{ConditionStatus, ScrapeJob, ScrapeJobStatus, ScrapeSchedule};
 use scrapering_e2e::door::until;
+use scrapering_e2e::kube::Stage;
 use scrapering_e2e::kube::stage::LIMIT;
-use scrapering_e2e::kube::{ASSETS, Stage, assets};
 use scrapering_e2e::shop;
 use serde_json::{Value, json};
-use std::path::Path;
 
 const PRODUCTS: u32 = 40;
-
-async fn stage() -> anyhow::Result<Option<(Stage, tempfile::TempDir)>> {
-    let Some(assets) = assets()? else {
-        eprintln!("SKIPPED: {ASSETS} is unset");
-        return Ok(None);
-    };
-    let folder = tempfile::tempdir()?;
-    let stage = Stage::set(&assets, folder.path(), Path::new("../helm")).await?;
-    Ok(Some((stage, folder)))
-}
 
 /// The example's job, for a shop at `url`.
 fn job(name: &str, url: &str) -> anyhow::Result<ScrapeJob> {
@@ -64,7 +53,7 @@ async fn status_when(
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_job_waits_for_its_ring_completes_and_goes_with_its_object() -> anyhow::Result<()> {
-    let Some((stage, _folder)) = stage().await? else { return Ok(()) };
+    let Some((stage, _folder)) = Stage::if_any().await? else { return Ok(()) };
     let shop = shop::start(shop::Config { products: PRODUCTS, ..shop::Config::default() }).await?;
     let jobs: Api<ScrapeJob> = stage.api();
     jobs.create(&PostParams::default(), &job("shop", &shop.url().to_string())?).await?;
@@ -106,7 +95,7 @@ async fn a_job_waits_for_its_ring_completes_and_goes_with_its_object() -> anyhow
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_schedule_makes_a_job_and_takes_it_along() -> anyhow::Result<()> {
-    let Some((stage, _folder)) = stage().await? else { return Ok(()) };
+    let Some((stage, _folder)) = Stage::if_any().await? else { return Ok(()) };
     let schedules: Api<ScrapeSchedule> = stage.api();
     let schedule = serde_json::from_value(json!({
         "apiVersion": scrapering_crds::API_VERSION, "kind": "ScrapeSchedule", "metadata": { "name": "often" },

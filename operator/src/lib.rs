@@ -8,6 +8,7 @@
 
 pub mod check;
 pub mod condition;
+mod desk;
 pub mod doors;
 pub mod gateway;
 pub mod job;

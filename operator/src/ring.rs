@@ -60,6 +60,9 @@ pub struct Config {
     pub namespaces: Vec<String>,
 }
 
+/// The kind, as metrics and logs name it.
+const KIND: &str = "ScrapeRing";
+
 /// Runs the controller until `stop`; reconciles that have begun are finished first.
 pub async fn run(client: Client, config: Config, metrics: Metrics, stop: CancellationToken) {
     let scopes = Scope::each(&client, &config.namespaces);
@@ -82,7 +85,7 @@ async fn watch(scope: Scope, context: Arc<Context>, stop: CancellationToken) {
         .with_config(controller::Config::default().concurrency(CONCURRENCY).debounce(DEBOUNCE))
         .graceful_shutdown_on(stop.cancelled_owned())
         .run(reconcile::reconcile, reconcile::retry_later, context)
-        .for_each(|outcome| async move { crate::scope::log("ScrapeRing", outcome) })
+        .for_each(|outcome| async move { crate::scope::log(KIND, outcome) })
         .await;
 }
 

@@ -19,7 +19,7 @@ use kube::runtime::watcher;
 use scrapering_crds::{ScrapeJob, ScrapeSchedule};
 use tokio_util::sync::CancellationToken;
 
-use self::reconcile::Context;
+use crate::desk::Desk;
 use crate::metrics::Metrics;
 use crate::scope::Scope;
 
@@ -37,12 +37,12 @@ const KIND: &str = "ScrapeSchedule";
 
 /// Runs the controller until `stop`; reconciles that have begun are finished first.
 pub async fn run(client: Client, namespaces: &[String], metrics: Metrics, stop: CancellationToken) {
-    let context = Arc::new(Context::new(client.clone(), metrics));
+    let desk = Arc::new(Desk::new(client.clone(), KIND, metrics));
     let scopes = Scope::each(&client, namespaces);
-    join_all(scopes.into_iter().map(|scope| watch(scope, Arc::clone(&context), stop.clone()))).await;
+    join_all(scopes.into_iter().map(|scope| watch(scope, Arc::clone(&desk), stop.clone()))).await;
 }
 
-async fn watch(scope: Scope, context: Arc<Context>, stop: CancellationToken) {
+async fn watch(scope: Scope, desk: Arc<Desk>, stop: CancellationToken) {
     if !scope.wait_for::<DeserializeGuard<ScrapeSchedule>>("scrapeschedules", &stop).await {
         return;
     }
@@ -50,7 +50,7 @@ async fn watch(scope: Scope, context: Arc<Context>, stop: CancellationToken) {
         .owns(scope.api::<DeserializeGuard<ScrapeJob>>(), watcher::Config::default().labels(SCHEDULE))
         .with_config(controller::Config::default().concurrency(CONCURRENCY).debounce(DEBOUNCE))
         .graceful_shutdown_on(stop.cancelled_owned())
-        .run(reconcile::reconcile, reconcile::retry_later, context)
+        .run(reconcile::reconcile, reconcile::retry_later, desk)
         .for_each(|outcome| async move { crate::scope::log(KIND, outcome) })
         .await;
 }

@@ -1,7 +1,7 @@
 //! A whole stage for a test: control plane, played kubelet, operator, and the ring that is looked at.
 
 use super::writer::Gateways;
-use super::{ControlPlane, Kubelet, Operator, rights};
+use super::{ASSETS, ControlPlane, Kubelet, Operator, assets, rights};
 use crate::door::until;
 use anyhow::{Context, bail, ensure};
 use base64::Engine as _;
@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use tempfile::TempDir;
 
 /// How long an operation on a ring may take on a busy machine.
 pub const LIMIT: Duration = Duration::from_secs(400);
@@ -33,6 +34,21 @@ pub struct Stage {
 }
 
 impl Stage {
+    /// One with the project's own chart, and the folder that it lives in; `None`, said aloud, where there is no control plane.
+    ///
+    /// # Errors
+    /// As [`Stage::set`].
+    #[allow(clippy::print_stderr, reason = "a test that proves nothing must say so")]
+    pub async fn if_any() -> anyhow::Result<Option<(Self, TempDir)>> {
+        let Some(assets) = assets()? else {
+            eprintln!("SKIPPED: {ASSETS} is unset");
+            return Ok(None);
+        };
+        let folder = tempfile::tempdir()?;
+        let stage = Self::set(&assets, folder.path(), Path::new("../helm")).await?;
+        Ok(Some((stage, folder)))
+    }
+
     /// Sets it up below `folder` and starts the operator, with the rights that the chart in the folder `chart` grants.
     ///
     /// # Errors

@@ -30,7 +30,7 @@ pub(super) async fn farewell<W: Ways>(context: &Context<W>, job: &ScrapeJob) -> 
             return Err(error);
         };
         let note = format!("the job may still be in the ring, since {why}: {error}");
-        context.tell(job, EventType::Warning, "RemovalGivenUp", &note).await;
+        context.desk.tell(job, EventType::Warning, "RemovalGivenUp", &note).await;
     }
     release(context, job).await?;
     Ok(Action::await_change())
@@ -84,7 +84,7 @@ fn give_up(job: &ScrapeJob, now: Timestamp) -> Option<&'static str> {
 }
 
 async fn release<W: Ways>(context: &Context<W>, job: &ScrapeJob) -> Result<(), kube::Error> {
-    let jobs: Api<ScrapeJob> = Api::namespaced(context.client.clone(), &job.namespace().unwrap_or_default());
+    let jobs: Api<ScrapeJob> = Api::namespaced(context.desk.client.clone(), &job.namespace().unwrap_or_default());
     let finalizers: Vec<&String> = job.finalizers().iter().filter(|name| *name != FINALIZER).collect();
     let patch = json!({ "metadata": { "resourceVersion": job.resource_version(), "finalizers": finalizers } });
     match jobs.patch(&job.name_any(), &PatchParams::default(), &Patch::Merge(patch)).await {

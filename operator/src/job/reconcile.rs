@@ -13,7 +13,7 @@ use k8s_openapi::jiff::Timestamp;
 use kube::api::{DeleteParams, Patch, PatchParams, Preconditions};
 use kube::core::DeserializeGuard;
 use kube::runtime::controller::Action;
-use kube::runtime::events::{Event, EventType, Recorder, Reporter};
+use kube::runtime::events::EventType;
 use kube::{Api, Client, Resource, ResourceExt};
 use reqwest::StatusCode;
 use scrapering_crds::job::HeaderSpec;
@@ -26,10 +26,9 @@ use super::submission::submission;
 use super::ways::{self, Ways};
 use super::{FINALIZER, KIND, farewell, headers};
 use crate::condition::holds;
+use crate::desk::{Desk, key};
 use crate::gateway::{self, Jobs, Phase, Report};
 use crate::metrics::Metrics;
-use crate::retries::Retries;
-use crate::ring::MANAGER;
 
 /// Soonest and latest look at a job that runs.
 const LOOK: [Duration; 2] = [Duration::from_secs(2), Duration::from_secs(30)];
@@ -42,11 +41,8 @@ const LOOKS_KEPT: usize = 100_000;
 
 /// What all reconciles share.
 pub(super) struct Context<W> {
-    pub(super) client: Client,
+    pub(super) desk: Desk,
     pub(super) ways: W,
-    retries: Retries,
-    recorder: Recorder,
-    metrics: Metrics,
     looks: Mutex<BTreeMap<String, Look>>,
 }
 
@@ -70,34 +66,18 @@ pub(super) enum Error {
 
 impl<W: Ways> Context<W> {
     pub(super) fn new(client: Client, ways: W, metrics: Metrics) -> Self {
-        let reporter = Reporter { controller: MANAGER.to_owned(), instance: None };
-        let recorder = Recorder::new(client.clone(), reporter);
-        Self { client, ways, retries: Retries::default(), recorder, metrics, looks: Mutex::default() }
+        Self { desk: Desk::new(client, KIND, metrics), ways, looks: Mutex::default() }
     }
 
     fn jobs(&self, job: &ScrapeJob) -> Api<ScrapeJob> {
-        Api::namespaced(self.client.clone(), &job.namespace().unwrap_or_default())
+        Api::namespaced(self.desk.client.clone(), &job.namespace().unwrap_or_default())
     }
 
     /// The ring that a job names, unless it is being deleted.
     pub(super) async fn ring(&self, job: &ScrapeJob) -> Result<Option<ScrapeRing>, kube::Error> {
-        let rings: Api<ScrapeRing> = Api::namespaced(self.client.clone(), &job.namespace().unwrap_or_default());
+        let rings: Api<ScrapeRing> = Api::namespaced(self.desk.client.clone(), &job.namespace().unwrap_or_default());
         let ring = rings.get_opt(&job.spec.ring_ref.name).await?;
         Ok(ring.filter(|ring| ring.metadata.deletion_timestamp.is_none()))
-    }
-
-    /// Tells the people who watch; a message that cannot be told is no reason to stop.
-    pub(super) async fn tell(&self, job: &ScrapeJob, type_: EventType, reason: &str, note: &str) {
-        let event = Event {
-            type_,
-            reason: reason.to_owned(),
-            note: Some(note.chars().take(1024).collect()),
-            action: "Reconcile".to_owned(),
-            secondary: None,
-        };
-        if let Err(error) = self.recorder.publish(&event, &job.object_ref(&())).await {
-            tracing::debug!(job = job.name_any(), %error, "an event could not be written");
-        }
     }
 
     fn looks(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, Look>> {
@@ -130,13 +110,12 @@ pub(super) async fn reconcile<W: Ways>(
     seen: Arc<DeserializeGuard<ScrapeJob>>,
     context: Arc<Context<W>>,
 ) -> Result<Action, Error> {
-    let key = key(&seen);
-    context.metrics.reconciled(KIND);
+    context.desk.begun();
     if let Err(invalid) = &seen.0 {
-        tracing::warn!(job = key, error = invalid.error, "not a ScrapeJob this version can read; left alone");
+        tracing::warn!(job = key(&*seen), error = invalid.error, "not a ScrapeJob this version can read; left alone");
         return Ok(Action::await_change());
     }
-    let jobs: Api<ScrapeJob> = Api::namespaced(context.client.clone(), &seen.namespace().unwrap_or_default());
+    let jobs: Api<ScrapeJob> = Api::namespaced(context.desk.client.clone(), &seen.namespace().unwrap_or_default());
     // The watch may lag behind our own writes.
     let job = jobs.get_opt(&seen.name_any()).await?.filter(|job| job.metadata.uid == seen.meta().uid);
     let action = match job {
@@ -151,7 +130,7 @@ pub(super) async fn reconcile<W: Ways>(
             None => advance(&context, job).await?,
         },
     };
-    context.retries.succeeded(&key);
+    context.desk.succeeded(&*seen);
     Ok(action)
 }
 
@@ -160,12 +139,7 @@ pub(super) fn retry_later<W: Ways>(
     _: &Error,
     context: Arc<Context<W>>,
 ) -> Action {
-    context.metrics.failed(KIND);
-    Action::requeue(context.retries.failed(&key(&job)))
-}
-
-fn key(job: &DeserializeGuard<ScrapeJob>) -> String {
-    format!("{}/{}", job.namespace().unwrap_or_default(), job.name_any())
+    context.desk.failed(&*job)
 }
 
 /// Removes a job that has ended `ttlSecondsAfterFinished` ago, or waits until then.
@@ -206,7 +180,7 @@ async fn advance<W: Ways>(context: &Context<W>, mut job: ScrapeJob) -> Result<Ac
     let finding = find(context, &job).await?;
     let next = status::next(&job, &finding, Timestamp::now());
     if let Some(next) = &next {
-        status::publish(&context.client, &job, next).await?;
+        status::publish(&context.desk.client, &job, next).await?;
         announce(context, &job, next).await;
     }
     let ended = next
@@ -287,7 +261,7 @@ fn unreachable(error: &ways::Error, submitted: bool) -> Finding {
 /// The headers of the Secret that the job refers to.
 async fn secret_headers<W: Ways>(context: &Context<W>, job: &ScrapeJob) -> Result<Vec<HeaderSpec>, headers::Error> {
     let Some(reference) = &job.spec.request.headers_secret_ref else { return Ok(Vec::new()) };
-    let secrets: Api<Secret> = Api::namespaced(context.client.clone(), &job.namespace().unwrap_or_default());
+    let secrets: Api<Secret> = Api::namespaced(context.desk.client.clone(), &job.namespace().unwrap_or_default());
     headers::of_secret(&reference.name, secrets.get_opt(&reference.name).await?)
 }
 
@@ -362,7 +336,7 @@ async fn announce<W: Ways>(context: &Context<W>, job: &ScrapeJob, next: &ScrapeJ
         let is_new = holds(&next.conditions, &condition.type_) && !holds(before, &condition.type_);
         let type_ = if condition.type_ == status::FAILED { EventType::Warning } else { EventType::Normal };
         if is_new {
-            context.tell(job, type_, &condition.reason, &condition.message).await;
+            context.desk.tell(job, type_, &condition.reason, &condition.message).await;
         }
     }
 }

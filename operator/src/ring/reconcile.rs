@@ -9,8 +9,7 @@ use std::time::Duration;
 use k8s_openapi::jiff::Timestamp;
 use kube::core::DeserializeGuard;
 use kube::runtime::controller::Action;
-use kube::runtime::events::{Recorder, Reporter};
-use kube::{Client, Resource, ResourceExt};
+use kube::{Client, Resource};
 use scrapering_crds::ScrapeRing;
 use thiserror::Error;
 
@@ -20,9 +19,9 @@ use super::keys::Keys;
 use super::status::{Observed, Problem, news};
 use super::topology::{self, Sight, Step};
 use super::validate::{ValidatedRing, validate};
-use super::{Config, MANAGER, act, apply, build, certificates, contract, look, status};
+use super::{Config, KIND, act, apply, build, certificates, contract, look, status};
+use crate::desk::{Desk, key};
 use crate::metrics::Metrics;
-use crate::retries::Retries;
 
 /// A healthy ring is looked at again this often; the watches report every change in between.
 pub(super) const RESYNC: Duration = Duration::from_secs(300);
@@ -33,18 +32,13 @@ pub(super) const STEP: Duration = Duration::from_secs(3);
 
 /// What all reconciles share.
 pub(super) struct Context {
-    client: Client,
+    desk: Desk,
     config: Config,
-    retries: Retries,
-    recorder: Recorder,
-    metrics: Metrics,
 }
 
 impl Context {
     pub(super) fn new(client: Client, config: Config, metrics: Metrics) -> Self {
-        let reporter = Reporter { controller: MANAGER.to_owned(), instance: None };
-        let recorder = Recorder::new(client.clone(), reporter);
-        Self { client, config, retries: Retries::default(), recorder, metrics }
+        Self { desk: Desk::new(client, KIND, metrics), config }
     }
 }
 
@@ -60,27 +54,21 @@ pub(super) enum Error {
 }
 
 pub(super) async fn reconcile(ring: Arc<DeserializeGuard<ScrapeRing>>, context: Arc<Context>) -> Result<Action, Error> {
-    let key = key(&ring);
-    context.metrics.reconciled("ScrapeRing");
+    context.desk.begun();
     if let Err(invalid) = &ring.0 {
-        tracing::warn!(ring = key, error = invalid.error, "not a ScrapeRing this version can read; left alone");
+        tracing::warn!(ring = key(&*ring), error = invalid.error, "not a ScrapeRing this version can read; left alone");
         return Ok(Action::await_change());
     }
-    let action = match dereference(&context.client, ring.meta()).await.map_err(Error::Dereference)? {
+    let action = match dereference(&context.desk.client, ring.meta()).await.map_err(Error::Dereference)? {
         Some(found) => reconcile_found(&context, found).await?,
         None => Action::await_change(),
     };
-    context.retries.succeeded(&key);
+    context.desk.succeeded(&*ring);
     Ok(action)
 }
 
 pub(super) fn retry_later(ring: Arc<DeserializeGuard<ScrapeRing>>, _: &Error, context: Arc<Context>) -> Action {
-    context.metrics.failed("ScrapeRing");
-    Action::requeue(context.retries.failed(&key(&ring)))
-}
-
-fn key(ring: &DeserializeGuard<ScrapeRing>) -> String {
-    format!("{}/{}", ring.namespace().unwrap_or_default(), ring.name_any())
+    context.desk.failed(&*ring)
 }
 
 /// What came of bringing a ring about.
@@ -111,7 +99,7 @@ async fn reconcile_found(context: &Context, mut found: Found) -> Result<Action, 
         problems: &outcome.problems,
     };
     if let Some(next) = status::next(&observed, now) {
-        status::publish(&context.client, &found.ring, &next).await.map_err(Error::Status)?;
+        status::publish(&context.desk.client, &found.ring, &next).await.map_err(Error::Status)?;
         tell(context, &found.ring, &next).await;
     }
     if outcome.failed > 0 {
@@ -130,10 +118,7 @@ async fn reconcile_found(context: &Context, mut found: Found) -> Result<Action, 
 
 async fn tell(context: &Context, ring: &ScrapeRing, next: &scrapering_crds::ScrapeRingStatus) {
     for event in news::news(ring.status.as_ref(), next) {
-        // An event that is lost is a pity and no fault: the status says the same.
-        if let Err(error) = context.recorder.publish(&event, &ring.object_ref(&())).await {
-            tracing::debug!(%error, ring = ring.name_any(), "an event could not be told");
-        }
+        context.desk.publish(ring, &event).await;
     }
 }
 
@@ -156,7 +141,7 @@ async fn bring_about(
     if let Some(before) = seen(valid, found, now) {
         valid.may_evict = before.trouble().is_none() && topology::next(&before).is_none();
     }
-    let applied = apply::apply(&context.client, valid, build::build(valid)).await;
+    let applied = apply::apply(&context.desk.client, valid, build::build(valid)).await;
     outcome.failed += applied.failures.len();
     outcome.problems.extend(applied.failures.iter().map(Problem::from));
     found.stateful_set = applied.stateful_set.or(found.stateful_set.take());
@@ -177,16 +162,16 @@ async fn take(context: &Context, valid: &ValidatedRing, found: &Found, step: &St
     }
     tracing::info!(ring = valid.name, namespace = valid.namespace, step = step.word, "{}", step.message);
     if !step.action.is_irreversible() {
-        return act::act(&context.client, valid, found, step).await;
+        return act::act(&context.desk.client, valid, found, step).await;
     }
-    let Some(again) = dereference(&context.client, found.ring.meta()).await? else { return Ok(()) };
+    let Some(again) = dereference(&context.desk.client, found.ring.meta()).await? else { return Ok(()) };
     let Ok(valid) = validate(&again, &context.config.defaults) else { return Ok(()) };
     let sight = seen(&valid, &again, Timestamp::now());
     if sight.as_ref().and_then(topology::next).is_none_or(|second| second.action != step.action) {
         tracing::info!(ring = valid.name, step = step.word, "a second look does not ask for this step any more");
         return Ok(());
     }
-    act::act(&context.client, &valid, &again, step).await
+    act::act(&context.desk.client, &valid, &again, step).await
 }
 
 /// Makes the ring's keys if there are none. Whether there may be none is checked before.
@@ -204,7 +189,7 @@ async fn ensure_keys(context: &Context, valid: &ValidatedRing, found: &mut Found
     };
     let name = contract::keys_name(&valid.name);
     let secret = build::secret(valid, name.clone(), made, valid.keeps_volumes());
-    if let Err(error) = apply::create(&context.client, &valid.namespace, &secret).await {
+    if let Err(error) = apply::create(&context.desk.client, &valid.namespace, &secret).await {
         outcome.failed += 1;
         outcome.problems.push(Problem::from(&apply::Failure { object: format!("Secret {name}"), error }));
         return false;
@@ -241,7 +226,7 @@ async fn ensure_certificates(
             continue;
         }
         let secret = build::secret(valid, name.clone(), data.clone(), false);
-        if let Err(error) = apply::apply_secret(&context.client, valid, &secret).await {
+        if let Err(error) = apply::apply_secret(&context.desk.client, valid, &secret).await {
             outcome.failed += 1;
             return outcome.problems.push(Problem::from(&apply::Failure { object: format!("Secret {name}"), error }));
         }

@@ -6,7 +6,7 @@ use k8s_openapi::jiff::Timestamp;
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams, Preconditions};
 use kube::core::DeserializeGuard;
 use kube::runtime::controller::Action;
-use kube::runtime::events::{Event, EventType, Recorder, Reporter};
+use kube::runtime::events::EventType;
 use kube::{Api, Client, Resource, ResourceExt};
 use scrapering_crds::{API_VERSION, ScrapeJob, ScrapeSchedule, ScrapeScheduleStatus};
 use serde_json::json;
@@ -14,38 +14,9 @@ use thiserror::Error;
 
 use super::plan::{Plan, plan};
 use super::{KIND, SCHEDULE};
-use crate::metrics::Metrics;
-use crate::retries::Retries;
+use crate::desk::{Desk, key};
 use crate::ring::MANAGER;
 use crate::ring::dereference::controlled_by;
-
-/// What all reconciles share.
-pub(super) struct Context {
-    client: Client,
-    recorder: Recorder,
-    retries: Retries,
-    metrics: Metrics,
-}
-
-impl Context {
-    pub(super) fn new(client: Client, metrics: Metrics) -> Self {
-        let reporter = Reporter { controller: MANAGER.to_owned(), instance: None };
-        Self { recorder: Recorder::new(client.clone(), reporter), client, retries: Retries::default(), metrics }
-    }
-
-    async fn tell(&self, schedule: &ScrapeSchedule, reason: &str, note: String) {
-        let event = Event {
-            type_: EventType::Normal,
-            reason: reason.to_owned(),
-            note: Some(note),
-            action: "Reconcile".to_owned(),
-            secondary: None,
-        };
-        if let Err(error) = self.recorder.publish(&event, &schedule.object_ref(&())).await {
-            tracing::debug!(schedule = schedule.name_any(), %error, "an event could not be written");
-        }
-    }
-}
 
 /// Why a reconcile must be tried again. Nothing is done twice: a job is named after its time.
 #[derive(Debug, Error)]
@@ -54,18 +25,18 @@ pub(super) enum Error {
     Api(#[from] kube::Error),
 }
 
-pub(super) async fn reconcile(
-    seen: Arc<DeserializeGuard<ScrapeSchedule>>,
-    context: Arc<Context>,
-) -> Result<Action, Error> {
-    let key = key(&seen);
-    context.metrics.reconciled(KIND);
+pub(super) async fn reconcile(seen: Arc<DeserializeGuard<ScrapeSchedule>>, desk: Arc<Desk>) -> Result<Action, Error> {
+    desk.begun();
     if let Err(invalid) = &seen.0 {
-        tracing::warn!(schedule = key, error = invalid.error, "not a ScrapeSchedule this version can read; left alone");
+        tracing::warn!(
+            schedule = key(&*seen),
+            error = invalid.error,
+            "not a ScrapeSchedule this version can read; left alone"
+        );
         return Ok(Action::await_change());
     }
     let namespace = seen.namespace().unwrap_or_default();
-    let schedules: Api<ScrapeSchedule> = Api::namespaced(context.client.clone(), &namespace);
+    let schedules: Api<ScrapeSchedule> = Api::namespaced(desk.client.clone(), &namespace);
     let schedule =
         schedules.get_opt(&seen.name_any()).await?.filter(|schedule| schedule.metadata.uid == seen.meta().uid);
     // What a schedule owns goes with it.
@@ -73,39 +44,32 @@ pub(super) async fn reconcile(
     let action = match schedule {
         None => Action::await_change(),
         Some(schedule) => {
-            let jobs: Api<ScrapeJob> = Api::namespaced(context.client.clone(), &namespace);
+            let jobs: Api<ScrapeJob> = Api::namespaced(desk.client.clone(), &namespace);
             let labels = format!("{SCHEDULE}={}", schedule.name_any());
             let mut owned = jobs.list(&ListParams::default().labels(&labels)).await?.items;
             owned.retain(|job| controlled_by(&job.metadata, schedule.metadata.uid.as_deref()));
-            carry_out(&context, &schedule, &jobs, plan(&schedule, &owned, Timestamp::now())).await?
+            carry_out(&desk, &schedule, &jobs, plan(&schedule, &owned, Timestamp::now())).await?
         }
     };
-    context.retries.succeeded(&key);
+    desk.succeeded(&*seen);
     Ok(action)
 }
 
-pub(super) fn retry_later(schedule: Arc<DeserializeGuard<ScrapeSchedule>>, _: &Error, context: Arc<Context>) -> Action {
-    context.metrics.failed(KIND);
-    Action::requeue(context.retries.failed(&key(&schedule)))
-}
-
-fn key(schedule: &DeserializeGuard<ScrapeSchedule>) -> String {
-    format!("{}/{}", schedule.namespace().unwrap_or_default(), schedule.name_any())
+pub(super) fn retry_later(schedule: Arc<DeserializeGuard<ScrapeSchedule>>, _: &Error, desk: Arc<Desk>) -> Action {
+    desk.failed(&*schedule)
 }
 
 /// The job is made before the status says so: if only that write is lost, the same name is made again, and is there.
-async fn carry_out(
-    context: &Context,
-    schedule: &ScrapeSchedule,
-    jobs: &Api<ScrapeJob>,
-    plan: Plan,
-) -> Result<Action, Error> {
+async fn carry_out(desk: &Desk, schedule: &ScrapeSchedule, jobs: &Api<ScrapeJob>, plan: Plan) -> Result<Action, Error> {
     let Plan { remove, make, skipped, wait, status } = plan;
     for job in remove {
         let preconditions = Preconditions { uid: job.uid(), resource_version: None };
         let how = DeleteParams { preconditions: Some(preconditions), ..DeleteParams::default() };
         match jobs.delete(&job.name_any(), &how).await {
-            Ok(_) => context.tell(schedule, "JobRemoved", format!("removed ScrapeJob {}", job.name_any())).await,
+            Ok(_) => {
+                let note = format!("removed ScrapeJob {}", job.name_any());
+                desk.tell(schedule, EventType::Normal, "JobRemoved", &note).await;
+            }
             Err(kube::Error::Api(answer)) if answer.is_not_found() || answer.is_conflict() => {}
             Err(error) => return Err(error.into()),
         }
@@ -113,16 +77,20 @@ async fn carry_out(
     if let Some(job) = make {
         match jobs.create(&PostParams { field_manager: Some(MANAGER.to_owned()), ..PostParams::default() }, &job).await
         {
-            Ok(_) => context.tell(schedule, "JobMade", format!("made ScrapeJob {}", job.name_any())).await,
+            Ok(_) => {
+                let note = format!("made ScrapeJob {}", job.name_any());
+                desk.tell(schedule, EventType::Normal, "JobMade", &note).await;
+            }
             Err(kube::Error::Api(answer)) if answer.is_already_exists() => {}
             Err(error) => return Err(error.into()),
         }
     }
     if let Some(due) = skipped {
-        context.tell(schedule, "JobAlreadyActive", format!("the job before has not ended, so {due} waits")).await;
+        let note = format!("the job before has not ended, so {due} waits");
+        desk.tell(schedule, EventType::Normal, "JobAlreadyActive", &note).await;
     }
     if let Some(status) = status {
-        publish(&context.client, schedule, &status).await?;
+        publish(&desk.client, schedule, &status).await?;
     }
     Ok(wait.map_or_else(Action::await_change, Action::requeue))
 }

@@ -31,8 +31,8 @@ fn cluster() -> Server {
 
 async fn reconciled(server: &Server) -> Action {
     let schedule = serde_json::from_value(server.get(SCHEDULE_PATH).expect("the schedule")).expect("a ScrapeSchedule");
-    let context = Context::new(server.client(), Metrics::default());
-    reconcile::reconcile(Arc::new(DeserializeGuard(Ok(schedule))), Arc::new(context)).await.expect("success")
+    let desk = Desk::new(server.client(), KIND, Metrics::default());
+    reconcile::reconcile(Arc::new(DeserializeGuard(Ok(schedule))), Arc::new(desk)).await.expect("success")
 }
 
 #[tokio::test]
