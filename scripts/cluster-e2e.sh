@@ -43,6 +43,8 @@ make_cluster() {
     command -v kind >/dev/null || skip "KUBECONFIG is not set, and kind is not installed"
     docker info >/dev/null 2>&1 || podman info >/dev/null 2>&1 || skip "kind needs Docker or Podman"
     step "making a cluster of three machines in three zones"
+    # Not before: where nothing is made nothing may be removed, least of all from the cluster that kubectl happens to know.
+    trap clean_up EXIT
     made_cluster=1
     KUBECONFIG=$(mktemp)
     export KUBECONFIG
@@ -128,9 +130,9 @@ command -v kubectl >/dev/null || skip "kubectl is not installed"
 scripts/chart.sh tools
 helm=${HELM:-$(compgen -G "$tools/helm-*" | head -n 1 || true)}
 [ -n "$helm" ] || skip "there is no helm"
-trap clean_up EXIT
 [ -n "${KUBECONFIG:-}" ] || make_cluster
 kubectl version >/dev/null || { echo "the cluster of KUBECONFIG does not answer" >&2; exit 1; }
+trap clean_up EXIT
 install
 apply_ring
 open_shop
