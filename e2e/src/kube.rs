@@ -13,6 +13,8 @@ pub mod node_pod;
 pub mod operator;
 pub mod rights;
 pub mod stage;
+pub mod table;
+pub mod volumes;
 pub mod writer;
 
 pub use control_plane::{ControlPlane, assets};

@@ -9,8 +9,9 @@ use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{ConfigMap, Pod, Secret, Service, ServiceAccount};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
-use kube::api::{DeleteParams, EvictParams, Patch, PatchParams};
-use kube::{Api, ResourceExt};
+use kube::api::{DeleteParams, EvictParams, ListParams, Patch, PatchParams, PropagationPolicy};
+use kube::core::NamespaceResourceScope;
+use kube::{Api, Resource, ResourceExt};
 use reqwest::tls::TlsInfo;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
@@ -19,9 +20,13 @@ use scrapering_e2e::door::until;
 use scrapering_e2e::kube::Stage;
 use scrapering_e2e::kube::stage::{LIMIT, NAMESPACE, RING};
 use scrapering_e2e::kube::writer::Writer;
+use serde::de::DeserializeOwned;
 use serde_json::json;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Debug;
 
+const MANAGED: &str = "app.kubernetes.io/managed-by=scrapering-operator";
+const COMPONENT: &str = "app.kubernetes.io/component";
 const RECONCILES: &str = "scrapering_operator_reconciles_total{kind=\"ScrapeRing\"}";
 
 /// Versions of everything that the ring owns.
@@ -29,16 +34,92 @@ async fn versions(stage: &Stage) -> anyhow::Result<BTreeMap<String, String>> {
     let mut all = BTreeMap::new();
     macro_rules! note {
         ($($kind:ty),*) => {$(
-            for object in stage.api::<$kind>().list(&Default::default()).await? {
-                if object.labels().get("app.kubernetes.io/managed-by").is_some_and(|by| by == "scrapering-operator") {
-                    let name = format!("{} {}", stringify!($kind), object.name_any());
-                    all.insert(name, object.resource_version().unwrap_or_default());
-                }
+            for object in owned::<$kind>(stage).await? {
+                let name = format!("{} {}", stringify!($kind), object.name_any());
+                all.insert(name, object.resource_version().unwrap_or_default());
             }
         )*};
     }
     note!(ServiceAccount, ConfigMap, Secret, Service, NetworkPolicy, PodDisruptionBudget, StatefulSet);
     Ok(all)
+}
+
+/// A kind of object that a ring owns.
+trait Kind: Resource<Scope = NamespaceResourceScope, DynamicType = ()> + Clone + Debug + DeserializeOwned {}
+
+impl<K> Kind for K where K: Resource<Scope = NamespaceResourceScope, DynamicType = ()> + Clone + Debug + DeserializeOwned
+{}
+
+async fn owned<K: Kind>(stage: &Stage) -> anyhow::Result<Vec<K>> {
+    Ok(stage.api::<K>().list(&ListParams::default().labels(MANAGED)).await?.items)
+}
+
+/// Writes over a label of every object of the kind, waits until each has its own again; how many there are.
+async fn edited<K: Kind>(stage: &Stage) -> anyhow::Result<usize> {
+    let all = owned::<K>(stage).await?;
+    let spoilt = Patch::Merge(json!({ "metadata": { "labels": { COMPONENT: "spoilt" } } }));
+    for object in &all {
+        stage.api::<K>().patch(&object.name_any(), &PatchParams::default(), &spoilt).await?;
+    }
+    until("objects that are as they were before somebody wrote over them", LIMIT, async || {
+        let now = owned::<K>(stage).await?;
+        let is_mended = |object: &K| object.labels().get(COMPONENT).is_some_and(|component| component == "node");
+        Ok((now.len() == all.len() && now.iter().all(is_mended)).then_some(()))
+    })
+    .await?;
+    Ok(all.len())
+}
+
+/// Deletes every object of the kind, and waits until there is another in its place. What it owns is left alone.
+async fn deleted<K: Kind>(stage: &Stage) -> anyhow::Result<()> {
+    let all = owned::<K>(stage).await?;
+    let how = DeleteParams { propagation_policy: Some(PropagationPolicy::Orphan), ..DeleteParams::default() };
+    for object in &all {
+        stage.api::<K>().delete(&object.name_any(), &how).await?;
+    }
+    let names = |all: &[K]| all.iter().map(ResourceExt::name_any).collect::<BTreeSet<_>>();
+    let uids: BTreeSet<_> = all.iter().filter_map(ResourceExt::uid).collect();
+    until("objects in the place of those that somebody deleted", LIMIT, async || {
+        let now = owned::<K>(stage).await?;
+        let is_new = |object: &K| object.uid().is_some_and(|uid| !uids.contains(&uid));
+        Ok((names(&now) == names(&all) && now.iter().all(is_new)).then_some(()))
+    })
+    .await
+}
+
+/// Everything that the ring owns and that its operator watches is written over, then deleted.
+async fn mended(stage: &Stage) -> anyhow::Result<()> {
+    let mut count = edited::<ServiceAccount>(stage).await? + edited::<ConfigMap>(stage).await?;
+    count += edited::<Service>(stage).await? + edited::<NetworkPolicy>(stage).await?;
+    count += edited::<PodDisruptionBudget>(stage).await? + edited::<StatefulSet>(stage).await?;
+    ensure!(count == 12, "{count} objects were written over");
+    deleted::<ServiceAccount>(stage).await?;
+    deleted::<ConfigMap>(stage).await?;
+    deleted::<Service>(stage).await?;
+    deleted::<NetworkPolicy>(stage).await?;
+    deleted::<PodDisruptionBudget>(stage).await?;
+    deleted::<StatefulSet>(stage).await?;
+    let settings: Api<ConfigMap> = stage.api();
+    settings.patch("main", &PatchParams::default(), &Patch::Merge(json!({ "data": { "formed": "false" } }))).await?;
+    until("settings as they were", LIMIT, async || {
+        let formed = settings.get("main").await?.data.unwrap_or_default().get("formed").cloned();
+        Ok((formed.as_deref() == Some("true")).then_some(()))
+    })
+    .await?;
+    stage.settled(3).await?;
+    ensure!(stage.restarts().await?.iter().all(|count| *count == 0), "a node was restarted");
+    Ok(())
+}
+
+/// A ring at rest is neither looked at nor written.
+async fn nothing_happens(stage: &Stage) -> anyhow::Result<()> {
+    // What the last change woke is over when the lease has been renewed once.
+    stage.renewals(1).await?;
+    let before = (stage.operator.counter(RECONCILES).await?, stage.operator.way().calls());
+    stage.renewals(3).await?;
+    let after = (stage.operator.counter(RECONCILES).await?, stage.operator.way().calls());
+    ensure!(before == after, "reconciles and API calls of a ring at rest: {before:?}, then {after:?}");
+    Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -56,16 +137,8 @@ async fn a_ring_becomes_healthy_is_healed_and_then_nothing_is_written() -> anyho
     ensure!(reconciles <= 3, "{reconciles} reconciles for one change");
     ensure!(versions(&stage).await? == before, "a change that changes no object wrote one");
 
-    let services: Api<Service> = stage.api();
-    services.delete("main-gateway", &DeleteParams::default()).await?;
-    let settings: Api<ConfigMap> = stage.api();
-    settings.patch("main", &PatchParams::default(), &Patch::Merge(json!({ "data": { "formed": "false" } }))).await?;
-    until("healed objects", LIMIT, async || {
-        let service = services.get_opt("main-gateway").await?;
-        let formed = settings.get("main").await?.data.unwrap_or_default().get("formed").cloned();
-        Ok((service.is_some() && formed.as_deref() == Some("true")).then_some(()))
-    })
-    .await?;
+    mended(&stage).await?;
+    nothing_happens(&stage).await?;
 
     // An operator that starts anew finds everything as it should be, and gives the lease back when it is told to stop.
     stage.settled(3).await?;

@@ -12,10 +12,12 @@ use scrapering_crds::{ConditionStatus, ScrapeJob, ScrapeJobStatus, ScrapeSchedul
 use scrapering_e2e::door::until;
 use scrapering_e2e::kube::Stage;
 use scrapering_e2e::kube::stage::LIMIT;
+use scrapering_e2e::kube::table::Table;
 use scrapering_e2e::shop;
 use serde_json::{Value, json};
 
 const PRODUCTS: u32 = 40;
+const RECONCILES: &str = "scrapering_operator_reconciles_total{kind=\"ScrapeJob\"}";
 
 /// The example's job, for a shop at `url`.
 fn job(name: &str, url: &str) -> anyhow::Result<ScrapeJob> {
@@ -51,6 +53,48 @@ async fn status_when(
     }
 }
 
+/// `kubectl get sring,sjob` says what people look for, and a ring and jobs at rest cost nothing.
+async fn printed(stage: &Stage, known: &str) -> anyhow::Result<()> {
+    let rings = Table::of(&stage.client(), "scraperings").await?;
+    let jobs = Table::of(&stage.client(), "scrapejobs").await?;
+    eprintln!("{rings}\n{jobs}");
+    ensure!(
+        rings.columns == ["NAME", "READY", "STATUS", "DESIRED", "JOINED", "UNDER-REPLICATED", "AGE"],
+        "{:?}",
+        rings.columns
+    );
+    for (column, cell) in
+        [("READY", "True"), ("STATUS", "Healthy"), ("DESIRED", "1"), ("JOINED", "1"), ("UNDER-REPLICATED", "0")]
+    {
+        ensure!(rings.cell("main", column)? == cell, "{column}:\n{rings}");
+    }
+    ensure!(
+        jobs.columns == ["NAME", "STATUS", "RING", "PAGES", "FAILED", "ITEMS", "STARTED", "DURATION", "AGE"],
+        "{:?}",
+        jobs.columns
+    );
+    let (pages, items) = (format!("{known}/{known}"), PRODUCTS.to_string());
+    for (column, cell) in [
+        ("STATUS", "Complete"),
+        ("RING", "main"),
+        ("PAGES", pages.as_str()),
+        ("FAILED", "0"),
+        ("ITEMS", items.as_str()),
+    ] {
+        ensure!(jobs.cell("shop", column)? == cell, "{column}:\n{jobs}");
+    }
+    for column in ["STARTED", "DURATION", "AGE"] {
+        ensure!(jobs.cell("shop", column)?.ends_with(['s', 'm']), "{column}:\n{jobs}");
+    }
+    ensure!(jobs.cell("held", "STATUS")? == "Suspended", "{jobs}");
+    stage.renewals(1).await?;
+    let before = (stage.operator.counter(RECONCILES).await?, stage.operator.way().calls());
+    stage.renewals(3).await?;
+    let after = (stage.operator.counter(RECONCILES).await?, stage.operator.way().calls());
+    ensure!(before == after, "reconciles and API calls of jobs at rest: {before:?}, then {after:?}");
+    Ok(())
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_job_waits_for_its_ring_completes_and_goes_with_its_object() -> anyhow::Result<()> {
     let Some((stage, _folder)) = Stage::if_any().await? else { return Ok(()) };
@@ -77,6 +121,8 @@ async fn a_job_waits_for_its_ring_completes_and_goes_with_its_object() -> anyhow
     let (settled, known) = done.progress.as_deref().and_then(|text| text.split_once('/')).context("progress")?;
     ensure!(settled == known && done.duration.is_some() && done.start_time.is_some(), "{done:?}");
     eprintln!("{known} pages, {} items in {}", done.items, done.duration.unwrap_or_default());
+
+    printed(&stage, known).await?;
 
     // The one that is held has not even been asked for, until it is let go.
     let held = jobs.get("held").await?.status.context("a status")?;

@@ -58,8 +58,8 @@ seccompProfile:
 {{- /*
 Exactly what the operator calls: server-side apply of what it owns (get, create, patch), watches of the same (list,
 watch), a ring's Secrets by their names, Secrets of headers by theirs. It deletes the pods and volumes of nodes that
-have left their ring, policies that are not wanted any more, and jobs whose time is over; all else goes by the garbage
-collector.
+have left their ring, policies that are not wanted any more, and jobs whose time is over; and a StatefulSet, leaving its
+pods alone, to make it anew with larger volumes, after it patched their claims. All else goes by the garbage collector.
 */ -}}
 {{- define "scrapering.rules" -}}
 - apiGroups: [scrapering.io]
@@ -80,7 +80,7 @@ collector.
   verbs: [update]
 - apiGroups: [apps]
   resources: [statefulsets]
-  verbs: [get, list, watch, create, patch]
+  verbs: [get, list, watch, create, patch, delete]
 - apiGroups: [""]
   resources: [configmaps, services, serviceaccounts]
   verbs: [get, list, watch, create, patch]
@@ -94,8 +94,11 @@ collector.
   resources: [secrets]
   verbs: [get, create, patch]
 - apiGroups: [""]
-  resources: [pods, persistentvolumeclaims]
+  resources: [pods]
   verbs: [list, delete]
+- apiGroups: [""]
+  resources: [persistentvolumeclaims]
+  verbs: [list, patch, delete]
 - apiGroups: [events.k8s.io]
   resources: [events]
   verbs: [create, patch]

@@ -13,6 +13,7 @@ pub mod dereference;
 pub mod door;
 pub mod keys;
 pub mod look;
+mod patience;
 mod reconcile;
 pub mod report;
 pub mod status;

@@ -14,12 +14,12 @@ use serde_json::{Value, json};
 /// Everything that the operator may do, as `group/resource verb`.
 const ALLOWED: &str = "
     /configmaps create,get,list,patch,watch
-    /persistentvolumeclaims delete,list
+    /persistentvolumeclaims delete,list,patch
     /pods delete,list
     /secrets create,get,patch
     /serviceaccounts create,get,list,patch,watch
     /services create,get,list,patch,watch
-    apps/statefulsets create,get,list,patch,watch
+    apps/statefulsets create,delete,get,list,patch,watch
     events.k8s.io/events create,patch
     networking.k8s.io/networkpolicies create,delete,get,list,patch,watch
     policy/poddisruptionbudgets create,get,list,patch,watch

@@ -12,7 +12,7 @@ async fn main() -> anyhow::Result<()> {
     };
     let folder = std::env::temp_dir().join(format!("scrapering-cut-points-{}", std::process::id()));
     std::fs::create_dir_all(&folder)?;
-    println!("operation  cut  the operator's last write");
+    println!("operation  cut         the write");
     let lines = cuts::run(&assets, &folder, Path::new("helm"), |line| println!("{line}")).await;
     match &lines {
         Ok(lines) => println!("{lines} cuts, and every operation ended right"),

@@ -4,14 +4,17 @@
 //! the ring serves on, nothing acknowledged is lost, and the operation comes to its end.
 
 use super::Stage;
+use super::cutter::Cut;
 use super::stage::RING;
+use super::volumes::{GROWING, make_classes};
 use super::writer::Writer;
 use crate::door::until;
 use anyhow::{Context, ensure};
 use k8s_openapi::api::core::v1::Pod;
 use kube::Api;
-use kube::api::DeleteParams;
-use scrapering_crds::ScrapeRing;
+use kube::api::{DeleteParams, PostParams};
+use reqwest::StatusCode;
+use scrapering_crds::{ScrapeJob, ScrapeRing};
 use serde_json::{Value, json};
 use std::fmt;
 use std::path::Path;
@@ -25,15 +28,19 @@ const MAX_CUTS: usize = 60;
 /// One line of the table.
 pub struct Line {
     operation: &'static str,
-    cut: usize,
+    cut: Cut,
     write: String,
-    acknowledged: u64,
+    kept: String,
 }
 
 impl fmt::Display for Line {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { operation, cut, write, acknowledged } = self;
-        write!(f, "{operation:<10} {cut:>3}  {write:<90} ended right, {acknowledged} writes kept")
+        let Self { operation, cut, write, kept } = self;
+        let (word, number) = match cut {
+            Cut::Before(number) => ("before", number),
+            Cut::After(number) => ("after", number),
+        };
+        write!(f, "{operation:<10} {word:<6} {number:>3}  {write:<90} ended right, {kept}")
     }
 }
 
@@ -48,6 +55,13 @@ const OUT: Operation = Operation { name: "scale out", spec: |_| json!({ "replica
 const IN: Operation = Operation { name: "scale in", spec: |_| json!({ "replicas": 3 }), nodes: 3 };
 const UPDATE: Operation =
     Operation { name: "update", spec: |cut| json!({ "podAnnotations": { "cut": cut.to_string() } }), nodes: 3 };
+const EXPAND: Operation =
+    Operation { name: "expand", spec: |cut| json!({ "storage": { "size": format!("{}Gi", 10 + cut) } }), nodes: 3 };
+
+/// What the ring is made from.
+fn ring() -> Value {
+    json!({ "replicas": 3, "update": { "minStableSeconds": 0 }, "storage": { "storageClassName": GROWING } })
+}
 
 /// Runs every cut of every operation; `tell` hears each line when it is known.
 ///
@@ -55,14 +69,28 @@ const UPDATE: Operation =
 /// An operation did not end right.
 pub async fn run(assets: &Path, folder: &Path, chart: &Path, mut tell: impl FnMut(&Line)) -> anyhow::Result<usize> {
     let mut stage = Stage::set(assets, folder, chart).await?;
-    stage.make_ring(json!({ "replicas": 3, "update": { "minStableSeconds": 0 } })).await?;
+    make_classes(&stage.client()).await?;
+    stage.make_ring(ring()).await?;
     stage.settled(3).await?;
     let mut lines = 0;
-    let mut open = [true, true, true];
+    for number in 1..=MAX_CUTS {
+        let mut is_open = false;
+        for cut in [Cut::Before(number), Cut::After(number)] {
+            let line = job_deletion(&mut stage, cut).await.with_context(|| format!("deletion of a job, {cut:?}"))?;
+            if let Some(line) = line {
+                tell(&line);
+                (is_open, lines) = (true, lines + 1);
+            }
+        }
+        if !is_open {
+            break;
+        }
+    }
+    let mut open = [true; 4];
     for cut in 1..=MAX_CUTS {
-        for (place, operation) in [OUT, IN, UPDATE].iter().enumerate() {
+        for (place, operation) in [OUT, IN, UPDATE, EXPAND].iter().enumerate() {
             // Growing and shrinking undo each other, so both go on until neither has a write left to cut.
-            let is_needed = if place < 2 { open[0] || open[1] } else { open[2] };
+            let is_needed = if place < 2 { open[0] || open[1] } else { open[place] };
             if !is_needed {
                 continue;
             }
@@ -94,7 +122,7 @@ pub async fn run(assets: &Path, folder: &Path, chart: &Path, mut tell: impl FnMu
 /// One operation with one cut; `None` when it ended before there were so many writes.
 async fn one(stage: &mut Stage, operation: &Operation, cut: usize) -> anyhow::Result<Option<Line>> {
     let writer = Writer::start(stage.gateways(3).await?);
-    stage.operator.way().reset(Some(cut));
+    stage.operator.way().reset(Some(Cut::After(cut)));
     stage.edit_ring((operation.spec)(cut)).await?;
     let is_cut = ended(stage, operation.nodes).await?;
     let writes = stage.operator.way().writes();
@@ -105,10 +133,41 @@ async fn one(stage: &mut Stage, operation: &Operation, cut: usize) -> anyhow::Re
     let written = writer.finish().await?;
     Ok(is_cut.then(|| Line {
         operation: operation.name,
-        cut,
+        cut: Cut::After(cut),
         write: writes.last().cloned().unwrap_or_default(),
-        acknowledged: written.acknowledged,
+        kept: format!("{} writes kept", written.acknowledged),
     }))
+}
+
+/// A job that the ring has is deleted while the operator is cut; in the end neither the server nor the ring knows it.
+async fn job_deletion(stage: &mut Stage, cut: Cut) -> anyhow::Result<Option<Line>> {
+    let jobs: Api<ScrapeJob> = stage.api();
+    let job = json!({
+        "apiVersion": scrapering_crds::API_VERSION, "kind": "ScrapeJob", "metadata": { "name": "cut" },
+        // Never fetched: no address in the ring's own network is visited.
+        "spec": { "seeds": [{ "url": "http://127.0.0.1/" }] },
+    });
+    jobs.create(&PostParams::default(), &serde_json::from_value(job)?).await?;
+    let id = until("a job that the ring has", LIMIT, async || {
+        Ok(jobs.get("cut").await?.status.filter(|status| status.completion_time.is_some()).and_then(|it| it.job_id))
+    })
+    .await?;
+    stage.operator.way().reset(Some(cut));
+    jobs.delete("cut", &DeleteParams::default()).await?;
+    let gone = async || Ok(jobs.get_opt("cut").await?.is_none().then_some(()));
+    until("a cut, or a job that is gone", LIMIT, async || {
+        Ok(if stage.operator.way().is_cut() { Some(()) } else { gone().await? })
+    })
+    .await?;
+    let way = stage.operator.way();
+    let write = way.is_cut().then(|| way.kept().or_else(|| way.writes().pop()).unwrap_or_default());
+    stage.operator.kill().await?;
+    stage.operator.way().reset(None);
+    stage.operator.start()?;
+    until("a job that is gone", LIMIT, gone).await?;
+    let known = stage.gateways(3).await?.status_of(&format!("/v1/jobs/{id}")).await?;
+    ensure!(known == StatusCode::NOT_FOUND, "the ring says {known} of a job whose object is gone");
+    Ok(write.map(|write| Line { operation: "delete job", cut, write, kept: "the ring let go of it".to_owned() }))
 }
 
 /// Waits for the cut or for the end of the operation; whether it was the cut.
@@ -135,10 +194,13 @@ async fn deletion(stage: &mut Stage, cut: usize) -> anyhow::Result<Option<Line>>
     let written = writer.finish().await?;
     let rings: Api<ScrapeRing> = stage.api();
     let pods: Api<Pod> = stage.api();
+    stage.operator.way().reset(None);
     rings.delete(RING, &DeleteParams::default()).await?;
     until("no pods", LIMIT, async || Ok(pods.list(&Default::default()).await?.items.is_empty().then_some(()))).await?;
-    stage.operator.way().reset(Some(cut));
-    stage.make_ring(json!({ "replicas": 3, "update": { "minStableSeconds": 0 } })).await?;
+    let idle = stage.operator.way().writes();
+    ensure!(idle.is_empty(), "what a ring owns goes with it, and yet the operator wrote {idle:?}");
+    stage.operator.way().reset(Some(Cut::After(cut)));
+    stage.make_ring(ring()).await?;
     let is_cut = ended(stage, 3).await?;
     let writes = stage.operator.way().writes();
     stage.operator.kill().await?;
@@ -149,8 +211,8 @@ async fn deletion(stage: &mut Stage, cut: usize) -> anyhow::Result<Option<Line>>
     ensure!(written.acknowledged > 0, "nothing was written");
     Ok(is_cut.then(|| Line {
         operation: "made again",
-        cut,
+        cut: Cut::After(cut),
         write: writes.last().cloned().unwrap_or_default(),
-        acknowledged: written.acknowledged,
+        kept: format!("{} writes kept", written.acknowledged),
     }))
 }

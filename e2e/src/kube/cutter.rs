@@ -3,14 +3,13 @@
 //! The operator is given this address; after the write with a chosen number nothing passes any more, in neither direction:
 //! the server has done what it was told, and the operator never hears of it.
 
-use super::rights;
 use anyhow::Context;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Response};
-use reqwest::{Certificate, Client, Identity};
+use reqwest::{Certificate, Client};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -29,14 +28,27 @@ pub struct Cutter {
 
 struct Shared {
     server: String,
+    token: String,
     http: Client,
     passed: Mutex<Passed>,
 }
 
+/// Where the way is cut, counted in writes that change something; the first is 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cut {
+    /// Just before this write, which never reaches the server.
+    Before(usize),
+    /// Just after this write: the server has done it, and the operator never hears of it.
+    After(usize),
+}
+
 #[derive(Default)]
 struct Passed {
+    calls: u64,
     writes: Vec<String>,
-    cut_after: Option<usize>,
+    cut: Option<Cut>,
+    /// The write that was kept from the server.
+    kept: Option<String>,
     /// The version of each object after its last write, so that a write which changes nothing can be told.
     versions: BTreeMap<String, String>,
 }
@@ -51,26 +63,29 @@ impl Passed {
     }
 
     fn is_cut(&self) -> bool {
-        self.cut_after.is_some_and(|limit| self.writes.len() >= limit)
+        self.kept.is_some() || matches!(self.cut, Some(Cut::After(last)) if self.writes.len() >= last)
+    }
+
+    /// Cuts the way instead of letting a write pass that it is to be cut before.
+    fn keeps(&mut self, write: &str) -> bool {
+        let is_kept = matches!(self.cut, Some(Cut::Before(first)) if self.writes.len() + 1 >= first);
+        if is_kept {
+            self.kept = Some(write.to_owned());
+        }
+        is_kept
     }
 }
 
 impl Cutter {
-    /// Opens a way to the server at `server` (`https://...`), whose files are in `folder`; all passes with the operator's rights.
+    /// Opens a way to the server at `server` (`https://...`), whose files are in `folder`; all passes with this token.
     ///
     /// # Errors
     /// The files cannot be read.
-    pub async fn open(server: &str, folder: &Path) -> anyhow::Result<Self> {
-        let mut identity = std::fs::read(folder.join("admin.crt"))?;
-        identity.extend(std::fs::read(folder.join("admin.key"))?);
+    pub async fn open(server: &str, folder: &Path, token: String) -> anyhow::Result<Self> {
         let authority = Certificate::from_pem(&std::fs::read(folder.join("ca.crt"))?)?;
-        let http = Client::builder()
-            .tls_certs_only([authority])
-            .identity(Identity::from_pem(&identity)?)
-            .no_proxy()
-            .build()
-            .context("a client for the API server")?;
-        let shared = Arc::new(Shared { server: server.to_owned(), http, passed: Mutex::default() });
+        let http =
+            Client::builder().tls_certs_only([authority]).no_proxy().build().context("a client for the API server")?;
+        let shared = Arc::new(Shared { server: server.to_owned(), token, http, passed: Mutex::default() });
         let router = Router::new().fallback(pass).with_state(Arc::clone(&shared));
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
@@ -89,11 +104,22 @@ impl Cutter {
         )
     }
 
-    /// Forgets what has passed, and cuts after so many writes; `None` lets everything pass.
-    pub fn reset(&self, cut_after: Option<usize>) {
+    /// Forgets what has passed, and cuts there; `None` lets everything pass.
+    pub fn reset(&self, cut: Option<Cut>) {
         let mut passed = self.passed();
         passed.writes.clear();
-        passed.cut_after = cut_after;
+        passed.calls = 0;
+        (passed.cut, passed.kept) = (cut, None);
+    }
+
+    /// Calls of any kind that have passed since, but for those about the operator's lease.
+    pub fn calls(&self) -> u64 {
+        self.passed().calls
+    }
+
+    /// The write that was kept from the server, if the way was cut before one.
+    pub fn kept(&self) -> Option<String> {
+        self.passed().kept.clone()
     }
 
     /// The writes that have passed since, in order, as `METHOD path`.
@@ -137,8 +163,12 @@ async fn forward(shared: &Shared, request: Request) -> anyhow::Result<Response> 
     let is_write = counts(&parts.method, &path);
     let what = path.split('?').next().unwrap_or_default().to_owned();
     let name = format!("{} {what}", parts.method);
-    if passed().is_cut() {
+    let stops = |passed: &mut Passed| passed.is_cut() || (is_write && passed.keeps(&name));
+    if stops(&mut passed()) {
         return Ok(StatusCode::SERVICE_UNAVAILABLE.into_response());
+    }
+    if !path.contains("/leases") {
+        passed().calls += 1;
     }
     let mut headers = parts.headers;
     for hop in ["host", "connection", "content-length", "transfer-encoding", "accept-encoding"] {
@@ -146,7 +176,7 @@ async fn forward(shared: &Shared, request: Request) -> anyhow::Result<Response> 
     }
     let body = axum::body::to_bytes(body, LONGEST_BODY_BYTES).await?;
     let url = format!("{}{path}", shared.server);
-    let asked = shared.http.request(parts.method, url).headers(headers).header("impersonate-user", rights::USER);
+    let asked = shared.http.request(parts.method, url).headers(headers).bearer_auth(&shared.token);
     let answer = asked.body(body).send().await?;
     let mut response = Response::builder().status(answer.status());
     if let Some(kind) = answer.headers().get("content-type") {

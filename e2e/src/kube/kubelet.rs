@@ -1,13 +1,14 @@
 //! The played scheduler and kubelet: binds pods, runs them as processes, probes them, ends them, and tells the server.
 
 use super::node_pod::{self, Mounts};
+use super::volumes;
 use crate::program::Process;
 use anyhow::Context;
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams, Preconditions};
 use kube::{Api, Client, ResourceExt};
 use serde_json::{Value, json};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -32,8 +33,12 @@ pub const MISSING_TAG: &str = ":missing";
 pub struct Kubelet {
     shared: Arc<Mutex<State>>,
     addresses: Addresses,
+    lost: Lost,
     task: JoinHandle<()>,
 }
+
+/// Uids of the claims whose disks are lost: no pod starts on one.
+type Lost = Arc<std::sync::Mutex<BTreeSet<String>>>;
 
 /// Which loopback address a pod has: the same for every pod of that name, as the name would lead to it.
 #[derive(Clone)]
@@ -88,6 +93,7 @@ struct Work {
     folder: PathBuf,
     addresses: Addresses,
     http: reqwest::Client,
+    lost: Lost,
     shared: Arc<Mutex<State>>,
 }
 
@@ -107,7 +113,15 @@ impl Kubelet {
         std::fs::create_dir_all(&folder)?;
         let addresses = Addresses { known: Arc::default() };
         let shared = Arc::new(Mutex::new(State::default()));
-        let work = Work { client, folder, addresses: addresses.clone(), http, shared: Arc::clone(&shared) };
+        let lost = Lost::default();
+        let work = Work {
+            client,
+            folder,
+            addresses: addresses.clone(),
+            http,
+            lost: Arc::clone(&lost),
+            shared: Arc::clone(&shared),
+        };
         let task = tokio::spawn(async move {
             loop {
                 if let Err(error) = work.look().await {
@@ -116,7 +130,7 @@ impl Kubelet {
                 tokio::time::sleep(PAUSE).await;
             }
         });
-        Ok(Self { shared, addresses, task })
+        Ok(Self { shared, addresses, lost, task })
     }
 
     /// Where the node of a ring's pod can be reached.
@@ -125,6 +139,16 @@ impl Kubelet {
     /// There are more pods than addresses.
     pub fn address(&self, namespace: &str, ring: &str, ordinal: u32) -> anyhow::Result<Ipv4Addr> {
         self.addresses.of(&format!("{ring}-{ordinal}.{ring}-peers.{namespace}.svc")).context("no address is left")
+    }
+
+    /// Takes the disk behind a claim away from its pod, whose process is killed; no pod starts on that claim any more.
+    ///
+    /// # Errors
+    /// The pod has no process.
+    pub async fn lose_disk(&self, pod: &str, claim: &PersistentVolumeClaim) -> anyhow::Result<()> {
+        let uid = claim.uid().context("a claim has a uid")?;
+        self.lost.lock().expect("nobody panics while it holds this").insert(uid);
+        self.signal(&claim.namespace().unwrap_or_default(), pod, "KILL").await
     }
 
     /// Sends a signal to the process of a pod.
@@ -155,6 +179,7 @@ impl Drop for Kubelet {
 
 impl Work {
     async fn look(&self) -> anyhow::Result<()> {
+        volumes::provide(&self.client).await?;
         let pods = Api::<Pod>::all(self.client.clone()).list(&ListParams::default()).await?.items;
         let mut state = self.shared.lock().await;
         let mut faults = Vec::new();
@@ -230,6 +255,9 @@ impl Work {
                 Some(source) => {
                     let claim = claims.get_opt(&source.claim_name).await?;
                     let Some(uid) = claim.and_then(|claim| claim.uid()) else { return Ok(None) };
+                    if self.lost.lock().expect("nobody panics while it holds this").contains(&uid) {
+                        return Ok(None);
+                    }
                     self.folder.join(format!("volume-{uid}"))
                 }
                 None => of_pod,

@@ -22,12 +22,12 @@ pub struct Operator {
 }
 
 impl Operator {
-    /// Makes ready for an operator of this control plane, and does not start it.
+    /// Makes ready for an operator of this control plane with this token, and does not start it.
     ///
     /// # Errors
     /// The folder cannot be written.
-    pub async fn of(plane: &ControlPlane, folder: &Path) -> anyhow::Result<Self> {
-        let cutter = Cutter::open(plane.server(), plane.folder()).await?;
+    pub async fn of(plane: &ControlPlane, folder: &Path, token: String) -> anyhow::Result<Self> {
+        let cutter = Cutter::open(plane.server(), plane.folder(), token).await?;
         std::fs::write(folder.join("operator.kubeconfig"), cutter.kubeconfig())?;
         // Free a moment ago; if somebody takes it, the operator says so and the test fails.
         let health = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
@@ -85,6 +85,11 @@ impl Operator {
         let text = reqwest::get(format!("http://{}/metrics", self.health)).await?.text().await?;
         let line = text.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok());
         Ok(line.unwrap_or(0))
+    }
+
+    /// Id of its process, while it runs.
+    pub fn pid(&self) -> Option<u32> {
+        self.process.as_ref().and_then(Process::pid)
     }
 
     /// What it said last.

@@ -1,7 +1,9 @@
-//! The operator's rights in a test: exactly those that the chart grants, read from the chart itself.
+//! The operator's rights in a test: a token of a service account with exactly those that the chart grants, read from the chart itself.
 
 use super::stage::NAMESPACE;
 use anyhow::{Context, ensure};
+use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
+use k8s_openapi::api::core::v1::ServiceAccount;
 use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding, PolicyRule, Role, RoleBinding};
 use kube::api::PostParams;
 use kube::{Api, Client};
@@ -9,26 +11,34 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use std::path::Path;
 
-/// The user that has these rights and no others.
-pub const USER: &str = "scrapering-operator";
+/// The service account that has these rights and no others.
+const ACCOUNT: &str = "scrapering-operator";
+/// How long its token lives, seconds; longer than any test.
+const TOKEN_LIFE_S: i64 = 12 * 3600;
 
-/// Gives [`USER`] the rights that the chart in this folder grants.
+/// Makes a service account with the rights that the chart in this folder grants; a token of it.
 ///
 /// # Errors
 /// The chart does not read as expected, or the server refuses a role.
-pub async fn grant(client: &Client, chart: &Path) -> anyhow::Result<()> {
+pub async fn grant(client: &Client, chart: &Path) -> anyhow::Result<String> {
     let everywhere =
         rules(&chart.join("templates/_helpers.tpl"), "{{- define \"scrapering.rules\" -}}\n", "{{- end }}")?;
     let own = rules(&chart.join("templates/role-leases.yaml"), "\nrules:\n", "\n---\n")?;
-    let named = json!({ "name": USER });
-    let subjects = json!([{ "kind": "User", "name": USER, "apiGroup": "rbac.authorization.k8s.io" }]);
-    let role = |kind: &str| json!({ "kind": kind, "name": USER, "apiGroup": "rbac.authorization.k8s.io" });
+    let named = json!({ "name": ACCOUNT });
+    let subjects = json!([{ "kind": "ServiceAccount", "name": ACCOUNT, "namespace": NAMESPACE }]);
+    let role = |kind: &str| json!({ "kind": kind, "name": ACCOUNT, "apiGroup": "rbac.authorization.k8s.io" });
     create::<ClusterRole>(Api::all(client.clone()), json!({ "metadata": named, "rules": everywhere })).await?;
     let binding = json!({ "metadata": named, "roleRef": role("ClusterRole"), "subjects": subjects });
     create::<ClusterRoleBinding>(Api::all(client.clone()), binding).await?;
     create::<Role>(Api::namespaced(client.clone(), NAMESPACE), json!({ "metadata": named, "rules": own })).await?;
     let binding = json!({ "metadata": named, "roleRef": role("Role"), "subjects": subjects });
-    create::<RoleBinding>(Api::namespaced(client.clone(), NAMESPACE), binding).await
+    create::<RoleBinding>(Api::namespaced(client.clone(), NAMESPACE), binding).await?;
+    let accounts: Api<ServiceAccount> = Api::namespaced(client.clone(), NAMESPACE);
+    create(accounts.clone(), json!({ "metadata": named })).await?;
+    let spec = TokenRequestSpec { expiration_seconds: Some(TOKEN_LIFE_S), ..TokenRequestSpec::default() };
+    let request = TokenRequest { spec, ..TokenRequest::default() };
+    let answer = accounts.create_token_request(ACCOUNT, &PostParams::default(), &request).await?;
+    answer.status.map(|status| status.token).context("an answer with a token")
 }
 
 async fn create<K>(api: Api<K>, object: Value) -> anyhow::Result<()>

@@ -6,6 +6,7 @@ use crate::door::until;
 use anyhow::{Context, bail, ensure};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod, Secret};
 use kube::api::{Patch, PatchParams, PostParams};
 use kube::{Api, Client};
@@ -20,6 +21,8 @@ use tempfile::TempDir;
 pub const LIMIT: Duration = Duration::from_secs(400);
 /// The namespace of every ring here.
 pub const NAMESPACE: &str = "default";
+/// How the operator's lease is called.
+const OPERATOR: &str = "scrapering-operator";
 /// The ring that is looked at.
 pub const RING: &str = "main";
 
@@ -57,9 +60,9 @@ impl Stage {
         // A second test of this process finds it installed already.
         drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
         let plane = ControlPlane::start(assets, folder).await?;
-        rights::grant(&plane.client(), chart).await?;
+        let token = rights::grant(&plane.client(), chart).await?;
         let kubelet = Kubelet::start(plane.client(), folder)?;
-        let mut operator = Operator::of(&plane, folder).await?;
+        let mut operator = Operator::of(&plane, folder, token).await?;
         operator.start()?;
         Ok(Self { operator, kubelet, plane })
     }
@@ -144,6 +147,23 @@ impl Stage {
         Ok(status)
     }
 
+    /// Waits until the operator has renewed its lease so many times: time that passes as the operator itself counts it.
+    ///
+    /// # Errors
+    /// It does not renew it.
+    pub async fn renewals(&self, count: usize) -> anyhow::Result<()> {
+        let leases: Api<Lease> = self.api();
+        let mut last = None;
+        for _ in 0..=count {
+            last = until("a renewed lease", LIMIT, async || {
+                let renewed = leases.get(OPERATOR).await?.spec.and_then(|spec| spec.renew_time);
+                Ok(Some(renewed).filter(|renewed| renewed.is_some() && *renewed != last))
+            })
+            .await?;
+        }
+        Ok(())
+    }
+
     /// How often each pod's container was started again.
     ///
     /// # Errors
@@ -175,7 +195,7 @@ fn token(ring_key: &[u8], token_key: &[u8]) -> anyhow::Result<String> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
     let claims = json!({
         "iss": format!("urn:scrapering:ring:{ring_id}"), "sub": "test", "aud": "scrapering-gateway",
-        "nbf": now, "iat": now, "exp": now + 7200, "scope": "kv:read kv:write ring:admin",
+        "nbf": now, "iat": now, "exp": now + 7200, "scope": "jobs:read kv:read kv:write ring:admin",
     });
     let header = json!({ "alg": "EdDSA", "typ": "at+jwt" });
     let text = format!("{}.{}", URL_SAFE_NO_PAD.encode(header.to_string()), URL_SAFE_NO_PAD.encode(claims.to_string()));

@@ -36,6 +36,16 @@ impl Gateways {
         Ok(Self { http, token, places: Arc::new(Mutex::new(places)) })
     }
 
+    /// What the ring says to a reader of this path.
+    ///
+    /// # Errors
+    /// It does not answer.
+    pub async fn status_of(&self, path: &str) -> anyhow::Result<StatusCode> {
+        let place = self.places.lock().unwrap_or_else(PoisonError::into_inner).first().copied();
+        let url = format!("https://{}:8443{path}", place.context("there is no gateway")?);
+        Ok(self.http.get(url).bearer_auth(&self.token).send().await?.status())
+    }
+
     /// The gateway to use for the call with this number.
     fn url(&self, call: u64, key: u64) -> anyhow::Result<String> {
         let places = self.places.lock().unwrap_or_else(PoisonError::into_inner);

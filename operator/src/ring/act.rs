@@ -5,7 +5,7 @@
 
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
-use kube::api::{DeleteParams, Patch, PatchParams, Preconditions};
+use kube::api::{DeleteParams, Patch, PatchParams, Preconditions, PropagationPolicy};
 use kube::{Api, Client};
 use serde_json::json;
 use thiserror::Error;
@@ -29,15 +29,35 @@ pub enum Error {
     NoDoor,
 }
 
+impl Error {
+    /// Whether the server understood what was asked for and does not do it.
+    pub fn is_refusal(&self) -> bool {
+        matches!(self, Self::Api(kube::Error::Api(answer)) if matches!(answer.code, 403 | 422))
+    }
+}
+
 /// Does `step` on what was `found`.
 ///
 /// # Errors
 /// [`Error`].
 pub async fn act(client: &Client, ring: &ValidatedRing, found: &Found, step: &Step) -> Result<(), Error> {
-    let Some(ordinal) = step.ordinal else { return Ok(()) };
     let workload = &found.stateful_set;
+    if let Action::Renew { uid } = &step.action {
+        let api: Api<StatefulSet> = Api::namespaced(client.clone(), &ring.namespace);
+        // Pods and claims lose their owner and nothing else; the next workload of that name takes them in.
+        let how = DeleteParams { propagation_policy: Some(PropagationPolicy::Orphan), ..exactly(uid) };
+        return gone(api.delete(&ring.name, &how).await.map(drop));
+    }
+    let Some(ordinal) = step.ordinal else { return Ok(()) };
     match &step.action {
-        Action::Wait => Ok(()),
+        Action::Wait | Action::Renew { .. } => Ok(()),
+        Action::Grow { uid, to } => {
+            let claims: Api<PersistentVolumeClaim> = Api::namespaced(client.clone(), &ring.namespace);
+            let requests = json!({ "resources": { "requests": { "storage": to } } });
+            let change = Patch::Merge(json!({ "metadata": { "uid": uid }, "spec": requests }));
+            let by = PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };
+            Ok(claims.patch(&contract::claim_name(&ring.name, ordinal), &by, &change).await.map(drop)?)
+        }
         Action::Raise { to } | Action::Lower { to, .. } => {
             scale(client, ring, workload.as_ref(), json!({ "replicas": to })).await
         }

@@ -104,10 +104,9 @@ pub async fn dereference(client: &Client, seen: &ObjectMeta) -> Result<Option<Fo
     let ours = ListParams::default().labels(&selector);
     let workload_uid = stateful_set.as_ref().and_then(|workload| workload.metadata.uid.clone());
     let pods = Api::<Pod>::namespaced(client.clone(), namespace).list(&ours).await?;
-    let pods = pods
-        .items
-        .into_iter()
-        .filter(|pod| workload_uid.is_some() && controlled_by(&pod.metadata, workload_uid.as_deref()));
+    // A workload that was made anew has not taken in the pods of the one before yet.
+    let is_ours = |pod: &Pod| controller(&pod.metadata).is_none_or(|uid| Some(uid) == workload_uid.as_deref());
+    let pods = pods.items.into_iter().filter(is_ours);
     let claims = Api::<PersistentVolumeClaim>::namespaced(client.clone(), namespace).list(&ours).await?;
     let settings = Api::<ConfigMap>::namespaced(client.clone(), namespace).get_opt(name).await?;
     let was_formed = settings.is_some_and(|settings| {
@@ -139,6 +138,11 @@ fn by_ordinal<K: ResourceExt>(objects: impl IntoIterator<Item = K>, named: impl 
 
 /// Whether an object's controller is the one of this uid.
 pub(crate) fn controlled_by(object: &ObjectMeta, uid: Option<&str>) -> bool {
+    uid.is_some() && controller(object) == uid
+}
+
+/// The uid of an object's controller.
+fn controller(object: &ObjectMeta) -> Option<&str> {
     let owners = object.owner_references.iter().flatten();
-    owners.into_iter().any(|owner| owner.controller == Some(true) && Some(owner.uid.as_str()) == uid)
+    owners.into_iter().find(|owner| owner.controller == Some(true)).map(|owner| owner.uid.as_str())
 }

@@ -1,14 +1,14 @@
 //! From what was found to what the topology engine looks at.
 
 use k8s_openapi::api::apps::v1::StatefulSet;
-use k8s_openapi::api::core::v1::{ContainerStatus, Pod as KubePod};
+use k8s_openapi::api::core::v1::{ContainerStatus, PersistentVolumeClaim, Pod as KubePod};
 use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
 
 use super::contract;
 use super::dereference::Found;
-use super::topology::{Claim, Pod, Replace, Sight, Workload};
-use super::validate::ValidatedRing;
+use super::topology::{Claim, Pod, Replace, Sight, Size, Workload};
+use super::validate::{ValidatedRing, bytes};
 
 /// Label of a pod with the revision that it was made from.
 const REVISION: &str = "controller-revision-hash";
@@ -38,18 +38,27 @@ pub fn sight(ring: &ValidatedRing, found: &Found, workload: &StatefulSet, now: T
             partition: ring.partition,
             update_revision: status.update_revision.unwrap_or_default(),
             is_observed: status.observed_generation == workload.metadata.generation,
+            uid: workload.uid().unwrap_or_default(),
+            is_terminating: workload.metadata.deletion_timestamp.is_some(),
+            claim_bytes: bytes(&ring.storage.size).unwrap_or(u128::MAX),
         },
         pods: found.pods.iter().map(|(ordinal, it)| (*ordinal, pod(it, stable_s, now))).collect(),
-        claims: found
-            .claims
-            .iter()
-            .map(|(ordinal, claim)| {
-                let is_terminating = claim.metadata.deletion_timestamp.is_some();
-                (*ordinal, Claim { uid: claim.uid().unwrap_or_default(), is_terminating })
-            })
-            .collect(),
+        claims: found.claims.iter().map(|(ordinal, it)| (*ordinal, claim(it))).collect(),
+        size: Size { text: ring.size.clone(), bytes: bytes(&ring.size).unwrap_or(0), is_refused: false },
         reports: found.reports.clone(),
         replace: replace.map(|uid| Replace { pod_uid: uid.clone() }),
+    }
+}
+
+fn claim(claim: &PersistentVolumeClaim) -> Claim {
+    let requests = claim.spec.as_ref().and_then(|spec| spec.resources.as_ref()?.requests.as_ref());
+    let phase = claim.status.as_ref().and_then(|status| status.phase.as_deref());
+    Claim {
+        uid: claim.uid().unwrap_or_default(),
+        is_terminating: claim.metadata.deletion_timestamp.is_some(),
+        is_bound: phase == Some("Bound"),
+        // What cannot be read is none of ours to grow.
+        bytes: requests.and_then(|requests| bytes(&requests.get("storage")?.0)).unwrap_or(u128::MAX),
     }
 }
 

@@ -4,7 +4,7 @@
 //! of both.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use k8s_openapi::jiff::Timestamp;
 use kube::core::DeserializeGuard;
@@ -16,6 +16,7 @@ use thiserror::Error;
 use super::certificates::{Certificates, Terms};
 use super::dereference::{Found, dereference};
 use super::keys::Keys;
+use super::patience::Patience;
 use super::status::{Observed, Problem, news};
 use super::topology::{self, Sight, Step};
 use super::validate::{ValidatedRing, validate};
@@ -34,11 +35,12 @@ pub(super) const STEP: Duration = Duration::from_secs(3);
 pub(super) struct Context {
     desk: Desk,
     config: Config,
+    patience: Patience,
 }
 
 impl Context {
     pub(super) fn new(client: Client, config: Config, metrics: Metrics) -> Self {
-        Self { desk: Desk::new(client, KIND, metrics), config }
+        Self { desk: Desk::new(client, KIND, metrics), config, patience: Patience::default() }
     }
 }
 
@@ -61,7 +63,10 @@ pub(super) async fn reconcile(ring: Arc<DeserializeGuard<ScrapeRing>>, context: 
     }
     let action = match dereference(&context.desk.client, ring.meta()).await.map_err(Error::Dereference)? {
         Some(found) => reconcile_found(&context, found).await?,
-        None => Action::await_change(),
+        None => {
+            context.patience.forget(ring.meta().uid.as_deref().unwrap_or_default());
+            Action::await_change()
+        }
     };
     context.desk.succeeded(&*ring);
     Ok(action)
@@ -146,17 +151,43 @@ async fn bring_about(
     outcome.problems.extend(applied.failures.iter().map(Problem::from));
     found.stateful_set = applied.stateful_set.or(found.stateful_set.take());
     outcome.sight = seen(valid, found, now);
-    let Some(step) = outcome.sight.as_ref().and_then(topology::next) else { return };
-    if let Err(error) = take(context, valid, found, &step).await {
+    outcome.step = outcome.sight.as_ref().and_then(topology::next);
+    if let Some(step) = outcome.step.clone() {
+        take_or_pass(context, valid, found, outcome, step).await;
+    }
+    let limit = valid.spec.scale_in.timeout;
+    if context.patience.is_over(&valid.owner.uid, outcome.step.as_ref(), limit.0, Instant::now()) {
+        outcome.problems.extend(outcome.step.as_ref().map(|step| Problem::of_slow_leave(&valid.name, step, limit)));
+    }
+}
+
+/// Does a step. Where the server does not let a volume grow, what comes after it is done instead.
+async fn take_or_pass(context: &Context, valid: &ValidatedRing, found: &Found, outcome: &mut Outcome, step: Step) {
+    let Err(error) = take(context, valid, found, &step, false).await else { return };
+    let may_pass = step.kind == topology::Kind::Expand && error.is_refusal();
+    let Some(sight) = outcome.sight.as_mut().filter(|_| may_pass) else {
+        outcome.failed += 1;
+        return outcome.problems.push(Problem::from(&error));
+    };
+    outcome.problems.push(Problem { reason: "StorageExpansionUnsupported", ..Problem::from(&error) });
+    sight.size.is_refused = true;
+    outcome.step = topology::next(sight);
+    let Some(step) = &outcome.step else { return };
+    if let Err(error) = take(context, valid, found, step, true).await {
         outcome.failed += 1;
         outcome.problems.push(Problem::from(&error));
     }
-    outcome.step = Some(step);
 }
 
 /// Does a step. What cannot be taken back is done only if a second look, begun after the first was over, asks for the
-/// very same.
-async fn take(context: &Context, valid: &ValidatedRing, found: &Found, step: &Step) -> Result<(), act::Error> {
+/// very same; volumes that the server has just refused to let grow are left out of it.
+async fn take(
+    context: &Context,
+    valid: &ValidatedRing,
+    found: &Found,
+    step: &Step,
+    passes_volumes: bool,
+) -> Result<(), act::Error> {
     if step.action == topology::Action::Wait {
         return Ok(());
     }
@@ -166,7 +197,10 @@ async fn take(context: &Context, valid: &ValidatedRing, found: &Found, step: &St
     }
     let Some(again) = dereference(&context.desk.client, found.ring.meta()).await? else { return Ok(()) };
     let Ok(valid) = validate(&again, &context.config.defaults) else { return Ok(()) };
-    let sight = seen(&valid, &again, Timestamp::now());
+    let mut sight = seen(&valid, &again, Timestamp::now());
+    if let Some(sight) = &mut sight {
+        sight.size.is_refused = passes_volumes;
+    }
     if sight.as_ref().and_then(topology::next).is_none_or(|second| second.action != step.action) {
         tracing::info!(ring = valid.name, step = step.word, "a second look does not ask for this step any more");
         return Ok(());

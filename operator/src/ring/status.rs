@@ -12,7 +12,7 @@ use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::jiff::Timestamp;
 use kube::api::{Patch, PatchParams};
 use kube::{Api, Client, ResourceExt};
-use scrapering_crds::{API_VERSION, Endpoints, Operation, RingState, ScrapeRing, ScrapeRingStatus, TlsStatus};
+use scrapering_crds::{API_VERSION, Endpoints, Operation, RingState, ScrapeRing, ScrapeRingStatus, Span, TlsStatus};
 use serde_json::json;
 
 use super::certificates::Certificates;
@@ -31,6 +31,15 @@ pub struct Problem {
     pub reason: &'static str,
     /// A sentence, for people.
     pub message: String,
+}
+
+impl Problem {
+    /// A node takes longer to leave than the ring's owner thinks right.
+    pub fn of_slow_leave(ring: &str, step: &Step, limit: Span) -> Self {
+        let node = step.ordinal.map(|ordinal| contract::pod_name(ring, ordinal)).unwrap_or_default();
+        let message = format!("{node} takes longer than {limit} (spec.scaleIn.timeout) to leave: {}", step.message);
+        Self { reason: "ScaleInTimedOut", message }
+    }
 }
 
 impl From<&validate::Error> for Problem {
@@ -270,6 +279,7 @@ fn phase(observed: &Observed<'_>, verdicts: &[Verdict]) -> String {
         "Replace" => "Replacing",
         "ScaleOut" => "ScalingOut",
         "ScaleIn" => "ScalingIn",
+        "Expand" => "Expanding",
         _ => "Updating",
     };
     let target = step.ordinal.map(|ordinal| format!(" {}", contract::pod_name(&observed.ring.name_any(), ordinal)));

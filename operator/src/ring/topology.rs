@@ -2,18 +2,20 @@
 //!
 //! Nothing is remembered: labels, annotations and the status are for people, and every step is derived from the live
 //! objects and from what the nodes say. Operations have a fixed order and only one runs: a leave that has begun is
-//! finished first, because it cannot be taken back; then Replace, ScaleOut, Update, ScaleIn. The spec alone says how
+//! finished first, because it cannot be taken back; then Replace, ScaleOut, Expand, Update, ScaleIn. The spec alone says how
 //! many nodes there shall be: pods that are lost never lower it.
 //!
 //! A node is taken away only on *proof* ([`Sight::proof_of_leaving`]): every other node says that exactly this node (its id
 //! and generation, not its name) has left, none knows another one of that name, and nothing is kept in too few copies.
 //! Silence proves nothing.
 
+mod expand;
 mod sight;
 
-pub use sight::{Claim, Pod, Proof, Replace, Sight, Workload};
+pub use sight::{Claim, Pod, Proof, Replace, Sight, Size, Workload};
 
 use super::report::Identity;
+use expand::expand;
 
 /// What an operation is for; the order in which they are taken is that of [`next`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +26,8 @@ pub enum Kind {
     Replace,
     /// A node is added.
     ScaleOut,
+    /// Volumes grow.
+    Expand,
     /// Nodes get the newest revision of their pod.
     Update,
     /// A node is taken away.
@@ -37,6 +41,7 @@ impl Kind {
             Self::Form => "Form",
             Self::Replace => "Replace",
             Self::ScaleOut => "ScaleOut",
+            Self::Expand => "Expand",
             Self::Update => "Update",
             Self::ScaleIn => "ScaleIn",
         }
@@ -81,6 +86,18 @@ pub enum Action {
         /// Why nothing is lost.
         proof: Proof,
     },
+    /// Let a volume claim ask for this size.
+    Grow {
+        /// The claim's `metadata.uid`.
+        uid: String,
+        /// The size, as Kubernetes writes it.
+        to: String,
+    },
+    /// Delete the workload and leave its pods and volumes alone: the next look makes it anew, asking for larger volumes.
+    Renew {
+        /// The workload's `metadata.uid`.
+        uid: String,
+    },
     /// Let the pods from this ordinal on get the newest revision.
     Partition {
         /// The lowest ordinal that may be updated.
@@ -91,7 +108,14 @@ pub enum Action {
 impl Action {
     /// Whether it cannot be taken back, so that everything is looked at again just before it.
     pub const fn is_irreversible(&self) -> bool {
-        matches!(self, Self::Leave { .. } | Self::Lower { .. } | Self::DeleteClaim { .. } | Self::DeletePod { .. })
+        matches!(
+            self,
+            Self::Leave { .. }
+                | Self::Lower { .. }
+                | Self::DeleteClaim { .. }
+                | Self::DeletePod { .. }
+                | Self::Renew { .. }
+        )
     }
 }
 
@@ -137,6 +161,7 @@ pub fn next(sight: &Sight) -> Option<Step> {
         .or_else(|| sweep_claims(sight))
         .or_else(|| replace(sight))
         .or_else(|| scale_out(sight))
+        .or_else(|| expand(sight))
         .or_else(|| update(sight))
         .or_else(|| scale_in(sight))
 }

@@ -3,6 +3,8 @@
 //! The API server has checked the schema already; this repeats what safety rests on, because an object may be older
 //! than the schema, and adds what the schema cannot see: names that become DNS labels, and what already runs.
 
+use std::cmp::Ordering;
+
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::Resource;
@@ -45,6 +47,8 @@ pub struct ValidatedRing {
     pub workload_version: Option<String>,
     /// Disk of each node; that of the running workload where there is one.
     pub storage: Storage,
+    /// Size that the disks shall have: that of `storage`, or a larger one that they are yet to grow to.
+    pub size: String,
     /// `host:port` of the nodes that form the ring, in order of their ordinals.
     pub founders: Vec<String>,
     /// Whether the ring is known to have been formed.
@@ -179,7 +183,7 @@ pub fn validate(found: &Found, defaults: &Defaults) -> Result<ValidatedRing, Err
     };
     let wanted = Storage { size: spec.storage.size.clone(), class: spec.storage.storage_class_name.clone() };
     let running = found.stateful_set.as_ref();
-    let (storage, mut held) = hold(running, wanted);
+    let (storage, size, mut held) = hold(running, wanted);
     let (replicas, partition) = numbers(found, founders.len());
     if desired < replicas && spec.scale_in.policy == ScaleInPolicy::Forbid {
         held.push(Held { field: "spec.replicas", running: replicas.to_string(), wanted: desired.to_string() });
@@ -194,6 +198,7 @@ pub fn validate(found: &Found, defaults: &Defaults) -> Result<ValidatedRing, Err
         partition,
         workload_version: running.and_then(|workload| workload.metadata.resource_version.clone()),
         storage,
+        size,
         founders,
         is_formed: !found.reports.is_empty() || found.was_formed,
         may_evict: false,
@@ -231,25 +236,29 @@ fn numbers(found: &Found, founders: usize) -> (u32, u32) {
     (replicas, partition.unwrap_or(0).min(replicas))
 }
 
-/// What runs wins over what is asked for where the API server does not let a StatefulSet change.
-fn hold(running: Option<&StatefulSet>, wanted: Storage) -> (Storage, Vec<Held>) {
+/// What runs wins over what is asked for where the API server does not let a StatefulSet change. A larger size is
+/// given back beside it, for the topology engine to bring about.
+fn hold(running: Option<&StatefulSet>, wanted: Storage) -> (Storage, String, Vec<Held>) {
     let claims = running.and_then(|workload| workload.spec.as_ref()?.volume_claim_templates.as_ref());
     let claim = claims.into_iter().flatten().find_map(|claim| claim.spec.as_ref());
-    let Some(claim) = claim else { return (wanted, Vec::new()) };
+    let Some(claim) = claim else { return (wanted.clone(), wanted.size, Vec::new()) };
     let mut held = Vec::new();
     let mut hold = |field, running: String, wanted: String| held.push(Held { field, running, wanted });
     let requests = claim.resources.as_ref().and_then(|resources| resources.requests.as_ref());
     let size = requests.and_then(|requests| requests.get("storage"));
     let size = size.map_or_else(|| wanted.size.clone(), |size| size.0.clone());
-    if bytes(&size) != bytes(&wanted.size) {
-        hold("spec.storage.size", size.clone(), wanted.size);
+    let mut growing = size.clone();
+    match bytes(&wanted.size).cmp(&bytes(&size)) {
+        Ordering::Greater => growing = wanted.size,
+        Ordering::Less => hold("spec.storage.size", size.clone(), wanted.size),
+        Ordering::Equal => {}
     }
     let class = claim.storage_class_name.clone();
     if wanted.class.is_some() && class != wanted.class {
         let shown = |class: &Option<String>| class.clone().unwrap_or_else(|| "the default".to_owned());
         hold("spec.storage.storageClassName", shown(&class), shown(&wanted.class));
     }
-    (Storage { size, class }, held)
+    (Storage { size, class }, growing, held)
 }
 
 /// RFC 1035 label, as Services need it.

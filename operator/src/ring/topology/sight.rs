@@ -18,6 +18,8 @@ pub struct Sight {
     pub pods: BTreeMap<u32, Pod>,
     /// The claims of its volumes, by ordinal.
     pub claims: BTreeMap<u32, Claim>,
+    /// How large the volumes shall be.
+    pub size: Size,
     /// What each pod's node says, by ordinal; whoever did not answer is absent.
     pub reports: BTreeMap<u32, Report>,
     /// A disk that a person gave up.
@@ -35,6 +37,23 @@ pub struct Workload {
     pub update_revision: String,
     /// Whether its controller has seen the newest spec.
     pub is_observed: bool,
+    /// Its `metadata.uid`.
+    pub uid: String,
+    /// Whether it is going.
+    pub is_terminating: bool,
+    /// Size of the volumes that it asks for, bytes.
+    pub claim_bytes: u128,
+}
+
+/// A size of volumes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Size {
+    /// As it was written.
+    pub text: String,
+    /// The same in bytes.
+    pub bytes: u128,
+    /// Whether the server has just refused it, so that other operations need not wait for it.
+    pub is_refused: bool,
 }
 
 /// One pod.
@@ -59,6 +78,10 @@ pub struct Claim {
     pub uid: String,
     /// Whether it is going.
     pub is_terminating: bool,
+    /// Whether there is a volume behind it; without one a server lets nothing of it change.
+    pub is_bound: bool,
+    /// What it asks for, bytes.
+    pub bytes: u128,
 }
 
 /// A person's word that the disk of one pod is given up.
@@ -103,6 +126,12 @@ impl Sight {
     /// Whether any node is of a formed ring.
     pub fn is_formed(&self) -> bool {
         !self.reports.is_empty()
+    }
+
+    /// Whether exactly the nodes that there shall be have a claim, and none of them is going.
+    pub fn claims_are_whole(&self) -> bool {
+        self.claims.keys().copied().eq(0..self.workload.replicas)
+            && self.claims.values().all(|claim| !claim.is_terminating)
     }
 
     /// What the node at this ordinal says.

@@ -38,11 +38,20 @@ fn whole(replicas: u32) -> Sight {
         is_ready: true,
         ..Pod::default()
     };
-    let claim = |ordinal: u32| Claim { uid: format!("claim-{ordinal}"), is_terminating: false };
+    let claim = |ordinal: u32| Claim { uid: format!("claim-{ordinal}"), is_bound: true, bytes: 10, ..Claim::default() };
     Sight {
         desired: replicas,
         names: (0..replicas + 3).map(|ordinal| (ordinal, name(ordinal))).collect(),
-        workload: Workload { replicas, partition: replicas, update_revision: "one".to_owned(), is_observed: true },
+        workload: Workload {
+            replicas,
+            partition: replicas,
+            update_revision: "one".to_owned(),
+            is_observed: true,
+            uid: "workload".to_owned(),
+            is_terminating: false,
+            claim_bytes: 10,
+        },
+        size: Size { text: "10".to_owned(), bytes: 10, is_refused: false },
         pods: ordinals.clone().map(|ordinal| (ordinal, pod(ordinal))).collect(),
         claims: ordinals.clone().map(|ordinal| (ordinal, claim(ordinal))).collect(),
         reports: ordinals.clone().map(|ordinal| (ordinal, report(ordinal))).collect(),
@@ -247,7 +256,7 @@ fn a_stale_word_of_a_former_life_removes_nobody() {
 #[test]
 fn a_volume_whose_node_is_not_known_to_have_left_stays() {
     let mut sight = whole(4);
-    sight.claims.insert(4, Claim { uid: "claim-4".to_owned(), is_terminating: false });
+    sight.claims.insert(4, Claim { uid: "claim-4".to_owned(), ..Claim::default() });
     assert_eq!(next(&sight), None);
     // Also when it would be in the way: the node that comes back to it is the one it was.
     sight.desired = 5;
@@ -356,11 +365,61 @@ fn a_disk_that_was_given_up_is_replaced_by_the_exact_identity_of_its_pod() {
 }
 
 #[test]
+fn volumes_grow_one_by_one_and_then_the_workload_is_made_anew() {
+    let mut sight = whole(3);
+    sight.size = Size { text: "20".to_owned(), bytes: 20, is_refused: false };
+    // One that somebody made larger already stays as it is.
+    sight.claims.get_mut(&1).expect("a claim").bytes = 30;
+    // A full disk keeps its node from serving, and is why the volumes shall grow.
+    sight.falls_silent(2);
+    for ordinal in [0, 2] {
+        let grow = Action::Grow { uid: format!("claim-{ordinal}"), to: "20".to_owned() };
+        assert_eq!(next(&sight).expect("a step").action, grow);
+        sight.claims.get_mut(&ordinal).expect("a claim").bytes = 20;
+    }
+    let renew = Action::Renew { uid: "workload".to_owned() };
+    assert_eq!(next(&sight).expect("a step").action, renew);
+    sight.workload.is_terminating = true;
+    assert_eq!(word(&sight), ("WaitingForWorkload", None, false));
+    (sight.workload.is_terminating, sight.workload.claim_bytes) = (false, 20);
+    assert_eq!(next(&sight), None);
+}
+
+#[test]
+fn volumes_that_do_not_grow_hold_up_nothing_else() {
+    let growing = || {
+        let mut sight = whole(3);
+        sight.size = Size { text: "20".to_owned(), bytes: 20, is_refused: false };
+        sight.workload.update_revision = "two".to_owned();
+        sight
+    };
+    let mut refused = growing();
+    refused.size.is_refused = true;
+    assert_eq!(next(&refused).expect("a step").kind, Kind::Update);
+    let mut unbound = growing();
+    unbound.claims.values_mut().for_each(|claim| claim.is_bound = false);
+    assert_eq!(next(&unbound).expect("a step").kind, Kind::Update);
+    // All of them have grown: the workload is renewed when the update is over, not in the midst of it.
+    let mut updating = growing();
+    updating.claims.values_mut().for_each(|claim| claim.bytes = 20);
+    assert_eq!(next(&updating).expect("a step").kind, Kind::Update);
+    // A claim beyond the last node would become a node of the new workload.
+    let mut beyond = growing();
+    beyond.workload.update_revision = "one".to_owned();
+    beyond.claims.values_mut().for_each(|claim| claim.bytes = 20);
+    let last = beyond.claims[&2].clone();
+    beyond.claims.insert(3, last);
+    assert_eq!(next(&beyond), None);
+}
+
+#[test]
 fn operations_come_in_their_order() {
     let mut sight = whole(4);
     sight.workload.update_revision = "two".to_owned();
     sight.desired = 3;
     assert_eq!(next(&sight).expect("a step").kind, Kind::Update);
+    sight.size.bytes = 20;
+    assert_eq!(next(&sight).expect("a step").kind, Kind::Expand);
     sight.desired = 5;
     assert_eq!(next(&sight).expect("a step").kind, Kind::ScaleOut);
     sight.replace = Some(Replace { pod_uid: "pod-1".to_owned() });

@@ -118,13 +118,23 @@ fn a_list_of_peers_that_no_process_could_be_given_is_refused() {
 fn a_running_ring_keeps_its_volumes_and_says_so_and_its_number_until_the_engine_changes_it() {
     let mut ring = found("main", ScrapeRingSpec { replicas: 3, ..spec() });
     ring.ring.spec.storage =
-        RingStorage { size: "20Gi".to_owned(), storage_class_name: Some("fast".to_owned()), ..RingStorage::default() };
+        RingStorage { size: "5Gi".to_owned(), storage_class_name: Some("fast".to_owned()), ..RingStorage::default() };
     ring.stateful_set = Some(running(5, "10Gi", None));
     let valid = validate(&ring, &defaults()).expect("held back, not refused");
     assert_eq!((valid.replicas, valid.desired), (5, 3));
     assert_eq!(valid.storage, Storage { size: "10Gi".to_owned(), class: None });
     let fields: Vec<&str> = valid.held.iter().map(|held| held.field).collect();
     assert_eq!(fields, ["spec.storage.size", "spec.storage.storageClassName"]);
+}
+
+#[test]
+fn a_larger_size_is_what_the_volumes_shall_grow_to_and_the_workload_stays() {
+    let mut ring = found("main", spec());
+    ring.ring.spec.storage.size = "20Gi".to_owned();
+    ring.stateful_set = Some(running(5, "10Gi", None));
+    let valid = validate(&ring, &defaults()).expect("a good ring");
+    assert_eq!((valid.storage.size.as_str(), valid.size.as_str()), ("10Gi", "20Gi"));
+    assert_eq!(valid.held, []);
 }
 
 #[test]
