@@ -76,9 +76,10 @@ lint: setup chart ## Checks the format, the lints and the chart; a warning is a 
 chart: ## Lints the chart, renders it, and holds it to the schemas of the oldest and the newest Kubernetes.
 	@scripts/chart.sh check
 
-bench: setup ## Prints pages per CPU second of a ring of one and of five against a bare loop.
-	@cargo build --release -p scrapering -p scrapering-e2e --bins
+bench: setup ## Prints pages per CPU second of a ring of one and of five against a bare loop; with KUBEBUILDER_ASSETS also what 1,000 jobs cost the operator.
+	@cargo build --release -p scrapering -p scrapering-operator -p scrapering-e2e --bins
 	@"$(BENCH_BIN)/scrapering-bench" --bin-dir "$(BENCH_BIN)" --rounds $(BENCH_ROUNDS) --products $(BENCH_PRODUCTS)
+	@"$(BENCH_BIN)/scrapering-kube-bench"
 
 e2e: nextest build ## Runs the tests over process boundaries, then those in a cluster (cluster-e2e).
 	@if cargo nextest --version >/dev/null 2>&1; then cargo nextest run --workspace -E 'package(scrapering-e2e)'; else cargo test --workspace --test '*'; fi

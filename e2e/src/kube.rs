@@ -9,6 +9,7 @@ pub mod credentials;
 pub mod cuts;
 pub mod cutter;
 pub mod kubelet;
+pub mod load;
 pub mod node_pod;
 pub mod operator;
 pub mod rights;
