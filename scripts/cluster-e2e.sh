@@ -130,7 +130,8 @@ command -v kubectl >/dev/null || skip "kubectl is not installed"
 scripts/chart.sh tools
 helm=${HELM:-$(compgen -G "$tools/helm-*" | head -n 1 || true)}
 [ -n "$helm" ] || skip "there is no helm"
-[ -n "${KUBECONFIG:-}" ] || make_cluster
+# Not `... || make_cluster`: behind an `||` a command that fails in it would not stop it.
+if [ -z "${KUBECONFIG:-}" ]; then make_cluster; fi
 kubectl version >/dev/null || { echo "the cluster of KUBECONFIG does not answer" >&2; exit 1; }
 trap clean_up EXIT
 install
