@@ -12,6 +12,7 @@ use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use kube::api::{DeleteParams, EvictParams, ListParams, Patch, PatchParams, PropagationPolicy};
 use kube::core::NamespaceResourceScope;
 use kube::{Api, Resource, ResourceExt};
+use reqwest::StatusCode;
 use reqwest::tls::TlsInfo;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
@@ -19,7 +20,7 @@ use scrapering_crds::ScrapeRing;
 use scrapering_e2e::door::until;
 use scrapering_e2e::kube::Stage;
 use scrapering_e2e::kube::stage::{LIMIT, NAMESPACE, RING};
-use scrapering_e2e::kube::writer::Writer;
+use scrapering_e2e::kube::writer::{Gateways, Writer};
 use serde::de::DeserializeOwned;
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
@@ -281,5 +282,43 @@ async fn keys_that_were_deleted_by_mistake_are_asked_for_and_not_made_anew() -> 
     stage.settled(3).await?;
     let gateways = stage.gateways(3).await?;
     written.check(&gateways).await.context("after the ring was made again")?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_key_that_signs_tokens_is_changed_while_the_ring_serves() -> anyhow::Result<()> {
+    let Some((stage, _folder)) = Stage::if_any().await? else { return Ok(()) };
+    stage.make_ring(json!({ "replicas": 1, "update": { "minStableSeconds": 0 } })).await?;
+    stage.settled(1).await?;
+    let secrets: Api<Secret> = stage.api();
+    let data = secrets.get("main-keys").await?.data.context("keys")?;
+    let old_public = String::from_utf8(data["jwt.pub"].0.clone())?;
+    let next = rcgen::KeyPair::generate_for(&rcgen::PKCS_ED25519)?;
+    let old = stage.gateways(1).await?;
+    let new = stage.gateways_signed_by(1, next.serialize_pem().as_bytes()).await?;
+    let answers = async |gateways: &Gateways, wanted: StatusCode| {
+        until("a node that reads its keys again", LIMIT, async || {
+            Ok((gateways.status_of("/v1/kv?prefix=none").await? == wanted).then_some(()))
+        })
+        .await
+    };
+    let write = async |key: &str, text: String| {
+        let change = Patch::Merge(json!({ "stringData": { key: text } }));
+        secrets.patch("main-keys", &PatchParams::default(), &change).await.map(drop)
+    };
+    answers(&new, StatusCode::UNAUTHORIZED).await?;
+    // First every node checks by both keys, then the operator signs with the new one, then the old one goes.
+    write("jwt.pub", format!("{}{old_public}", next.public_key_pem())).await?;
+    answers(&new, StatusCode::OK).await?;
+    answers(&old, StatusCode::OK).await?;
+    write("jwt.key", next.serialize_pem()).await?;
+    stage.edit_ring(json!({ "scaleIn": { "timeout": "2h" } })).await?;
+    stage.settled(1).await?;
+    write("jwt.pub", next.public_key_pem()).await?;
+    answers(&old, StatusCode::UNAUTHORIZED).await?;
+    stage.edit_ring(json!({ "scaleIn": { "timeout": "3h" } })).await?;
+    stage.settled(1).await?;
+    answers(&new, StatusCode::OK).await?;
+    ensure!(stage.restarts().await?.iter().all(|count| *count == 0), "a node was restarted");
     Ok(())
 }

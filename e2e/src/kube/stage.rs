@@ -180,8 +180,18 @@ impl Stage {
     /// The ring has no keys yet.
     pub async fn gateways(&self, nodes: u32) -> anyhow::Result<Gateways> {
         let secret = self.api::<Secret>().get(&format!("{RING}-keys")).await?;
+        let key = secret.data.context("a Secret with keys")?.remove("jwt.key").context("a key that signs")?;
+        self.gateways_signed_by(nodes, &key.0).await
+    }
+
+    /// The same, with a token that another key (Ed25519, PEM) has signed.
+    ///
+    /// # Errors
+    /// The ring has no keys yet.
+    pub async fn gateways_signed_by(&self, nodes: u32, key: &[u8]) -> anyhow::Result<Gateways> {
+        let secret = self.api::<Secret>().get(&format!("{RING}-keys")).await?;
         let data = secret.data.context("a Secret with keys")?;
-        let token = token(&data["ring.key"].0, &data["jwt.key"].0)?;
+        let token = token(&data["ring.key"].0, key)?;
         let places = (0..nodes).map(|ordinal| self.kubelet.address(NAMESPACE, RING, ordinal));
         Gateways::new(token, places.collect::<anyhow::Result<_>>()?)
     }
