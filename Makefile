@@ -29,11 +29,15 @@ DURATION ?= 600
 SEED ?=
 # What images hold: release or dev.
 PROFILE ?= release
+# Inputs for each reader.
+FUZZ ?= 100000
+# Pages on which extraction is compared.
+PAGES ?= 200
 # Power cuts of one node and of the whole ring.
 SINGLE ?= 50
 WHOLE ?= 10
 
-.PHONY: help setup nextest build run test sim bench chaos power-cuts cut-points e2e cluster-e2e lint chart manifests images
+.PHONY: help setup nextest build run test sim bench chaos power-cuts cut-points fuzz oracle e2e cluster-e2e lint chart manifests images
 .NOTPARALLEL:
 
 help: ## Lists the targets.
@@ -76,9 +80,10 @@ lint: setup chart ## Checks the format, the lints and the chart; a warning is a 
 chart: ## Lints the chart, renders it, and holds it to the schemas of the oldest and the newest Kubernetes.
 	@scripts/chart.sh check
 
-bench: setup ## Prints pages per CPU second of a ring of one and of five against a bare loop; with KUBEBUILDER_ASSETS also what 1,000 jobs cost the operator.
+bench: setup ## Prints pages per CPU second against a bare loop and Scrapy; with KUBEBUILDER_ASSETS also what 1,000 jobs cost the operator.
 	@cargo build --release -p scrapering -p scrapering-operator -p scrapering-e2e --bins
-	@"$(BENCH_BIN)/scrapering-bench" --bin-dir "$(BENCH_BIN)" --rounds $(BENCH_ROUNDS) --products $(BENCH_PRODUCTS)
+	@"$(BENCH_BIN)/scrapering-bench" --bin-dir "$(BENCH_BIN)" --rounds $(BENCH_ROUNDS) --products $(BENCH_PRODUCTS) \
+		--scrapy "$$(scripts/bench-scrapy.sh)" --spider scripts/bench-spider.py
 	@"$(BENCH_BIN)/scrapering-kube-bench"
 
 e2e: nextest build ## Runs the tests over process boundaries, then those in a cluster (cluster-e2e).
@@ -96,6 +101,12 @@ power-cuts: build ## Cuts the power of real disks under load; nothing acknowledg
 
 cut-points: build ## Stops the operator after every write of each operation and prints how it ended; needs KUBEBUILDER_ASSETS.
 	@"$(BIN)/scrapering-cut-points"
+
+fuzz: nextest build ## Feeds mutated inputs to everything that reads what strangers wrote: make fuzz FUZZ=100000 [SEED=seed].
+	@FUZZ_INPUTS=$(FUZZ) FUZZ_SEED=$(SEED) cargo nextest run --workspace -E 'binary(fuzz)'
+
+oracle: build ## Compares extraction with an implementation in Python on 200 pages of documentation: make oracle PAGES=200.
+	@scripts/extract-oracle.sh "$(BIN)" $(PAGES)
 
 manifests: build ## Writes what is generated from the code: custom resource definitions, the OpenAPI document.
 	@"$(BIN)/crdgen" helm/templates/crds crds/yaml

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -94,8 +95,7 @@ impl ScrapeJobFile {
     pub fn parse(text: &str) -> Result<Self, JobFileError> {
         let value = document(text)?;
         check_head(&value)?;
-        serde_path_to_error::deserialize(value)
-            .map_err(|error| JobFileError::Field { path: error.path().to_string(), message: error.inner().to_string() })
+        typed(value)
     }
 }
 
@@ -108,6 +108,12 @@ pub fn document(text: &str) -> Result<Value, JobFileError> {
         return Err(JobFileError::TooLarge { bytes: text.len() });
     }
     serde_saphyr::from_str_with_options(text, yaml_options()).map_err(yaml_error)
+}
+
+/// Gives a document its type; a fault names the field.
+pub(crate) fn typed<T: DeserializeOwned>(value: Value) -> Result<T, JobFileError> {
+    serde_path_to_error::deserialize(value)
+        .map_err(|error| JobFileError::Field { path: error.path().to_string(), message: error.inner().to_string() })
 }
 
 /// Aliases may be used, but what they unfold to stays in proportion to the largest document allowed.

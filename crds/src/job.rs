@@ -3,6 +3,7 @@
 //! Serde refuses what is misspelt or of the wrong type; what needs more than one field, a CSS parser or a
 //! regex compiler to judge, the node judges when it turns this into its own checked job.
 
+pub mod dedup;
 pub mod extract;
 pub mod fetch;
 pub mod politeness;
@@ -14,7 +15,8 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use extract::{ElementType, ExtractSpec, FieldSpec, FieldType};
+pub use dedup::{ContentIdentity, DedupSpec};
+pub use extract::{ElementType, ExtractSpec, FieldSpec, FieldType, MatchSpec, SourceType, TransformOp, TransformSpec};
 pub use fetch::{BackoffSpec, HeaderSpec, LimitsSpec, RedirectsSpec, RequestSpec, RetrySpec, SecretRef, TimeoutsSpec};
 pub use politeness::{
     AutoThrottleSpec, CircuitBreakerSpec, DaySpec, HostRuleSpec, OverMaxSpec, PolitenessSpec, RobotsSpec, WindowSpec,
@@ -34,6 +36,12 @@ pub const URL_LENGTH_MAX: usize = 2_083;
 pub const SELECTOR_LENGTH_MAX: usize = 1_024;
 /// Most entries in `follow` and in `extract`.
 pub const RULES_MAX: usize = 64;
+/// Priority of seeds, and of links without another.
+pub const PRIORITY_DEFAULT: u32 = 50;
+/// Highest priority of a link.
+pub const PRIORITY_MAX: u32 = 100;
+/// Largest `follow[].maxPages`.
+pub const LISTING_PAGES_MAX: u32 = 10_000;
 /// Largest `scope.maxDepth`.
 pub const DEPTH_MAX: u32 = 100_000;
 
@@ -144,6 +152,9 @@ pub struct ScrapeJobSpec {
     /// How often a failed page is tried again.
     #[serde(default)]
     pub retry: RetrySpec,
+    /// When two pages count as one.
+    #[serde(default)]
+    pub dedup: DedupSpec,
     /// Pauses the job; nothing is lost.
     #[serde(default)]
     pub suspend: bool,
@@ -197,13 +208,31 @@ fn default_ring() -> String {
     "main".to_owned()
 }
 
-/// One starting point.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+/// One starting point: exactly one of `url`, `sitemap`, `feed` and `sitemapsOf`, each an absolute http or https URL without user and password.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(extend("oneOf" = [{"required": ["url"]}, {"required": ["sitemap"]}, {"required": ["feed"]}, {"required": ["sitemapsOf"]}]))]
 pub struct SeedSpec {
-    /// An absolute http or https URL without user and password; a fragment is dropped.
+    /// A page; a fragment is dropped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 2083), regex(pattern = r"^[Hh][Tt][Tt][Pp][Ss]?://[^@/?#]+([/?#].*)?$"))]
-    pub url: String,
+    pub url: Option<String>,
+    /// A sitemap (XML or text, also gzipped) or an index of sitemaps; the pages that it names are seeds, as far as they are in scope. It counts as a page itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 2083), regex(pattern = r"^[Hh][Tt][Tt][Pp][Ss]?://[^@/?#]+([/?#].*)?$"))]
+    pub sitemap: Option<String>,
+    /// An RSS or Atom feed; the pages of its entries are seeds, as far as they are in scope. It counts as a page itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 2083), regex(pattern = r"^[Hh][Tt][Tt][Pp][Ss]?://[^@/?#]+([/?#].*)?$"))]
+    pub feed: Option<String>,
+    /// Any URL of a host; every sitemap that the host's robots.txt names is a seed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 2083), regex(pattern = r"^[Hh][Tt][Tt][Pp][Ss]?://[^@/?#]+([/?#].*)?$"))]
+    pub sitemaps_of: Option<String>,
+    /// The label of these pages, which rules of `extract` can ask for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 63), regex(pattern = r"^[A-Za-z][A-Za-z0-9_-]*$"))]
+    pub label: Option<String>,
 }
 
 /// Which pages belong to the job. Seeds always do.
@@ -320,12 +349,44 @@ pub struct FollowSpec {
     #[serde(default = "default_follow_attribute")]
     #[schemars(length(min = 1, max = 64))]
     pub attribute: String,
+    /// Regular expressions; with any, the absolute URL must match at least one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 100), inner(length(min = 1, max = 1024)))]
+    pub allow: Vec<String>,
+    /// Regular expressions; a URL that matches one is not followed by this rule.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 100), inner(length(min = 1, max = 1024)))]
+    pub deny: Vec<String>,
+    /// The label of the pages behind these links, which rules of `extract` can ask for. The first rule that finds a link gives it its label.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 63), regex(pattern = r"^[A-Za-z][A-Za-z0-9_-]*$"))]
+    pub label: Option<String>,
+    /// Of two URLs of one host the one with the higher priority is fetched first.
+    #[serde(default = "default_priority")]
+    #[schemars(with = "i32", range(min = 0, max = 100))]
+    pub priority: u32,
+    /// The links lead from one page of a listing to the next; no more pages of one listing than this, the first included, are fetched.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<i32>", range(min = 1, max = 10_000))]
+    pub max_pages: Option<u32>,
 }
 
 impl Default for FollowSpec {
     fn default() -> Self {
-        Self { selector: default_follow_selector(), attribute: default_follow_attribute() }
+        Self {
+            selector: default_follow_selector(),
+            attribute: default_follow_attribute(),
+            allow: Vec::new(),
+            deny: Vec::new(),
+            label: None,
+            priority: default_priority(),
+            max_pages: None,
+        }
     }
+}
+
+fn default_priority() -> u32 {
+    PRIORITY_DEFAULT
 }
 
 fn default_follow() -> Vec<FollowSpec> {

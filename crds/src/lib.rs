@@ -18,6 +18,7 @@ pub mod ring;
 #[cfg(feature = "kube")]
 pub mod schedule;
 mod schema;
+pub mod trial;
 pub mod units;
 
 pub use condition::{Condition, ConditionStatus};
@@ -33,6 +34,7 @@ pub use ring::{
 };
 #[cfg(feature = "kube")]
 pub use schedule::{ScrapeSchedule, ScrapeScheduleSpec, ScrapeScheduleStatus};
+pub use trial::TrialSpec;
 pub use units::{ByteSize, Span};
 
 /// `apiVersion` of every kind.

@@ -81,6 +81,7 @@ fn every_fault_of_shape_names_its_field() {
             "unknown field",
         ),
         ("  follow: a\n", "spec.follow", "expected a sequence"),
+        ("  follow: [{label: 1}]\n", "spec.follow[0].label", "expected a string"),
     ];
     for (spec, path, says) in table {
         let (found, message) = refused_at(&with_spec(spec));

@@ -18,20 +18,35 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 /// Jobs that take more than a schema and rules to see through: a parser of selectors or patterns, or the ring itself.
-const JUDGED_BY_THE_RING: [&str; 13] = [
+const JUDGED_BY_THE_RING: [&str; 28] = [
     "extract-base-selector",
+    "extract-json-css",
+    "extract-json-descents",
+    "extract-json-union",
+    "extract-schema-ref",
+    "extract-schema-type",
+    "field-format",
+    "field-path",
+    "field-pattern",
+    "field-pattern-large",
     "field-required-default",
     "field-selector",
     "field-too-deep",
+    "follow-allow",
     "follow-attribute",
     "follow-selector",
     "headers-secret-ref",
+    "match-label-unknown",
+    "match-url",
     "metadata-unknown",
     "scope-exclude-complex",
     "scope-exclude-lookahead",
     "scope-include",
     "status-written",
     "suspend-word",
+    "transform-find-regex",
+    "transform-join-text",
+    "transform-split-list",
 ];
 
 fn documents(folder: &Path) -> anyhow::Result<Vec<(String, Value)>> {

@@ -12,6 +12,8 @@ mod context;
 mod contexts;
 mod decrypt;
 mod document;
+mod export;
+mod extract;
 mod failure;
 mod file;
 mod folder;
@@ -68,6 +70,10 @@ enum Command {
     Keygen(decrypt::KeygenArgs),
     /// Open a file that "scrapering items --encrypt-to" wrote.
     Decrypt(decrypt::DecryptArgs),
+    /// Write the items of a job as files: JSON lines, CSV or Parquet, in a folder or an object store.
+    Export(export::ExportArgs),
+    /// Try the rules of a job on one page, without a ring.
+    Extract(extract::ExtractArgs),
     /// Keep small values under keys, and watch them change.
     Kv(kv::KvArgs),
     /// Keep files of any length.
@@ -138,6 +144,8 @@ async fn dispatch(command: Command) -> anyhow::Result<Status> {
         Command::Up(args) => up::up(args).await,
         Command::Job(args) => job::job(args).await,
         Command::Items(args) => items::items(args).await,
+        Command::Export(args) => export::export(args).await,
+        Command::Extract(args) => extract::extract(args).await,
         Command::Kv(args) => kv::kv(args).await,
         Command::File(args) => file::file(args).await,
         Command::Lock(args) => lock::lock(args).await,

@@ -7,26 +7,42 @@
 mod budget;
 mod charset;
 mod compile;
+mod date;
 mod directives;
 mod document;
 mod fields;
+mod json;
 mod links;
+pub mod listing;
 mod number;
+mod schema;
+mod scope;
+mod selector;
+mod structured;
 mod text;
+mod transform;
+mod value;
 
 use std::time::Duration;
 
-use scrapering_core::job::{ExtractRule, FollowRule, NormalizedUrl};
+use scrapering_core::job::{ExtractRule, FollowRule, NormalizedUrl, Source};
 use serde_json::{Map, Value};
+use url::Url;
 
 pub use budget::CpuBudget;
-pub(crate) use compile::parse_selector;
+pub(crate) use date::check_format;
 pub use directives::RobotsDirectives;
+pub(crate) use json::parse_path;
+use links::absolute;
+pub(crate) use schema::ItemSchema;
+pub(crate) use selector::Css;
+pub(crate) use transform::Pattern;
 
 use budget::Meter;
 use document::Document;
-use fields::Reader;
+use fields::{Reader, Sources};
 use links::Links;
+use value::Values;
 
 /// A rule that cannot be used; whoever wrote the job is at fault.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -67,7 +83,7 @@ pub enum ExtractError {
     },
 }
 
-/// An item: `_type`, then the fields in the order of the rule.
+/// An item: `_type`, `_key` if its rule has a key, then the fields in the order of the rule.
 pub type Item = Map<String, Value>;
 
 /// Why there is no item where there should be one.
@@ -81,6 +97,28 @@ pub struct ItemError {
     pub message: String,
 }
 
+/// A link that a rule of the job follows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PageLink {
+    /// Absolute, http or https, without fragment.
+    pub url: String,
+    /// Which of the job's follow rules found it, counted from 0.
+    pub rule: usize,
+}
+
+/// A page to be read.
+#[derive(Clone, Copy, Debug)]
+pub struct Page<'a> {
+    /// Its bytes.
+    pub body: &'a [u8],
+    /// Its `Content-Type`; HTML without one.
+    pub content_type: Option<&'a str>,
+    /// Where it was found.
+    pub url: &'a NormalizedUrl,
+    /// Which of the job's labels it has, counted from 1; 0 is none.
+    pub label: u16,
+}
+
 /// What a page yielded.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct PageResult {
@@ -88,10 +126,14 @@ pub struct PageResult {
     pub items: Vec<Item>,
     /// Items that were dropped, 100 at most.
     pub item_errors: Vec<ItemError>,
-    /// Absolute http and https URLs without fragment, in document order, each once; 10,000 at most.
-    pub links: Vec<String>,
+    /// In document order, each URL once, by the first rule that finds it; 10,000 at most.
+    pub links: Vec<PageLink>,
     /// Links beyond those; the same one may count twice.
     pub links_cut: u64,
+    /// Where `<link rel="canonical">` says that the page belongs.
+    pub canonical: Option<String>,
+    /// The visible text with white space collapsed, if it was asked for.
+    pub text: Option<String>,
     /// What the page's `<meta name="robots">` ask for; with `nofollow` there are no links.
     pub meta_robots: RobotsDirectives,
 }
@@ -101,6 +143,7 @@ pub struct PageResult {
 pub struct CompiledExtract {
     rules: Vec<compile::Rule>,
     follow: Vec<compile::Follow>,
+    wants_text: bool,
 }
 
 impl CompiledExtract {
@@ -109,46 +152,111 @@ impl CompiledExtract {
     /// # Errors
     /// [`ExtractSpecError`] for the first rule that cannot be used.
     pub fn compile(rules: &[ExtractRule], follow: &[FollowRule]) -> Result<Self, ExtractSpecError> {
-        Ok(Self { rules: compile::rules(rules)?, follow: compile::follow(follow)? })
+        Ok(Self { rules: compile::rules(rules)?, follow: compile::follow(follow)?, wants_text: false })
     }
 
-    /// Takes items and links from a page found at `url`. JSON and plain text have neither.
+    /// Has the visible text of each page told as well.
+    #[must_use]
+    pub fn with_text(self, wants_text: bool) -> Self {
+        Self { wants_text, ..self }
+    }
+
+    /// Takes items and links from a page. JSON has items for the rules that read JSON; plain text has neither.
     ///
     /// # Errors
     /// [`ExtractError`] if the page costs more than it may; nothing of it is returned.
-    pub fn page(
-        &self,
-        body: &[u8],
-        content_type: Option<&str>,
-        url: &NormalizedUrl,
-        budget: CpuBudget,
-    ) -> Result<PageResult, ExtractError> {
-        if (self.rules.is_empty() && self.follow.is_empty()) || !is_markup(content_type) {
-            return Ok(PageResult::default());
-        }
+    pub fn page(&self, page: Page<'_>, budget: CpuBudget) -> Result<PageResult, ExtractError> {
+        let rules: Vec<&compile::Rule> =
+            self.rules.iter().filter(|rule| rule.pages.include(page.label, page.url.as_str())).collect();
+        let nothing_asked = rules.is_empty() && self.follow.is_empty() && !self.wants_text;
         let mut meter = Meter::start(budget);
-        let text = charset::decode(body, content_type);
-        let document = Document::parse(&text, url.as_url(), &mut meter)?;
-        let links = Links::collect(&document, &self.follow, &mut meter)?;
-        let mut reader = Reader::new(&document, &mut meter);
-        for rule in &self.rules {
-            reader.read(rule)?;
+        match Form::of(page.content_type) {
+            _ if nothing_asked => Ok(PageResult::default()),
+            Form::Markup => self.markup(&charset::decode(page.body, page.content_type), page.url, &rules, &mut meter),
+            Form::Json => json_page(&charset::decode(page.body, page.content_type), page.url, &rules, &mut meter),
+            Form::Other => Ok(PageResult::default()),
         }
+    }
+
+    fn markup(
+        &self,
+        text: &str,
+        url: &NormalizedUrl,
+        rules: &[&compile::Rule],
+        meter: &mut Meter,
+    ) -> Result<PageResult, ExtractError> {
+        let document = Document::parse(text, url.as_url(), meter)?;
+        let links = Links::collect(&document, &self.follow, meter)?;
+        let sources = Sources::prepare(Some(&document), None, rules, meter)?;
+        let (items, item_errors) = items(rules, &sources, &document.base, meter)?;
+        let text = if self.wants_text { Some(text::collapsed(document.root_element(), meter)?) } else { None };
         Ok(PageResult {
-            items: reader.items,
-            item_errors: reader.errors,
-            links: links.urls,
+            items,
+            item_errors,
+            text,
+            links: links.found,
             links_cut: links.cut,
+            canonical: document.canonical.as_ref().map(|url| url.as_str().to_owned()),
             meta_robots: document.directives,
         })
     }
 }
 
-/// Whether a body is worth giving to the HTML parser; one without a type is.
-fn is_markup(content_type: Option<&str>) -> bool {
-    let essence =
-        content_type.and_then(|value| value.split(';').next()).unwrap_or_default().trim().to_ascii_lowercase();
-    essence != "text/plain" && essence != "text/json" && !essence.ends_with("json")
+fn json_page(
+    text: &str,
+    url: &NormalizedUrl,
+    rules: &[&compile::Rule],
+    meter: &mut Meter,
+) -> Result<PageResult, ExtractError> {
+    let Some(rule) = rules.iter().find(|rule| rule.source == Source::Json) else {
+        return Ok(PageResult::default());
+    };
+    let value = match json::parse(text, meter)? {
+        Ok(value) => value,
+        Err(problem) => {
+            let message = format!("the page is not JSON: {problem}");
+            let error = ItemError { rule: rule.name.clone(), field: String::new(), message };
+            return Ok(PageResult { item_errors: vec![error], ..PageResult::default() });
+        }
+    };
+    let sources = Sources::prepare(None, Some(value), rules, meter)?;
+    let (items, item_errors) = items(rules, &sources, url.as_url(), meter)?;
+    Ok(PageResult { items, item_errors, ..PageResult::default() })
+}
+
+fn items(
+    rules: &[&compile::Rule],
+    sources: &Sources<'_>,
+    base: &Url,
+    meter: &mut Meter,
+) -> Result<(Vec<Item>, Vec<ItemError>), ExtractError> {
+    let mut reader = Reader::new(Values { base }, meter);
+    for rule in rules {
+        reader.read(rule, sources)?;
+    }
+    Ok((reader.items, reader.errors))
+}
+
+/// How a body is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    /// By the HTML parser; also what has no type.
+    Markup,
+    Json,
+    Other,
+}
+
+impl Form {
+    fn of(content_type: Option<&str>) -> Self {
+        let essence =
+            content_type.and_then(|value| value.split(';').next()).unwrap_or_default().trim().to_ascii_lowercase();
+        match essence.as_str() {
+            "text/plain" => Self::Other,
+            "text/json" => Self::Json,
+            json if json.ends_with("/json") || json.ends_with("+json") => Self::Json,
+            _ => Self::Markup,
+        }
+    }
 }
 
 #[cfg(test)]

@@ -26,6 +26,7 @@ mod server;
 mod service;
 mod tokens;
 mod trace;
+mod trial;
 mod unformed;
 
 use crate::auth::Verifier;

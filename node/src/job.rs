@@ -5,17 +5,22 @@
 
 mod extract;
 mod fetch;
+mod follow;
+mod labels;
 mod politeness;
 mod report;
+mod seeds;
 pub mod window;
 
-use std::collections::BTreeSet;
-
 use scrapering_core::job::scope::PatternError;
-use scrapering_core::job::{FollowRule, NormalizedUrl, Patterns, Scope, ScopeType, UrlRules, ValidatedJob};
+use scrapering_core::job::{
+    ContentIdentity, Dedup, ExtractRule, FollowRule, NormalizedUrl, Patterns, Scope, ScopeType, Seed, UrlRules,
+    ValidatedJob,
+};
 use scrapering_crds::job::{self as spec, ScrapeJobSpec};
 use scrapering_crds::{JobFileError, JobMetadata, ScrapeJobFile};
 
+use labels::Labels;
 pub use report::FieldError;
 use report::{Faults, Place};
 
@@ -82,19 +87,23 @@ pub fn validate(metadata: &JobMetadata, spec: &ScrapeJobSpec) -> Result<Validate
     let mut faults = Faults::default();
     metadata_names(metadata, &mut faults);
     let at = Place::root("spec");
-    let seeds = seeds(&spec.seeds, &at.field("seeds"), &mut faults);
+    let mut labels = Labels::default();
+    let seeds = seeds::seeds(&spec.seeds, &mut labels, &at.field("seeds"), &mut faults);
     let scope = scope(&spec.scope, &seeds, &at.field("scope"), &mut faults);
     let url_rules = url_rules(&spec.url, &at.field("url"), &mut faults);
-    let follow = follow(&spec.follow, &at.field("follow"), &mut faults);
-    let extract = extract::rules(&spec.extract, &at.field("extract"), &mut faults);
+    let follow = follow::rules(&spec.follow, &mut labels, &at.field("follow"), &mut faults);
+    let extract = extract::rules(&spec.extract, &mut labels.known(), &at.field("extract"), &mut faults);
     let politeness = politeness::politeness(spec, &at, &mut faults);
     let request = fetch::request(&spec.request, &at.field("request"), &mut faults);
     let limits = fetch::limits(spec, &at, &mut faults);
     let retry = fetch::retry(&spec.retry, &at.field("retry"), &mut faults);
+    let dedup = dedup(&spec.dedup, &at.field("dedup"), &mut faults);
     faults.into_result()?;
+    let labels = labels.into_names();
     Ok(ValidatedJob {
         name: metadata.name.clone(),
         seeds,
+        labels,
         scope,
         url_rules,
         follow,
@@ -103,7 +112,24 @@ pub fn validate(metadata: &JobMetadata, spec: &ScrapeJobSpec) -> Result<Validate
         request,
         limits,
         retry,
+        dedup,
     })
+}
+
+/// Checks rules on their own, without the job around them.
+///
+/// # Errors
+/// As [`validate`]; the paths begin with `extract` and `follow`.
+pub fn rules(
+    extract: &[spec::ExtractSpec],
+    follow: &[spec::FollowSpec],
+) -> Result<(Vec<ExtractRule>, Vec<FollowRule>), Vec<FieldError>> {
+    let mut faults = Faults::default();
+    let mut labels = Labels::default();
+    let follow = follow::rules(follow, &mut labels, &Place::root("follow"), &mut faults);
+    let extract = extract::rules(extract, &mut labels.any(), &Place::root("extract"), &mut faults);
+    faults.into_result()?;
+    Ok((extract, follow))
 }
 
 fn metadata_names(metadata: &JobMetadata, faults: &mut Faults) {
@@ -131,32 +157,7 @@ fn is_dns_label(name: &str) -> bool {
     (1..=63).contains(&name.len()) && name.bytes().all(inner) && !name.starts_with('-') && !name.ends_with('-')
 }
 
-fn seeds(written: &[spec::SeedSpec], at: &Place, faults: &mut Faults) -> Vec<NormalizedUrl> {
-    if written.is_empty() {
-        faults.add(at, "is empty; name at least one URL to start from");
-    }
-    if written.len() > spec::SEEDS_MAX {
-        faults.add(at, format!("has {} entries; at most {} are allowed", written.len(), spec::SEEDS_MAX));
-        return Vec::new();
-    }
-    let mut known = BTreeSet::new();
-    let mut seeds = Vec::with_capacity(written.len());
-    for (index, seed) in written.iter().enumerate() {
-        match NormalizedUrl::parse(&seed.url) {
-            Ok(url) => {
-                if known.insert(url.clone()) {
-                    seeds.push(url);
-                }
-            }
-            Err(error) => {
-                faults.add(&at.index(index).field("url"), format!("`{}` {error}", report::excerpt(&seed.url)));
-            }
-        }
-    }
-    seeds
-}
-
-fn scope(written: &spec::ScopeSpec, seeds: &[NormalizedUrl], at: &Place, faults: &mut Faults) -> Scope {
+fn scope(written: &spec::ScopeSpec, seeds: &[Seed], at: &Place, faults: &mut Faults) -> Scope {
     let max_depth = written.max_depth.unwrap_or(u32::MAX);
     if written.max_depth.is_some_and(|depth| depth > spec::DEPTH_MAX) {
         faults.add(
@@ -180,7 +181,8 @@ fn scope(written: &spec::ScopeSpec, seeds: &[NormalizedUrl], at: &Place, faults:
     }
     let include = patterns(&written.include, &at.field("include"), faults);
     let exclude = patterns(&written.exclude, &at.field("exclude"), faults);
-    Scope::new(scope_type, seeds, max_depth, include, exclude).with_extra_hops(written.extra_hops)
+    let roots: Vec<NormalizedUrl> = seeds.iter().map(|seed| seed.url.clone()).collect();
+    Scope::new(scope_type, &roots, max_depth, include, exclude).with_extra_hops(written.extra_hops)
 }
 
 fn url_rules(written: &spec::UrlSpec, at: &Place, faults: &mut Faults) -> UrlRules {
@@ -219,6 +221,23 @@ fn url_rules(written: &spec::UrlSpec, at: &Place, faults: &mut Faults) -> UrlRul
     }
 }
 
+fn dedup(written: &spec::DedupSpec, at: &Place, faults: &mut Faults) -> Dedup {
+    if let Some(bits) = written.simhash_distance.filter(|bits| !(1..=spec::dedup::SIMHASH_DISTANCE_MAX).contains(bits))
+    {
+        let most = spec::dedup::SIMHASH_DISTANCE_MAX;
+        faults.add(
+            &at.field("simhashDistance"),
+            format!("is {bits}; use 1 to {most}, or leave it out for equal pages only"),
+        );
+    }
+    let content = match written.content {
+        spec::ContentIdentity::None => ContentIdentity::Nothing,
+        spec::ContentIdentity::Body => ContentIdentity::Body,
+        spec::ContentIdentity::Text => ContentIdentity::Text,
+    };
+    Dedup { content, simhash_distance: written.simhash_distance }
+}
+
 fn patterns(written: &[String], at: &Place, faults: &mut Faults) -> Patterns {
     if let Some(index) = written.iter().position(String::is_empty) {
         faults.add(&at.index(index), "is empty and would match everything; write a pattern or remove the entry");
@@ -233,19 +252,4 @@ fn patterns(written: &[String], at: &Place, faults: &mut Faults) -> Patterns {
         ) => faults.add(&at.index(index), error.to_string()),
     }
     Patterns::default()
-}
-
-fn follow(written: &[spec::FollowSpec], at: &Place, faults: &mut Faults) -> Vec<FollowRule> {
-    if written.len() > spec::RULES_MAX {
-        faults.add(at, format!("has {} rules; at most {} are allowed", written.len(), spec::RULES_MAX));
-        return Vec::new();
-    }
-    let mut rules = Vec::with_capacity(written.len());
-    for (index, rule) in written.iter().enumerate() {
-        let at = at.index(index);
-        extract::check_selector(&rule.selector, &at.field("selector"), faults);
-        extract::check_attribute(&rule.attribute, &at.field("attribute"), faults);
-        rules.push(FollowRule { selector: rule.selector.clone(), attribute: rule.attribute.to_ascii_lowercase() });
-    }
-    rules
 }

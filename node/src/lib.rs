@@ -18,6 +18,8 @@ pub mod job;
 pub mod kv;
 pub mod locks;
 pub mod metrics;
+pub mod output;
 pub mod rpc;
 pub mod storage;
+pub mod trial;
 pub mod upkeep;

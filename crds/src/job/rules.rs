@@ -145,14 +145,27 @@ const BACKOFF: [Rule; 2] = [
     },
 ];
 
-const FIELD: [Rule; 5] = [
+const EXTRACT: [Rule; 2] = [
+    Rule {
+        rule: "!has(self.key) || self.key.all(name, self.fields.exists(field, field.name == name))",
+        message: "names what is not one of the fields of the item",
+        field: Some(".key"),
+    },
+    Rule {
+        rule: "self.from == 'html' || self.fields.all(field, !has(field.attribute) && !(field.type in ['html', 'attribute']))",
+        message: "reads an attribute or HTML, which only items from html have",
+        field: Some(".fields"),
+    },
+];
+
+const FIELD: [Rule; 10] = [
     Rule {
         rule: "(self.type != 'attribute' && !(has(self.of) && self.of == 'attribute')) || has(self.attribute)",
         message: "is missing; the type attribute needs the name of one, such as src",
         field: Some(".attribute"),
     },
     Rule {
-        rule: "!has(self.attribute) || self.type in ['attribute', 'number', 'url', 'list']",
+        rule: "!has(self.attribute) || self.type in ['attribute', 'number', 'url', 'date', 'json', 'list']",
         message: "means nothing for this type; use the type attribute",
         field: Some(".attribute"),
     },
@@ -170,6 +183,31 @@ const FIELD: [Rule; 5] = [
         rule: "self.type != 'nested' || (has(self.fields) && self.fields.size() > 0)",
         message: "is missing; a nested object needs at least one field",
         field: Some(".fields"),
+    },
+    Rule {
+        rule: "!has(self.pattern) || (self.type != 'nested' && (!has(self.fields) || self.fields.size() == 0))",
+        message: "means nothing for objects; put it into their fields",
+        field: Some(".pattern"),
+    },
+    Rule {
+        rule: "!has(self.transform) || self.transform.size() == 0 || (self.type != 'nested' && (!has(self.fields) || self.fields.size() == 0))",
+        message: "means nothing for objects; put it into their fields",
+        field: Some(".transform"),
+    },
+    Rule {
+        rule: "!has(self.format) || self.type == 'date' || (has(self.of) && self.of == 'date')",
+        message: "is only for the type date",
+        field: Some(".format"),
+    },
+    Rule {
+        rule: "!has(self.path) || self.type == 'json' || (has(self.of) && self.of == 'json')",
+        message: "is only for the type json",
+        field: Some(".path"),
+    },
+    Rule {
+        rule: "!has(self.transform) || self.transform.all(step, (step.op in ['replace', 'regex'] ? has(step.find) : !has(step.find)) && (step.op in ['prefix', 'suffix'] ? has(step.with) : (step.op in ['replace', 'regex'] || !has(step.with))) && (step.op == 'split' ? has(step.separator) : (step.op == 'join' || !has(step.separator))))",
+        message: "has a step without what it needs, or with what means nothing for it: replace and regex have find and with, prefix and suffix have with, split and join have separator",
+        field: Some(".transform"),
     },
 ];
 
@@ -221,6 +259,10 @@ pub(super) fn of_headers(schema: &mut Schema) {
 
 pub(super) fn of_backoff(schema: &mut Schema) {
     add_rules(schema, &BACKOFF);
+}
+
+pub(super) fn of_extract(schema: &mut Schema) {
+    add_rules(schema, &EXTRACT);
 }
 
 /// The first level of fields only: deeper, 128 times as many fields a level would exceed what a server spends on rules.

@@ -136,6 +136,35 @@ pub(crate) fn bad() -> Vec<Case> {
         create(kind, field(kind, both), "without of");
         create(kind, field(kind, json!({ "name": "a", "fields": [{ "name": "b" }] })), "without of");
         create(kind, field(kind, json!({ "name": "a", "type": "nested" })), "at least one field");
+        let nested = |of_objects: &str, value: Value| {
+            let mut whole = json!({ "name": "a", "type": "nested", "fields": [{ "name": "b" }] });
+            whole[of_objects] = value;
+            field(kind, whole)
+        };
+        create(kind, nested("pattern", json!("x")), "for objects");
+        create(kind, nested("transform", json!([{ "op": "trim" }])), "for objects");
+        create(kind, field(kind, json!({ "name": "a", "format": "%Y" })), "type date");
+        create(kind, field(kind, json!({ "name": "a", "type": "list", "of": "url", "path": "$.a" })), "type json");
+        for step in [
+            json!({ "op": "replace", "with": "x" }),
+            json!({ "op": "prefix" }),
+            json!({ "op": "split" }),
+            json!({ "op": "lower", "separator": "," }),
+            json!({ "op": "join", "with": "," }),
+            json!({ "op": "suffix", "with": ".", "find": "x" }),
+        ] {
+            create(kind, field(kind, json!({ "name": "a", "transform": [step] })), "without what it needs");
+        }
+        let item = |key: &str, value: Value, of: &Value| {
+            let mut item = json!({ "name": "item", "from": "html", "fields": [of] });
+            item[key] = value;
+            with(kind, &at("extract"), json!([item]))
+        };
+        let plain = json!({ "name": "a" });
+        create(kind, item("key", json!(["b"]), &plain), "not one of the fields");
+        let attribute = json!({ "name": "a", "type": "number", "attribute": "x" });
+        create(kind, item("from", json!("meta"), &attribute), "only items from html");
+        create(kind, item("from", json!("json"), &json!({ "name": "a", "type": "html" })), "only items from html");
     }
     create(Schedule, with(Schedule, "/spec/timeZone", json!("Local")), "no time zone");
     create(Ring, with(Ring, "/spec/scraping/allowedPrivateCidrs", json!(["10.0.0.1"])), "must be networks");
@@ -161,6 +190,7 @@ pub(crate) fn bad() -> Vec<Case> {
     update(Job, "/spec/retry/maxRetries", json!(7));
     update(Job, "/spec/activeDeadlineSeconds", json!(60));
     update(Job, "/spec/circuitBreaker", json!({ "maxOpens": 1 }));
+    update(Job, "/spec/dedup", json!({ "content": "text" }));
     update(Job, "/spec/url", json!({ "maxLength": 500 }));
     let smaller = with(Ring, "/spec/replicas", json!(2));
     cases.push(Case { kind: Ring, old: Some(base(Ring)), new: smaller, says: "below three" });

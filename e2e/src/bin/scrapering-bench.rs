@@ -1,4 +1,4 @@
-//! Pages per CPU second: a ring of one node and of five against a bare loop, on the fixture shop, in one run.
+//! Pages per CPU second: a ring of one node and of five against a bare loop and Scrapy, on the fixture shop, in one run.
 //!
 //! Ratios hold better than absolute figures, so every round runs each tool once, in turn, and medians are compared.
 //! A ring's process is measured as a whole, from start to exit; what a ring costs before the first page is measured
@@ -20,12 +20,18 @@ const LIMIT: Duration = Duration::from_secs(1_200);
 /// Samples of the fsync probe.
 const FSYNCS: usize = 200;
 
-/// Measures pages per CPU second of rings and of a bare loop on the same site in the same run.
+/// Measures pages per CPU second of rings, of a bare loop and of Scrapy on the same site in the same run.
 #[derive(Debug, Parser)]
 struct Options {
     /// The folder with the release binaries.
     #[arg(long)]
     bin_dir: PathBuf,
+    /// Scrapy's program; without it the table leaves Scrapy out.
+    #[arg(long, requires = "spider")]
+    scrapy: Option<PathBuf>,
+    /// The spider that does the same job.
+    #[arg(long)]
+    spider: Option<PathBuf>,
     /// How many times each tool runs.
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100))]
     rounds: u32,
@@ -44,15 +50,17 @@ struct Options {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Tool {
     Bare,
+    Scrapy,
     Ring { nodes: u32 },
 }
 
-const TOOLS: [Tool; 3] = [Tool::Bare, Tool::Ring { nodes: 1 }, Tool::Ring { nodes: 5 }];
+const TOOLS: [Tool; 4] = [Tool::Bare, Tool::Scrapy, Tool::Ring { nodes: 1 }, Tool::Ring { nodes: 5 }];
 
 impl Tool {
     fn name(self) -> String {
         match self {
             Self::Bare => "bare reqwest + scraper loop".to_owned(),
+            Self::Scrapy => "Scrapy".to_owned(),
             Self::Ring { nodes: 1 } => "ring of 1 node".to_owned(),
             Self::Ring { nodes } => format!("ring of {nodes} nodes"),
         }
@@ -83,7 +91,7 @@ fn main() -> anyhow::Result<()> {
     let mut samples = Vec::new();
     let mut starts = Vec::new();
     for round in 1..=bench.options.rounds {
-        for tool in TOOLS {
+        for tool in bench.tools() {
             let sample = bench.measure(tool, None)?;
             println!(
                 "round {round}: {:<28} {:>6} pages  {:>7.2} CPU-s  {:>7.2} s",
@@ -93,12 +101,12 @@ fn main() -> anyhow::Result<()> {
                 sample.cost.wall.as_secs_f64()
             );
             samples.push(sample);
-            if tool != Tool::Bare {
+            if matches!(tool, Tool::Ring { .. }) {
                 starts.push(bench.measure(tool, Some(1))?);
             }
         }
     }
-    print_table(&samples, &starts);
+    print_table(&bench.tools(), &samples, &starts);
     std::fs::remove_dir_all(&bench.options.data)?;
     Ok(())
 }
@@ -125,11 +133,16 @@ impl Bench {
         Ok(())
     }
 
+    fn tools(&self) -> Vec<Tool> {
+        TOOLS.into_iter().filter(|tool| *tool != Tool::Scrapy || self.options.scrapy.is_some()).collect()
+    }
+
     fn measure(&self, tool: Tool, max_pages: Option<u64>) -> anyhow::Result<Sample> {
         let folder = &self.options.data;
         let output = folder.join("items.jsonl");
         let mut command = match tool {
             Tool::Bare => self.bare_loop(&output),
+            Tool::Scrapy => self.scrapy(&output)?,
             Tool::Ring { nodes } => self.ring(nodes, max_pages, &output)?,
         };
         let before = self.shop.log().answered_ok();
@@ -156,6 +169,27 @@ impl Bench {
         command
     }
 
+    fn scrapy(&self, output: &Path) -> anyhow::Result<Command> {
+        let (Some(scrapy), Some(spider)) = (&self.options.scrapy, &self.options.spider) else {
+            anyhow::bail!("Scrapy and its spider are not named");
+        };
+        let concurrency = self.options.concurrency;
+        let mut command = Command::new(scrapy);
+        command.arg("runspider").arg(spider).arg("-a").arg(format!("start={}", self.shop.url()));
+        command.arg("-O").arg(format!("{}:jsonlines", output.display()));
+        for setting in [
+            format!("CONCURRENT_REQUESTS={concurrency}"),
+            format!("CONCURRENT_REQUESTS_PER_DOMAIN={concurrency}"),
+            "DOWNLOAD_DELAY=0".to_owned(),
+            "ROBOTSTXT_OBEY=True".to_owned(),
+            "TELNETCONSOLE_ENABLED=False".to_owned(),
+            "LOG_LEVEL=ERROR".to_owned(),
+        ] {
+            command.args(["-s", &setting]);
+        }
+        Ok(command)
+    }
+
     fn ring(&self, nodes: u32, max_pages: Option<u64>, output: &Path) -> anyhow::Result<Command> {
         let (job, ring) = (self.options.data.join("job.yaml"), self.options.data.join("ring"));
         std::fs::write(&job, job_file(&self.shop.url(), self.options.concurrency, max_pages))?;
@@ -180,7 +214,7 @@ fn job_file(url: &str, concurrency: u32, max_pages: Option<u64>) -> String {
     )
 }
 
-fn print_table(samples: &[Sample], starts: &[Sample]) {
+fn print_table(tools: &[Tool], samples: &[Sample], starts: &[Sample]) {
     let of = |samples: &[Sample], tool, figure: fn(&Sample) -> f64| {
         median(samples.iter().filter(|sample| sample.tool == tool).map(figure))
     };
@@ -190,8 +224,12 @@ fn print_table(samples: &[Sample], starts: &[Sample]) {
     // A tick of CPU time is 10 ms: less than one is not a figure to divide by.
     let rate = |tool, start: f64| of(samples, tool, pages) / (of(samples, tool, cpu) - start).max(0.01);
     let floor = rate(Tool::Bare, 0.0);
+    let times_scrapy = |rate_of: f64| match tools.contains(&Tool::Scrapy) {
+        true => format!("{:.1}", rate_of / rate(Tool::Scrapy, 0.0)),
+        false => "-".to_owned(),
+    };
     let mut rows = Vec::new();
-    for tool in TOOLS {
+    for &tool in tools {
         let start = of(starts, tool, cpu);
         rows.push(vec![
             tool.name(),
@@ -201,11 +239,24 @@ fn print_table(samples: &[Sample], starts: &[Sample]) {
             format!("{:.2}", of(samples, tool, wall)),
             format!("{:.0}", rate(tool, 0.0)),
             format!("{:.3}", rate(tool, 0.0) / floor),
+            times_scrapy(rate(tool, 0.0)),
             format!("{:.0}", rate(tool, start)),
             format!("{:.3}", rate(tool, start) / floor),
+            times_scrapy(rate(tool, start)),
         ]);
     }
-    let header =
-        ["medians", "pages", "CPU-s", "of it start", "wall s", "pages/CPU-s", "ratio", "without start", "ratio"];
+    let header = [
+        "medians",
+        "pages",
+        "CPU-s",
+        "of it start",
+        "wall s",
+        "pages/CPU-s",
+        "of bare",
+        "x Scrapy",
+        "without start",
+        "of bare",
+        "x Scrapy",
+    ];
     println!("\n{}", table(&header, &rows));
 }

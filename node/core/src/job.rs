@@ -5,13 +5,15 @@
 //! compiled, bounds hold.
 
 pub mod canonical;
+pub mod extract;
 pub mod politeness;
 pub mod robots;
 pub mod scope;
 pub mod skip;
 pub mod url_rules;
 
-pub use canonical::NormalizedUrl;
+pub use canonical::{NormalizedUrl, resolve};
+pub use extract::{DocumentKind, ExtractRule, Field, FieldKind, FollowRule, Seed, Source, Transform};
 pub use politeness::{AutoThrottle, BreakerRules, HostRule, OverMax, Politeness};
 pub use robots::Robots;
 pub use scope::{Patterns, Scope, ScopeType};
@@ -26,7 +28,9 @@ pub struct ValidatedJob {
     /// Name chosen by the user (`metadata.name`).
     pub name: String,
     /// Where the crawl starts, at depth 0, in the order of the file, without repetitions.
-    pub seeds: Vec<NormalizedUrl>,
+    pub seeds: Vec<Seed>,
+    /// The labels that seeds and links may have; a page's label is its place here, counted from 1.
+    pub labels: Vec<String>,
     /// Which URLs belong to the job.
     pub scope: Scope,
     /// What becomes of URLs before they are followed.
@@ -43,71 +47,43 @@ pub struct ValidatedJob {
     pub limits: Limits,
     /// How often a page is tried again.
     pub retry: Retry,
+    /// When two pages count as one.
+    pub dedup: Dedup,
 }
 
-/// Links worth following: `attribute` of every element that `selector` matches.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FollowRule {
-    /// A CSS selector, known to parse.
-    pub selector: String,
-    /// The attribute that holds the URL, usually `href`.
-    pub attribute: String,
+/// When two pages count as one although their URLs differ.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Dedup {
+    /// What is compared.
+    pub content: ContentIdentity,
+    /// Most bits in which the simhashes of two texts that count as one may differ.
+    pub simhash_distance: Option<u32>,
 }
 
-/// One kind of item: where it sits on a page and which fields it has.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ExtractRule {
-    /// Name of the item type; appears in each item as `_type`.
-    pub name: String,
-    /// CSS selector of the element around one item; `None` takes the whole page as one item.
-    pub base_selector: Option<String>,
-    /// The fields in the order in which they are written.
-    pub fields: Vec<Field>,
+impl Dedup {
+    /// Whether pages are compared at all.
+    #[must_use]
+    pub fn is_on(&self) -> bool {
+        self.content != ContentIdentity::Nothing || self.simhash_distance.is_some()
+    }
+
+    /// Whether the visible text of a page is needed for that.
+    #[must_use]
+    pub fn needs_text(&self) -> bool {
+        self.content == ContentIdentity::Text || self.simhash_distance.is_some()
+    }
 }
 
-/// One field of an item.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Field {
-    /// Key in the item.
-    pub name: String,
-    /// CSS selector below the item's element; `None` takes the element itself.
-    pub selector: Option<String>,
-    /// What is read from the matched element.
-    pub kind: FieldKind,
-    /// An item without this field is an item error, not an item.
-    pub required: bool,
-    /// Value (a JSON document) when nothing matched.
-    pub default: Option<serde_json::Value>,
-}
-
-/// What a field reads from the element it matched.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum FieldKind {
-    /// Text content, white space collapsed.
+/// What of two pages is compared.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ContentIdentity {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// The bytes.
+    Body,
+    /// The visible text.
     Text,
-    /// The value of an attribute.
-    Attribute(String),
-    /// Inner HTML.
-    Html,
-    /// The first number in the text (or in an attribute), as a JSON number.
-    Number {
-        /// Read from this attribute instead of the text.
-        attribute: Option<String>,
-    },
-    /// An absolute URL, resolved against the page, from an attribute (default `href`, or `src`).
-    Url {
-        /// The attribute to read; `None` means `href`, else `src`.
-        attribute: Option<String>,
-    },
-    /// Every match instead of the first: a list of what `element` reads, or of objects if `fields` is not empty.
-    List {
-        /// What is read from each match when `fields` is empty.
-        element: Box<FieldKind>,
-        /// Fields of each element.
-        fields: Vec<Field>,
-    },
-    /// An object made of further fields below the first match.
-    Nested(Vec<Field>),
 }
 
 /// What every request carries.

@@ -59,6 +59,9 @@ enum JobCommand {
     /// Show each URL that was not fetched, and why, as JSON lines.
     #[command(after_help = "Example: scrapering job skipped 0198c1d2-7f3e-7abc-9def-0123456789ab")]
     Skipped(OneJob),
+    /// Show each item that was dropped, and what was wrong on which page, as JSON lines.
+    #[command(after_help = "Example: scrapering job errors 0198c1d2-7f3e-7abc-9def-0123456789ab")]
+    Errors(OneJob),
 }
 
 /// Which job.
@@ -104,7 +107,8 @@ pub(super) async fn job(args: JobArgs) -> anyhow::Result<Status> {
             client.delete(id).await?;
             print(format!("The job {id} is being deleted.\n"))?;
         }
-        JobCommand::Skipped(OneJob { id }) => skipped(&client, id).await?,
+        JobCommand::Skipped(OneJob { id }) => list(&client, id, "skipped").await?,
+        JobCommand::Errors(OneJob { id }) => list(&client, id, "errors").await?,
     }
     Ok(Status::Done)
 }
@@ -157,10 +161,10 @@ fn tone(phase: Phase) -> Tone {
     }
 }
 
-async fn skipped(client: &Client, id: JobId) -> anyhow::Result<()> {
+async fn list(client: &Client, id: JobId, list: &str) -> anyhow::Result<()> {
     let mut cursor = String::new();
     loop {
-        let piece = client.piece(id, "skipped", &cursor).await?;
+        let piece = client.piece(id, list, &cursor).await?;
         print(&piece.lines)?;
         if piece.complete || piece.lines.is_empty() {
             return Ok(());

@@ -1,10 +1,10 @@
 //! Coordinates a job: seeds, limits, the exact end. Runs on the node that owns the job's partition.
 
-use super::Crawl;
 use super::claim::confirm;
 use super::router::Router;
 use super::shards::{Command, Report};
 use super::specs::Spec;
+use super::{Crawl, dedup};
 use crate::driver::registers::Unavailable;
 use crate::job::window::any_is_open;
 use crate::rpc::convert;
@@ -12,10 +12,10 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use scrapering_core::frontier::completion::{Wave, has_ended};
 use scrapering_core::frontier::keys::{Name, job_partition};
-use scrapering_core::frontier::record::{BudgetRecord, Counters, JobId, JobPhase, JobRecord, Token, encode};
+use scrapering_core::frontier::record::{BudgetRecord, Counters, JobId, JobPhase, JobRecord, Token, Way, encode};
 use scrapering_core::frontier::shard::{Control, Link};
 use scrapering_core::id::{Key, NodeId, PARTITIONS, Partition};
-use scrapering_core::job::{NormalizedUrl, SkipReason, ValidatedJob};
+use scrapering_core::job::{Seed, SkipReason, ValidatedJob};
 use scrapering_core::register::{Change, Outcome};
 use scrapering_proto::v1;
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,6 +24,8 @@ use std::time::Duration;
 
 /// Room does not come back by itself: after so many attempts the caller is told.
 const ATTEMPTS_ON_A_FULL_DISK: usize = 4;
+/// Priority of what a job starts from, in the middle of what links can have.
+pub(super) const SEED_PRIORITY: u8 = 50;
 /// How often a job at work is looked after.
 const TICK: Duration = Duration::from_millis(250);
 
@@ -131,8 +133,7 @@ struct LookedAt {
 impl LookedAt {
     /// Puts the job's seeds into the frontier; those that are in it already stay as they are.
     async fn seed(self, crawl: &Crawl, spec: &ValidatedJob) -> Result<Next, Unavailable> {
-        let link = |url: &NormalizedUrl| Link { url: url.clone(), depth: 0, redirects: 0, hops: 0 };
-        let seeds = spec.seeds.iter().map(link).collect();
+        let seeds = spec.seeds.iter().map(seed_link).collect();
         crawl.router.follow(crawl, self.job, seeds).await;
         let now_ms = crawl.driver.clock().wall_ms();
         let started_ms = if self.record.phase == JobPhase::Pending { now_ms } else { self.record.started_ms };
@@ -251,6 +252,11 @@ impl LookedAt {
     }
 }
 
+fn seed_link(seed: &Seed) -> Link {
+    let way = Way { kind: seed.kind, label: seed.label, priority: SEED_PRIORITY, ..Way::default() };
+    Link { url: seed.url.clone(), depth: 0, way }
+}
+
 /// Tells every node what the job is to do, and gathers the reports of all partitions.
 async fn wave(crawl: &Crawl, job: JobId, order: Order, confirmed: bool) -> Wave {
     let living = crawl.driver.living_nodes();
@@ -315,12 +321,12 @@ async fn delete(crawl: &Crawl, job: JobId) -> Result<Next, Unavailable> {
     Ok(if gone { Next::Finished } else { Next::LookAgain })
 }
 
-/// Removes the records of a job's pages everywhere; whether all are gone.
+/// Removes the records of a job's pages and of their contents everywhere; whether all are gone.
 async fn purge(crawl: &Crawl, job: JobId) -> bool {
     let purged =
         futures::future::join_all(crawl.driver.nodes().into_iter().map(|node| purge_at(crawl, node, job))).await;
     let purged: BTreeSet<Partition> = purged.into_iter().flatten().collect();
-    purged.len() == usize::from(PARTITIONS)
+    purged.len() == usize::from(PARTITIONS) && dedup::forget(crawl, job).await.unwrap_or(false)
 }
 
 async fn purge_at(crawl: &Crawl, node: NodeId, job: JobId) -> Vec<Partition> {

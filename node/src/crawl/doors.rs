@@ -6,7 +6,8 @@ use super::coordinator::Progress;
 use super::cursor::Cursor;
 use super::handlers::Enough;
 use super::jobs::{
-    FetchedPage, JobChange, JobRef, JobStatus, JobsError, Load, Page, PageCounts, Phase, SeedVerdict, Skipped,
+    FetchedPage, ITEM_ERROR_MARK, ItemFault, JobChange, JobRef, JobStatus, JobsError, Load, Page, PageCounts, Phase,
+    SeedVerdict, Skipped,
 };
 use super::{Crawl, coordinator};
 use crate::auth::Tenant;
@@ -129,8 +130,22 @@ impl Jobs {
     /// # Errors
     /// [`JobsError::NotFound`], [`JobsError::Unavailable`].
     pub async fn items(&self, job: &JobRef, cursor: &Cursor, limit: usize) -> Result<Page<Box<RawValue>>, JobsError> {
-        let read =
-            |content: &str| content.lines().filter_map(|line| RawValue::from_string(line.to_owned()).ok()).collect();
+        let read = |content: &str| {
+            let items = content.lines().filter(|line| !line.starts_with(ITEM_ERROR_MARK));
+            items.filter_map(|line| RawValue::from_string(line.to_owned()).ok()).collect()
+        };
+        self.read(job, cursor, limit, Kind::Items, read).await
+    }
+
+    /// Items that were dropped, and why, behind `cursor`: whole pages until there are at least `limit`.
+    ///
+    /// # Errors
+    /// [`JobsError::NotFound`], [`JobsError::Unavailable`].
+    pub async fn item_errors(&self, job: &JobRef, cursor: &Cursor, limit: usize) -> Result<Page<ItemFault>, JobsError> {
+        let read = |content: &str| {
+            let errors = content.lines().filter_map(|line| line.strip_prefix(ITEM_ERROR_MARK));
+            errors.filter_map(|line| serde_json::from_str(line).ok()).collect()
+        };
         self.read(job, cursor, limit, Kind::Items, read).await
     }
 

@@ -6,11 +6,10 @@ use super::jobs::FetchedPage;
 use super::shards::Found;
 use super::{Crawl, coordinator};
 use crate::rpc::convert::{self, Malformed};
-use scrapering_core::frontier::keys::{Name, job_partition, url_partition};
+use scrapering_core::frontier::keys::{Name, job_partition};
 use scrapering_core::frontier::record::{self, Items, JobId, LinkRecord, PageResult, UrlRecord, UrlState, decode};
-use scrapering_core::frontier::shard::{Control, Link, ResultKind};
+use scrapering_core::frontier::shard::{Control, ResultKind};
 use scrapering_core::id::{Key, Partition};
-use scrapering_core::job::NormalizedUrl;
 use scrapering_core::register::Versioned;
 use scrapering_proto::v1;
 use scrapering_proto::v1::results_request::Kind;
@@ -44,7 +43,7 @@ impl Crawl {
         if message.links.len() > MAX_LINKS {
             return Err(Malformed("links").into());
         }
-        let links = message.links.into_iter().map(link).collect::<Result<Vec<_>, _>>()?;
+        let links = message.links.into_iter().map(convert::frontier::link).collect::<Result<Vec<_>, _>>()?;
         let refused = self.shards.links(job, links).await;
         Ok(v1::FollowReply { not_owned: refused.into_iter().map(|partition| u32::from(partition.0)).collect() })
     }
@@ -238,13 +237,4 @@ fn page_line(url: String, depth: u32, page: record::FetchedPage) -> String {
 
 fn one_line(text: &str) -> String {
     text.replace('\n', " ")
-}
-
-fn link(link: v1::follow_request::Link) -> Result<(Partition, Link), Malformed> {
-    let url = NormalizedUrl::parse(&link.url).map_err(|_| Malformed("links.url"))?;
-    let partition = convert::partition(link.partition)?;
-    if partition != url_partition(&url) {
-        return Err(Malformed("links.partition"));
-    }
-    Ok((partition, Link { url, depth: link.depth, redirects: link.redirects, hops: link.hops }))
 }

@@ -219,6 +219,23 @@ pub struct FetchedPage {
     pub item_errors: u32,
 }
 
+/// The first character of a line among a page's items that is an [`ItemFault`].
+pub(super) const ITEM_ERROR_MARK: char = '!';
+
+/// Why there is no item where there should be one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ItemFault {
+    /// The page.
+    pub url: String,
+    /// The rule's name.
+    pub rule: String,
+    /// The field, such as `specs[2].name`; empty if it is about the page as a whole.
+    pub field: String,
+    /// What is wrong.
+    pub message: String,
+}
+
 /// Why a request about jobs was not served.
 #[derive(Debug, thiserror::Error)]
 pub enum JobsError {

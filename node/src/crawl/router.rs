@@ -124,16 +124,8 @@ impl Router {
         if owner == self.driver.me() {
             return Some(crawl.shards.links(job, links).await);
         }
-        let links = links
-            .into_iter()
-            .map(|(partition, link)| v1::follow_request::Link {
-                partition: u32::from(partition.0),
-                url: link.url.as_str().to_owned(),
-                depth: link.depth,
-                redirects: link.redirects,
-                hops: link.hops,
-            })
-            .collect();
+        let links =
+            links.into_iter().map(|(partition, link)| convert::frontier::link_to_wire(partition, &link)).collect();
         let request = v1::FollowRequest { header: self.driver.peers().header(), job: job.0.to_vec().into(), links };
         match self.driver.peers().frontier(owner)?.follow(request).await {
             Ok(reply) => Some(

@@ -85,6 +85,7 @@ fn compile(record: &JobRecord) -> Option<Spec> {
     let extract = CompiledExtract::compile(&loaded.job.extract, &loaded.job.follow)
         .inspect_err(|error| tracing::error!(%error, "a stored job cannot be run by this release"))
         .ok()?;
+    let extract = extract.with_text(loaded.job.dedup.needs_text());
     let windows = crate::job::windows(&loaded.file.spec);
     Some(Spec { job: Arc::new(loaded.job), extract, windows, revision: record.revision })
 }

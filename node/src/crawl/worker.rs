@@ -1,19 +1,21 @@
 //! Fetches one page: request, extract, links to their owners, and only then the result.
 
-use super::Crawl;
 use super::addresses::Place;
+use super::jobs::{ITEM_ERROR_MARK, ItemFault};
+use super::outlinks::Outlinks;
 use super::shards::{Command, Ended, RobotsResult};
 use super::specs::Spec;
-use crate::extract::{CpuBudget, ExtractError, PageResult as Extracted, RobotsDirectives};
+use super::{Crawl, dedup};
+use crate::extract::listing::{self, Listing};
+use crate::extract::{CpuBudget, ExtractError, ItemError, Page, PageResult as Extracted, RobotsDirectives};
 use crate::fetch::{AcceptedTypes, FetchError, FetchRequest, Fetched, RobotsOutcome, StatusClass, retry_after};
 use scrapering_core::frontier::address::Limits;
-use scrapering_core::frontier::record::{FetchedPage, Items, JobId, PageResult, RobotsFile, UrlHash};
+use scrapering_core::frontier::record::{FetchedPage, Items, JobId, PageResult, RobotsFile, UrlHash, Way};
 use scrapering_core::frontier::shard::{Attempt, Exchange, Health, Link, Unreached};
 use scrapering_core::id::Partition;
-use scrapering_core::job::{NormalizedUrl, SkipReason, ValidatedJob};
+use scrapering_core::job::{DocumentKind, NormalizedUrl, Robots, SkipReason, ValidatedJob};
 use scrapering_core::register::MAX_CONTENT_BYTES;
 use serde_json::{Map, Value};
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -22,8 +24,12 @@ use tokio_util::sync::CancellationToken;
 const INLINE_ITEMS_BYTES: usize = 32 * 1024;
 /// ... unless too few nodes take a body: then up to this size, below what a register holds.
 const LARGEST_INLINE_BYTES: usize = MAX_CONTENT_BYTES / 2;
-/// Links of one page that are recorded as not followed; more are not worth the disk.
-const MOST_UNFOLLOWED: usize = 200;
+/// Largest sitemap, packed or not: what sitemaps.org allows.
+const LIST_BYTES: u64 = 52_428_800;
+/// Processor time for one of them.
+const LIST_BUDGET: CpuBudget = CpuBudget(Duration::from_secs(2));
+/// Item errors of one page that are kept; they repeat each other.
+const KEPT_ITEM_ERRORS: usize = 20;
 /// Pause before a body that too few nodes took is put again.
 const PAUSE: Duration = Duration::from_millis(500);
 
@@ -34,10 +40,8 @@ pub(super) struct Visit {
     pub(super) url: NormalizedUrl,
     pub(super) hash: UrlHash,
     pub(super) depth: u32,
-    /// Redirects in a row that led here.
-    pub(super) redirects: u32,
-    /// Links in a row outside the scope that led here.
-    pub(super) hops: u32,
+    /// How it was come upon.
+    pub(super) way: Way,
     /// Counts from 1.
     pub(super) attempt: u32,
 }
@@ -138,8 +142,14 @@ async fn fetch(
     let request = FetchRequest {
         url: &visit.url,
         options: &job.request,
-        max_body_bytes: job.limits.max_body_bytes,
-        accept: AcceptedTypes::Pages,
+        max_body_bytes: match visit.way.kind {
+            DocumentKind::Page => job.limits.max_body_bytes,
+            DocumentKind::List | DocumentKind::Robots => job.limits.max_body_bytes.max(LIST_BYTES),
+        },
+        accept: match visit.way.kind {
+            DocumentKind::Page => AcceptedTypes::Pages,
+            DocumentKind::List | DocumentKind::Robots => AcceptedTypes::Any,
+        },
     };
     let begun = match unless_broken_off(place, lease, crawl.fetcher.begin(request)).await {
         Some(Ok(begun)) => begun,
@@ -215,29 +225,54 @@ async fn conclude(crawl: &Crawl, spec: &Arc<Spec>, visit: &Visit, answer: Result
         StatusClass::Retryable => return Conclusion::again(SkipReason::HttpError, status),
         StatusClass::Permanent => return Conclusion::failed(SkipReason::HttpError, status),
     }
-    match extract(crawl, spec, visit, &fetched).await {
-        Ok(extracted) => page(crawl, spec, visit, &fetched, extracted).await,
-        Err(error) => Conclusion::skipped(SkipReason::HostileHtml, error.to_string()),
+    match visit.way.kind {
+        DocumentKind::Page => match extract(crawl, spec, visit, &fetched).await {
+            Ok(extracted) => match dedup::original(crawl, &spec.job, visit, &fetched.body, &extracted).await {
+                Some(original) => {
+                    Conclusion::skipped(SkipReason::DuplicateContent, format!("has the content of {original}"))
+                }
+                None => page(crawl, spec, visit, &fetched, extracted).await,
+            },
+            Err(error) => Conclusion::skipped(SkipReason::HostileHtml, error.to_string()),
+        },
+        DocumentKind::List => match listing(crawl, visit, &fetched).await {
+            Ok(listing) => {
+                let fault = listing.fault.clone().or_else(|| {
+                    (listing.pages.is_empty() && listing.lists.is_empty()).then(|| "it names no page".to_owned())
+                });
+                let out = Outlinks::of_list(&spec.job, visit, listing);
+                source(crawl, visit, &fetched, out, fault)
+            }
+            Err(error) => Conclusion::skipped(SkipReason::HostileHtml, error.to_string()),
+        },
+        DocumentKind::Robots => {
+            let robots = Robots::parse(&fetched.body, &spec.job.politeness.user_agent_token);
+            let fault = robots.sitemaps().is_empty().then(|| "it names no sitemap".to_owned());
+            source(crawl, visit, &fetched, Outlinks::of_robots(&spec.job, visit, &robots), fault)
+        }
     }
 }
 
 fn redirected(job: &ValidatedJob, visit: &Visit, location: NormalizedUrl) -> Conclusion {
     let detail = format!("redirects to {}", location.as_str());
-    if visit.redirects >= job.request.max_redirects {
+    if visit.way.redirects >= job.request.max_redirects {
         return Conclusion::failed(
             SkipReason::HttpError,
             format!("more than {} redirects in a row", job.request.max_redirects),
         );
     }
     let location = job.url_rules.canonical(location);
-    // A redirect is no link further away: it may lead as far outside as the page that redirects is.
-    let verdict = job.scope.verdict(&location, visit.depth.max(1), visit.hops.saturating_sub(1));
+    // It may lead as far outside as the page that redirects is.
+    let verdict = job.scope.verdict_beside(&location, visit.way.hops.saturating_sub(1));
+    let is_list = visit.way.kind != DocumentKind::Page;
     let hops = match verdict {
         Ok(hops) => hops,
-        Err(_) if job.seeds.contains(&location) => 0,
+        Err(_) if is_list && location.origin() == visit.url.origin() => 0,
+        Err(_) if job.seeds.iter().any(|seed| seed.url == location) => 0,
         Err(_) => return Conclusion::skipped(SkipReason::RedirectToExcluded, detail),
     };
-    let link = Link { url: location, depth: visit.depth, redirects: visit.redirects + 1, hops };
+    let way = Way { redirects: visit.way.redirects + 1, hops, ..visit.way };
+    let link = Link { url: location, depth: visit.depth, way };
     Conclusion { follow: vec![link], ..Conclusion::skipped(SkipReason::DuplicateUrl, detail) }
 }
 
@@ -264,9 +299,39 @@ async fn extract(crawl: &Crawl, spec: &Arc<Spec>, visit: &Visit, fetched: &Fetch
     let (spec, url, body, content_type) =
         (Arc::clone(spec), visit.url.clone(), fetched.body.clone(), fetched.headers.content_type.clone());
     let budget = CpuBudget::default();
-    let parse = move || spec.extract.page(&body, content_type.as_deref(), &url, budget);
+    let label = visit.way.label;
+    let parse = move || {
+        let page = Page { body: &body, content_type: content_type.as_deref(), url: &url, label };
+        spec.extract.page(page, budget)
+    };
     // A panic in a parser is a page that cannot be parsed, not the end of the node.
     tokio::task::spawn_blocking(parse).await.unwrap_or(Err(ExtractError::BudgetExceeded { budget: budget.0 }))
+}
+
+/// Reads a sitemap or feed off the async threads.
+async fn listing(crawl: &Crawl, visit: &Visit, fetched: &Fetched) -> Result<Listing, ExtractError> {
+    let _core = crawl.parsers.acquire().await;
+    let (url, body) = (visit.url.clone(), fetched.body.clone());
+    let read = move || listing::read(&body, url.as_url(), LIST_BUDGET);
+    tokio::task::spawn_blocking(read).await.unwrap_or(Err(ExtractError::BudgetExceeded { budget: LIST_BUDGET.0 }))
+}
+
+/// A document without items that leads to pages; `fault` says why it does not lead to (all of) them.
+fn source(crawl: &Crawl, visit: &Visit, fetched: &Fetched, out: Outlinks, fault: Option<String>) -> Conclusion {
+    let rule = if visit.way.kind == DocumentKind::Robots { "robots.txt" } else { "sitemap" };
+    let error = |message| ItemError { rule: rule.to_owned(), field: String::new(), message };
+    let faults: Vec<String> = fault.map(error).into_iter().map(|error| error_line(error, visit)).collect();
+    let page = FetchedPage {
+        status: fetched.status,
+        fetched_ms: crawl.driver.clock().wall_ms(),
+        attempts: visit.attempt,
+        bytes: fetched.body.len() as u64,
+        items: 0,
+        item_errors: u32::try_from(faults.len()).unwrap_or(u32::MAX),
+        content: Items::Inline(faults.join("\n")),
+    };
+    let Outlinks { follow, unfollowed, .. } = out;
+    Conclusion { attempt: Attempt::Closed(PageResult::Fetched(page)), follow, unfollowed }
 }
 
 async fn page(crawl: &Crawl, spec: &Arc<Spec>, visit: &Visit, fetched: &Fetched, extracted: Extracted) -> Conclusion {
@@ -274,12 +339,14 @@ async fn page(crawl: &Crawl, spec: &Arc<Spec>, visit: &Visit, fetched: &Fetched,
         RobotsDirectives::from_headers(&fetched.headers.x_robots_tag, &spec.job.politeness.user_agent_token)
             .or(extracted.meta_robots);
     let links = if directives.nofollow && spec.job.politeness.obey_robots { Vec::new() } else { extracted.links };
-    let (follow, unfollowed) = sort_links(&spec.job, visit, links);
+    let Outlinks { follow, unfollowed, .. } =
+        Outlinks::of_page(&spec.job, visit, links, extracted.canonical.as_deref());
     let fetched_ms = crawl.driver.clock().wall_ms();
-    let lines: Vec<String> =
+    let mut lines: Vec<String> =
         extracted.items.into_iter().map(|item| line(item, visit, fetched.status, fetched_ms)).collect();
     let count = u32::try_from(lines.len()).unwrap_or(u32::MAX);
     let item_errors = u32::try_from(extracted.item_errors.len()).unwrap_or(u32::MAX);
+    lines.extend(extracted.item_errors.into_iter().take(KEPT_ITEM_ERRORS).map(|error| error_line(error, visit)));
     let page = FetchedPage {
         status: fetched.status,
         fetched_ms,
@@ -304,6 +371,13 @@ fn line(item: Map<String, Value>, visit: &Visit, status: u16, fetched_ms: u64) -
     Value::Object(line).to_string()
 }
 
+/// Why there is no item, as a line that is no item.
+fn error_line(error: ItemError, visit: &Visit) -> String {
+    let error =
+        ItemFault { url: visit.url.as_str().to_owned(), rule: error.rule, field: error.field, message: error.message };
+    format!("{ITEM_ERROR_MARK}{}", serde_json::to_string(&error).expect("texts are JSON"))
+}
+
 /// Small results live in the record; larger ones in a body that is stored before the record refers to it.
 async fn store_items(crawl: &Crawl, partition: Partition, items: String) -> Items {
     if items.len() <= INLINE_ITEMS_BYTES {
@@ -320,25 +394,6 @@ async fn store_items(crawl: &Crawl, partition: Partition, items: String) -> Item
             Err(_) => tokio::time::sleep(PAUSE).await,
         }
     }
-}
-
-/// Links to follow, and links that are recorded with the reason why not.
-fn sort_links(job: &ValidatedJob, visit: &Visit, links: Vec<String>) -> (Vec<Link>, Vec<(NormalizedUrl, SkipReason)>) {
-    let (mut follow, mut unfollowed, mut seen) = (Vec::new(), Vec::new(), BTreeSet::new());
-    let parsed = links.iter().filter_map(|link| NormalizedUrl::parse(link).ok());
-    for url in parsed.map(|url| job.url_rules.canonical(url)) {
-        if url == visit.url || !seen.insert(UrlHash::of(&url)) {
-            continue;
-        }
-        let depth = visit.depth + 1;
-        let verdict = job.scope.verdict(&url, depth, visit.hops);
-        match verdict.and_then(|hops| job.url_rules.check(&url).map(|()| hops)) {
-            Ok(hops) => follow.push(Link { url, depth, redirects: 0, hops }),
-            Err(reason) if unfollowed.len() < MOST_UNFOLLOWED => unfollowed.push((url, reason)),
-            Err(_) => {}
-        }
-    }
-    (follow, unfollowed)
 }
 
 /// A robots.txt to be fetched.

@@ -21,7 +21,7 @@ impl Default for CpuBudget {
 }
 
 /// Most bytes of values and links one page may yield: nested elements repeat each other's text, so the sum can outgrow the page by far.
-const MAX_OUTPUT_BYTES: usize = 16 * 1024 * 1024;
+pub(super) const MAX_OUTPUT_BYTES: usize = 16 * 1024 * 1024;
 
 /// Small steps between two looks at the clock.
 const STEPS_PER_CHECK: u32 = 16;

@@ -1,26 +1,57 @@
 //! Bytes to text: the byte order mark, then the header, then what the page says of itself, then a look at the bytes.
 //!
-//! The order and the details of the look-ahead are those of the HTML Standard, section 13.2.3 "The input byte stream".
+//! The order and the details of the look-ahead are those of the HTML Standard, section 13.2.3 "The input byte stream". What declares nothing and is no
+//! UTF-8 is guessed from its letters, as Firefox does it.
 
 use std::borrow::Cow;
 
+use chardetng::{EncodingDetector, Iso2022JpDetection, Utf8Detection};
 use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE, WINDOWS_1252, X_USER_DEFINED};
 
 /// The Standard's look-ahead for a declaration inside the page.
 const PRESCAN_BYTES: usize = 1024;
+
+/// Bytes that a guess looks at; more letters do not change it.
+const GUESSED_BYTES: usize = 64 * 1024;
 
 /// Decodes a page; what does not fit the encoding becomes U+FFFD.
 pub(super) fn decode<'a>(body: &'a [u8], content_type: Option<&str>) -> Cow<'a, str> {
     if let Some((encoding, mark_bytes)) = Encoding::for_bom(body) {
         return encoding.decode_without_bom_handling(&body[mark_bytes..]).0;
     }
-    let declared = content_type.and_then(from_header).or_else(|| prescan(body));
+    let declared = content_type.and_then(from_header).or_else(|| xml_declaration(body)).or_else(|| prescan(body));
     if let Some(encoding) = declared {
         return encoding.decode_without_bom_handling(body).0;
     }
     match std::str::from_utf8(body) {
         Ok(text) => Cow::Borrowed(text),
-        Err(_) => WINDOWS_1252.decode_without_bom_handling(body).0,
+        Err(_) => guess(body).decode_without_bom_handling(body).0,
+    }
+}
+
+fn guess(body: &[u8]) -> &'static Encoding {
+    let mut detector = EncodingDetector::new(Iso2022JpDetection::Deny);
+    detector.feed(&body[..body.len().min(GUESSED_BYTES)], body.len() <= GUESSED_BYTES);
+    detector.guess(None, Utf8Detection::Deny)
+}
+
+/// The encoding in `<?xml version="1.0" encoding="..."?>` (XML 1.0, section 4.3.3).
+pub(super) fn xml_declaration(body: &[u8]) -> Option<&'static Encoding> {
+    let rest = body[..body.len().min(PRESCAN_BYTES)].strip_prefix(b"<?xml")?;
+    let end = rest.windows(2).position(|pair| pair == b"?>")?;
+    let text = String::from_utf8_lossy(&rest[..end]);
+    let (_, label) = Attributes(&text).find(|(name, _)| *name == "encoding")?;
+    Encoding::for_label(label.as_bytes()).map(readable)
+}
+
+/// A page whose declaration could be read is neither of these, whatever it says.
+fn readable(encoding: &'static Encoding) -> &'static Encoding {
+    if encoding == UTF_16LE || encoding == UTF_16BE {
+        UTF_8
+    } else if encoding == X_USER_DEFINED {
+        WINDOWS_1252
+    } else {
+        encoding
     }
 }
 
@@ -85,14 +116,7 @@ fn from_meta(attributes: &[u8]) -> Option<&'static Encoding> {
         Some(label) => Encoding::for_label(label.as_bytes())?,
         None => content.filter(|_| http_equiv).and_then(from_header)?,
     };
-    // A page that could be read this far is neither, whatever it says.
-    if encoding == UTF_16LE || encoding == UTF_16BE {
-        Some(UTF_8)
-    } else if encoding == X_USER_DEFINED {
-        Some(WINDOWS_1252)
-    } else {
-        Some(encoding)
-    }
+    Some(readable(encoding))
 }
 
 /// Attributes of a tag, one after the other: `a`, `a=b`, `a='b'`, `a="b"`.
@@ -153,7 +177,8 @@ mod tests {
             (b"<meta charset=utf-16>\xc3\xa9", None, "<meta charset=utf-16>é"),
             (b"<meta charset=nonsense>\xc3\xa9", None, "<meta charset=nonsense>é"),
             (b"\xc3\xa9", None, "é"),
-            (b"\xe9\x80", None, "é€"),
+            (b"<?xml version='1.0' encoding='koi8-r'?>\xd0", None, "<?xml version='1.0' encoding='koi8-r'?>п"),
+            (b"<?xml version='1.0' encoding='utf-16'?>\xc3\xa9", None, "<?xml version='1.0' encoding='utf-16'?>é"),
             (b"\xe9", Some("text/html; charset=nonsense"), "é"),
             (b"caf\xe9", Some("text/html; charset=utf-8"), "caf\u{fffd}"),
             (b"\xe3\x81", Some("text/html; charset=utf-8"), "\u{fffd}"),
@@ -161,6 +186,28 @@ mod tests {
         ];
         for (body, content_type, expected) in cases {
             assert_eq!(decode(body, *content_type), *expected, "{}", body.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn a_page_that_declares_nothing_is_guessed_from_its_letters() {
+        for (label, text) in [
+            ("windows-1252", "Où sont les neiges d’antan? Déjà vu, garçon, crème brûlée à la façon de l’été."),
+            (
+                "windows-1251",
+                "Все счастливые семьи похожи друг на друга, каждая несчастливая семья несчастлива по-своему.",
+            ),
+            ("koi8-u", "Все счастливые семьи похожи друг на друга, каждая несчастливая семья несчастлива по-своему."),
+            ("shift_jis", "吾輩は猫である。名前はまだ無い。どこで生れたかとんと見当がつかぬ。"),
+            ("euc-jp", "吾輩は猫である。名前はまだ無い。どこで生れたかとんと見当がつかぬ。"),
+            ("gbk", "道可道，非常道。名可名，非常名。无名天地之始；有名万物之母。"),
+            ("big5", "道可道，非常道。名可名，非常名。無名天地之始；有名萬物之母。"),
+            ("euc-kr", "동해 물과 백두산이 마르고 닳도록 하느님이 보우하사 우리나라 만세."),
+            ("iso-8859-2", "Příliš žluťoučký kůň úpěl ďábelské ódy, zažraný šneček."),
+        ] {
+            let encoding = Encoding::for_label(label.as_bytes()).expect(label);
+            let (bytes, _, _) = encoding.encode(text);
+            assert_eq!(decode(&bytes, Some("text/html")), text, "{label}");
         }
     }
 

@@ -1,10 +1,13 @@
-//! Rules with their selectors parsed once for a whole job.
+//! Rules with their selectors and patterns parsed once for a whole job.
 
-use scraper::Selector;
-use scrapering_core::job::{ExtractRule, Field, FieldKind, FollowRule};
+use scrapering_core::job::{ExtractRule, Field, FieldKind, FollowRule, Patterns, Source};
 use serde_json::Value;
+use serde_json_path::JsonPath;
 
-use super::ExtractSpecError;
+use super::schema::ItemSchema;
+use super::selector::Css;
+use super::transform::Steps;
+use super::{ExtractSpecError, json};
 
 /// Longest selector, bytes; selectors are read and matched recursively.
 const MAX_SELECTOR_BYTES: usize = 1024;
@@ -15,18 +18,44 @@ const MAX_FIELD_DEPTH: usize = 8;
 #[derive(Debug)]
 pub(super) struct Rule {
     pub(super) name: String,
-    pub(super) base: Option<Selector>,
+    pub(super) pages: Pages,
+    pub(super) source: Source,
+    pub(super) base: Option<Query>,
     pub(super) fields: Vec<CompiledField>,
+    pub(super) key: Vec<String>,
+    pub(super) schema: Option<ItemSchema>,
+}
+
+/// Which pages a rule is for.
+#[derive(Debug)]
+pub(super) struct Pages {
+    labels: Vec<u16>,
+    urls: Patterns,
+}
+
+impl Pages {
+    /// Whether a page with this label and URL is one of them.
+    pub(super) fn include(&self, label: u16, url: &str) -> bool {
+        (self.labels.is_empty() || self.labels.contains(&label)) && (self.urls.is_empty() || self.urls.is_match(url))
+    }
+}
+
+/// A selector of either language.
+#[derive(Debug)]
+pub(super) enum Query {
+    Css(Css),
+    Json(JsonPath),
 }
 
 #[derive(Debug)]
 pub(super) struct CompiledField {
     pub(super) name: String,
-    pub(super) selector: Option<Selector>,
+    pub(super) selector: Option<Query>,
     /// Every match instead of the first.
     pub(super) list: bool,
     /// What is read from a match.
     pub(super) kind: Kind,
+    pub(super) steps: Steps,
     pub(super) required: bool,
     pub(super) default: Option<Value>,
     /// Size of the default when written out.
@@ -40,13 +69,24 @@ pub(super) enum Kind {
     Html,
     Number { attribute: Option<String> },
     Url { attribute: Option<String> },
+    Date { attribute: Option<String>, format: Option<String> },
+    Json { attribute: Option<String>, path: Option<JsonPath> },
     Nested(Vec<CompiledField>),
 }
 
 #[derive(Debug)]
 pub(super) struct Follow {
-    pub(super) selector: Selector,
+    pub(super) selector: Css,
     pub(super) attribute: String,
+    allow: Patterns,
+    deny: Patterns,
+}
+
+impl Follow {
+    /// Whether the rule follows this URL.
+    pub(super) fn accepts(&self, url: &str) -> bool {
+        (self.allow.is_empty() || self.allow.is_match(url)) && !self.deny.is_match(url)
+    }
 }
 
 pub(super) fn rules(rules: &[ExtractRule]) -> Result<Vec<Rule>, ExtractSpecError> {
@@ -54,11 +94,17 @@ pub(super) fn rules(rules: &[ExtractRule]) -> Result<Vec<Rule>, ExtractSpecError
         .iter()
         .enumerate()
         .map(|(index, rule)| {
+            let compiler = Compiler { source: rule.source };
             let path = format!("extract[{index}]");
+            let schema = rule.schema.as_ref().map(ItemSchema::compile).transpose();
             Ok(Rule {
                 name: rule.name.clone(),
-                base: optional_selector(rule.base_selector.as_deref(), &format!("{path}.baseSelector"))?,
-                fields: fields(&rule.fields, &path, 1)?,
+                pages: Pages { labels: rule.labels.clone(), urls: rule.urls.clone() },
+                source: rule.source,
+                base: compiler.query(rule.base_selector.as_deref(), &format!("{path}.baseSelector"))?,
+                fields: compiler.fields(&rule.fields, &path, 1)?,
+                key: rule.key.clone(),
+                schema: schema.map_err(|message| fault(format!("{path}.schema"), message))?,
             })
         })
         .collect()
@@ -70,89 +116,102 @@ pub(super) fn follow(rules: &[FollowRule]) -> Result<Vec<Follow>, ExtractSpecErr
         .enumerate()
         .map(|(index, rule)| {
             Ok(Follow {
-                selector: selector(&rule.selector, &format!("follow[{index}].selector"))?,
+                selector: css(&rule.selector, &format!("follow[{index}].selector"))?,
                 attribute: rule.attribute.to_ascii_lowercase(),
+                allow: rule.allow.clone(),
+                deny: rule.deny.clone(),
             })
         })
         .collect()
 }
 
-fn fields(fields: &[Field], parent: &str, depth: usize) -> Result<Vec<CompiledField>, ExtractSpecError> {
-    if depth > MAX_FIELD_DEPTH {
-        return Err(ExtractSpecError {
-            path: parent.to_owned(),
-            message: format!("fields are nested more than {MAX_FIELD_DEPTH} deep; flatten them"),
-        });
-    }
-    fields
-        .iter()
-        .enumerate()
-        .map(|(index, field)| {
-            let path = format!("{parent}.fields[{index}]");
-            let (list, kind) = list_or_kind(&field.kind, &path, depth)?;
-            Ok(CompiledField {
-                name: field.name.clone(),
-                selector: optional_selector(field.selector.as_deref(), &format!("{path}.selector"))?,
-                list,
-                kind,
-                required: field.required,
-                default: field.default.clone(),
-                default_bytes: field.default.as_ref().map_or(0, |d| d.to_string().len()),
-            })
-        })
-        .collect()
+fn fault(path: impl Into<String>, message: impl Into<String>) -> ExtractSpecError {
+    ExtractSpecError { path: path.into(), message: message.into() }
 }
 
-/// Whether a field is a list, and what is read from each match.
-fn list_or_kind(spec: &FieldKind, path: &str, depth: usize) -> Result<(bool, Kind), ExtractSpecError> {
-    match spec {
-        FieldKind::List { element, fields: inner } if inner.is_empty() => Ok((true, kind(element, path, depth)?)),
-        FieldKind::List { fields: inner, .. } => Ok((true, Kind::Nested(fields(inner, path, depth + 1)?))),
-        single => Ok((false, kind(single, path, depth)?)),
-    }
+/// Compiles the fields of one rule.
+struct Compiler {
+    source: Source,
 }
 
-fn kind(spec: &FieldKind, path: &str, depth: usize) -> Result<Kind, ExtractSpecError> {
-    // Attribute names of HTML are lower case once parsed.
-    let lower = |name: &Option<String>| name.as_deref().map(str::to_ascii_lowercase);
-    Ok(match spec {
-        FieldKind::Text => Kind::Text,
-        FieldKind::Attribute(name) => Kind::Attribute(name.to_ascii_lowercase()),
-        FieldKind::Html => Kind::Html,
-        FieldKind::Number { attribute } => Kind::Number { attribute: lower(attribute) },
-        FieldKind::Url { attribute } => Kind::Url { attribute: lower(attribute) },
-        FieldKind::List { .. } => return Err(list_of_lists(path)),
-        FieldKind::Nested(inner) => Kind::Nested(fields(inner, path, depth + 1)?),
-    })
-}
-
-fn list_of_lists(path: &str) -> ExtractSpecError {
-    ExtractSpecError {
-        path: path.to_owned(),
-        message: "a list cannot hold lists directly; give its elements a field of type list".to_owned(),
-    }
-}
-
-fn optional_selector(css: Option<&str>, path: &str) -> Result<Option<Selector>, ExtractSpecError> {
-    css.map(|css| selector(css, path)).transpose()
-}
-
-/// Parses one selector; the message is for whoever wrote it.
-pub(super) fn selector(css: &str, path: &str) -> Result<Selector, ExtractSpecError> {
-    let error = |message: String| ExtractSpecError { path: path.to_owned(), message };
-    if css.len() > MAX_SELECTOR_BYTES {
-        return Err(error(format!("the selector has {} bytes; {MAX_SELECTOR_BYTES} are allowed", css.len())));
-    }
-    parse_selector(css).map_err(|problem| error(format!("\"{css}\" is no CSS selector: {problem}")))
-}
-
-/// Parses one selector; the message says what is wrong with it.
-pub(crate) fn parse_selector(css: &str) -> Result<Selector, String> {
-    Selector::parse(css).map_err(|problem| match problem {
-        // The library asks for a bug report over what is simply unknown to it.
-        scraper::error::SelectorErrorKind::UnexpectedSelectorParseError(kind) => {
-            format!("unsupported or incomplete ({kind:?})")
+impl Compiler {
+    fn fields(&self, fields: &[Field], parent: &str, depth: usize) -> Result<Vec<CompiledField>, ExtractSpecError> {
+        if depth > MAX_FIELD_DEPTH {
+            return Err(fault(parent, format!("fields are nested more than {MAX_FIELD_DEPTH} deep; flatten them")));
         }
-        known => known.to_string().to_lowercase(),
-    })
+        fields
+            .iter()
+            .enumerate()
+            .map(|(index, field)| self.field(field, &format!("{parent}.fields[{index}]"), depth))
+            .collect()
+    }
+
+    fn field(&self, field: &Field, path: &str, depth: usize) -> Result<CompiledField, ExtractSpecError> {
+        let (list, kind) = self.list_or_kind(&field.kind, path, depth)?;
+        let steps = Steps::compile(field.pattern.as_deref(), &field.transforms).map_err(|(index, message)| {
+            let place = index.map_or_else(|| "pattern".to_owned(), |index| format!("transform[{index}].find"));
+            fault(format!("{path}.{place}"), message)
+        })?;
+        Ok(CompiledField {
+            name: field.name.clone(),
+            selector: self.query(field.selector.as_deref(), &format!("{path}.selector"))?,
+            list,
+            kind,
+            steps,
+            required: field.required,
+            default: field.default.clone(),
+            default_bytes: field.default.as_ref().map_or(0, |d| d.to_string().len()),
+        })
+    }
+
+    /// Whether a field is a list, and what is read from each match.
+    fn list_or_kind(&self, spec: &FieldKind, path: &str, depth: usize) -> Result<(bool, Kind), ExtractSpecError> {
+        match spec {
+            FieldKind::List { element, fields } if fields.is_empty() => Ok((true, self.kind(element, path, depth)?)),
+            FieldKind::List { fields, .. } => Ok((true, Kind::Nested(self.fields(fields, path, depth + 1)?))),
+            single => Ok((false, self.kind(single, path, depth)?)),
+        }
+    }
+
+    fn kind(&self, spec: &FieldKind, path: &str, depth: usize) -> Result<Kind, ExtractSpecError> {
+        // Attribute names of HTML are lower case once parsed.
+        let lower = |name: &Option<String>| name.as_deref().map(str::to_ascii_lowercase);
+        Ok(match spec {
+            FieldKind::Text => Kind::Text,
+            FieldKind::Attribute(name) => Kind::Attribute(name.to_ascii_lowercase()),
+            FieldKind::Html => Kind::Html,
+            FieldKind::Number { attribute } => Kind::Number { attribute: lower(attribute) },
+            FieldKind::Url { attribute } => Kind::Url { attribute: lower(attribute) },
+            FieldKind::Date { attribute, format } => Kind::Date { attribute: lower(attribute), format: format.clone() },
+            FieldKind::Json { attribute, path: inner } => Kind::Json {
+                attribute: lower(attribute),
+                path: inner.as_deref().map(|inner| json_path(inner, &format!("{path}.path"))).transpose()?,
+            },
+            FieldKind::List { .. } => {
+                return Err(fault(path, "a list cannot hold lists directly; give its elements a field of type list"));
+            }
+            FieldKind::Nested(inner) => Kind::Nested(self.fields(inner, path, depth + 1)?),
+        })
+    }
+
+    fn query(&self, selector: Option<&str>, path: &str) -> Result<Option<Query>, ExtractSpecError> {
+        let Some(selector) = selector else { return Ok(None) };
+        Ok(Some(match self.source {
+            Source::Html => Query::Css(css(selector, path)?),
+            Source::Json | Source::JsonLd | Source::OpenGraph | Source::Meta => Query::Json(json_path(selector, path)?),
+        }))
+    }
+}
+
+/// Parses one CSS selector; the message is for whoever wrote it.
+fn css(selector: &str, path: &str) -> Result<Css, ExtractSpecError> {
+    if selector.len() > MAX_SELECTOR_BYTES {
+        let message = format!("the selector has {} bytes; {MAX_SELECTOR_BYTES} are allowed", selector.len());
+        return Err(fault(path, message));
+    }
+    Css::parse(selector).map_err(|problem| fault(path, format!("\"{selector}\" is no CSS selector: {problem}")))
+}
+
+fn json_path(written: &str, path: &str) -> Result<JsonPath, ExtractSpecError> {
+    json::parse_path(written).map_err(|problem| fault(path, format!("\"{written}\" is no JSONPath: {problem}")))
 }

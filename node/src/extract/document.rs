@@ -35,6 +35,8 @@ pub(super) struct Document {
     pub(super) html: Html,
     /// What relative URLs are resolved against: `<base href>`, else the page's own URL.
     pub(super) base: Url,
+    /// Where `<link rel="canonical">` says that the page belongs.
+    pub(super) canonical: Option<Url>,
     pub(super) directives: RobotsDirectives,
 }
 
@@ -42,15 +44,15 @@ impl Document {
     /// Parses `text`, found at `url`.
     pub(super) fn parse(text: &str, url: &Url, meter: &mut Meter) -> Result<Self, ExtractError> {
         let html = parse(text, meter)?;
-        let mut document = Self { html, base: url.clone(), directives: RobotsDirectives::default() };
+        let mut document = Self { html, base: url.clone(), canonical: None, directives: RobotsDirectives::default() };
         document.survey(url, meter)?;
         Ok(document)
     }
 
-    /// One walk over the tree: its depth, the first `<base>` and every `<meta name="robots">`.
+    /// One walk over the tree: its depth, the first `<base>`, the first canonical link and every `<meta name="robots">`.
     fn survey(&mut self, url: &Url, meter: &mut Meter) -> Result<(), ExtractError> {
         let mut depth = 0_usize;
-        let mut base = None;
+        let (mut base, mut canonical) = (None, None);
         let mut directives = RobotsDirectives::default();
         for edge in self.html.tree.root().traverse() {
             meter.step()?;
@@ -70,6 +72,9 @@ impl Document {
             }
             match element.name() {
                 "base" if base.is_none() => base = element.attr("href").map(str::to_owned),
+                "link" if canonical.is_none() && has_word(element.attr("rel"), "canonical") => {
+                    canonical = element.attr("href").map(str::to_owned);
+                }
                 "meta" if is_robots(element.attr("name")) => {
                     directives.add_list(element.attr("content").unwrap_or_default());
                 }
@@ -77,10 +82,11 @@ impl Document {
             }
         }
         if let Some(declared) = base.and_then(|href| url.join(&href).ok())
-            && matches!(declared.scheme(), "http" | "https")
+            && is_web(&declared)
         {
             self.base = declared;
         }
+        self.canonical = canonical.and_then(|href| self.base.join(&href).ok()).filter(is_web);
         self.directives = directives;
         Ok(())
     }
@@ -89,6 +95,15 @@ impl Document {
     pub(super) fn root_element(&self) -> ElementRef<'_> {
         self.html.root_element()
     }
+}
+
+fn is_web(url: &Url) -> bool {
+    matches!(url.scheme(), "http" | "https")
+}
+
+/// Whether an attribute that is a set of words, such as `rel`, holds `word` (HTML Standard, section 4.6.7 "Link types").
+pub(super) fn has_word(written: Option<&str>, word: &str) -> bool {
+    written.is_some_and(|words| words.split_ascii_whitespace().any(|each| each.eq_ignore_ascii_case(word)))
 }
 
 fn is_robots(name: Option<&str>) -> bool {

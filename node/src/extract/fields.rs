@@ -1,14 +1,16 @@
-//! Reading the fields of an item from the tree.
+//! Reading the items of a rule, from elements or from JSON.
 
-use ego_tree::NodeRef;
-use scraper::{ElementRef, Node, Selector};
+use std::collections::HashSet;
+
+use scrapering_core::job::Source;
 use serde_json::{Map, Value};
-use url::Url;
 
 use super::budget::Meter;
 use super::compile::{CompiledField, Kind, Rule};
 use super::document::Document;
-use super::{ExtractError, Item, ItemError, number, text};
+use super::scope::Scope;
+use super::value::{Missing, Values};
+use super::{ExtractError, Item, ItemError, schema, structured};
 
 /// Most complaints kept of one page; they repeat each other.
 const MAX_ITEM_ERRORS: usize = 100;
@@ -16,57 +18,109 @@ const MAX_ITEM_ERRORS: usize = 100;
 /// What an entry of a map or list costs besides its content.
 const ENTRY_BYTES: usize = 32;
 
+/// What stands on the page, in the forms that rules ask for.
+pub(super) struct Sources<'a> {
+    document: Option<&'a Document>,
+    json: Option<Value>,
+    json_ld: Option<Value>,
+    open_graph: Option<Value>,
+    meta: Option<Value>,
+}
+
+impl<'a> Sources<'a> {
+    /// Prepares what `rules` ask for.
+    pub(super) fn prepare(
+        document: Option<&'a Document>,
+        json: Option<Value>,
+        rules: &[&Rule],
+        meter: &mut Meter,
+    ) -> Result<Self, ExtractError> {
+        let mut sources = Self { document, json, json_ld: None, open_graph: None, meta: None };
+        let Some(document) = document else { return Ok(sources) };
+        let asked = |source: Source| rules.iter().any(|rule| rule.source == source);
+        if asked(Source::JsonLd) {
+            sources.json_ld = Some(structured::json_ld(document, meter)?);
+        }
+        if asked(Source::OpenGraph) {
+            sources.open_graph = Some(structured::open_graph(document, meter)?);
+        }
+        if asked(Source::Meta) {
+            sources.meta = Some(structured::meta(document, meter)?);
+        }
+        Ok(sources)
+    }
+
+    /// Where the items of `rule` are looked for; nothing if the page is not of that kind.
+    fn scopes(&self, rule: &Rule) -> Vec<Scope<'_>> {
+        match rule.source {
+            Source::Html => self.document.map(Scope::page).into_iter().collect(),
+            Source::Json => self.json.iter().map(Scope::Json).collect(),
+            // Without a base each object is an item.
+            Source::JsonLd if rule.base.is_none() => {
+                self.json_ld.iter().filter_map(Value::as_array).flatten().map(Scope::Json).collect()
+            }
+            Source::JsonLd => self.json_ld.iter().map(Scope::Json).collect(),
+            Source::OpenGraph => self.open_graph.iter().map(Scope::Json).collect(),
+            Source::Meta => self.meta.iter().map(Scope::Json).collect(),
+        }
+    }
+}
+
 /// Reads the items of one page.
-pub(super) struct Reader<'a> {
-    document: &'a Document,
-    meter: &'a mut Meter,
+pub(super) struct Reader<'a, 'm> {
+    values: Values<'a>,
+    meter: &'m mut Meter,
     rule: &'a str,
     pub(super) items: Vec<Item>,
     pub(super) errors: Vec<ItemError>,
 }
 
-/// Where selectors look: below `node`. For the page as a whole that is the document, so that `html` itself can be selected.
-#[derive(Clone, Copy)]
-struct Scope<'a> {
-    node: NodeRef<'a, Node>,
-    element: ElementRef<'a>,
-}
-
-impl<'a> Scope<'a> {
-    fn of(element: ElementRef<'a>) -> Self {
-        Self { node: *element, element }
-    }
-}
-
-impl<'a> Reader<'a> {
-    pub(super) fn new(document: &'a Document, meter: &'a mut Meter) -> Self {
-        Self { document, meter, rule: "", items: Vec::new(), errors: Vec::new() }
+impl<'a, 'm> Reader<'a, 'm> {
+    pub(super) fn new(values: Values<'a>, meter: &'m mut Meter) -> Self {
+        Self { values, meter, rule: "", items: Vec::new(), errors: Vec::new() }
     }
 
     /// Adds the items of `rule`, in document order.
-    pub(super) fn read(&mut self, rule: &'a Rule) -> Result<(), ExtractError> {
+    pub(super) fn read(&mut self, rule: &'a Rule, sources: &'a Sources<'_>) -> Result<(), ExtractError> {
         self.rule = &rule.name;
-        let page = Scope { node: self.document.html.tree.root(), element: self.document.root_element() };
-        match &rule.base {
-            None => self.read_item(rule, page),
-            Some(base) => {
-                for element in self.select_all(page, base)? {
-                    self.read_item(rule, Scope::of(element))?;
+        let mut keys = HashSet::new();
+        for scope in sources.scopes(rule) {
+            match &rule.base {
+                None => self.read_item(rule, scope, &mut keys)?,
+                Some(base) => {
+                    for item in scope.select_all(base, self.meter)? {
+                        self.read_item(rule, item, &mut keys)?;
+                    }
                 }
-                Ok(())
             }
         }
+        Ok(())
     }
 
-    fn read_item(&mut self, rule: &Rule, scope: Scope<'a>) -> Result<(), ExtractError> {
+    fn read_item(&mut self, rule: &Rule, scope: Scope<'a>, keys: &mut HashSet<String>) -> Result<(), ExtractError> {
         let Some(fields) = self.object(&rule.fields, scope, "")? else {
             return Ok(());
         };
         if fields.is_empty() {
             return Ok(());
         }
+        let key = schema::item_key(&rule.name, &rule.key, &fields);
+        if let Some(schema) = &rule.schema {
+            let value = Value::Object(fields.clone());
+            self.meter.check()?;
+            if let Some((place, message)) = schema.fault(&value) {
+                self.complain(place, format!("breaks the schema: {message}"));
+                return Ok(());
+            }
+        }
         let mut item = Map::new();
         item.insert("_type".to_owned(), Value::String(rule.name.clone()));
+        if let Some(key) = key {
+            item.insert("_key".to_owned(), Value::String(key.clone()));
+            if !keys.insert(key) {
+                return Ok(());
+            }
+        }
         item.extend(fields);
         self.meter.charge(ENTRY_BYTES + rule.name.len())?;
         self.items.push(item);
@@ -84,124 +138,94 @@ impl<'a> Reader<'a> {
         for field in fields {
             let path = if parent.is_empty() { field.name.clone() } else { format!("{parent}.{}", field.name) };
             let value = match self.field(field, scope, &path)? {
-                Some(value) => Some(value),
-                None => {
-                    self.meter.charge(field.default_bytes)?;
-                    field.default.clone()
-                }
+                Ok(value) => value,
+                Err(missing) => match &field.default {
+                    Some(default) => {
+                        self.meter.charge(field.default_bytes)?;
+                        default.clone()
+                    }
+                    None if field.required => {
+                        self.complain(path, format!("required, but {missing}"));
+                        return Ok(None);
+                    }
+                    None => continue,
+                },
             };
-            match value {
-                Some(value) => {
-                    self.meter.charge(ENTRY_BYTES + field.name.len())?;
-                    object.insert(field.name.clone(), value);
-                }
-                None if field.required => {
-                    self.complain(path, "required, but nothing was found on the page");
-                    return Ok(None);
-                }
-                None => {}
-            }
+            self.meter.charge(ENTRY_BYTES + field.name.len())?;
+            object.insert(field.name.clone(), value);
         }
         Ok(Some(object))
     }
 
-    fn field(&mut self, field: &CompiledField, scope: Scope<'a>, path: &str) -> Result<Option<Value>, ExtractError> {
-        if field.list {
-            return self.list(&field.kind, field.selector.as_ref(), scope, path);
-        }
-        match &field.selector {
-            None => self.value(&field.kind, scope, path),
-            Some(selector) => match self.select_first(scope, selector)? {
-                Some(element) => self.value(&field.kind, Scope::of(element), path),
-                None => Ok(None),
-            },
-        }
-    }
-
-    /// Every match; elements that yield nothing are left out, and a list of nothing is nothing.
-    fn list(
+    fn field(
         &mut self,
-        each: &Kind,
-        selector: Option<&Selector>,
+        field: &CompiledField,
         scope: Scope<'a>,
         path: &str,
-    ) -> Result<Option<Value>, ExtractError> {
-        let scopes = match selector {
+    ) -> Result<Result<Value, Missing>, ExtractError> {
+        let found = if field.list {
+            self.list(field, scope, path)?
+        } else {
+            let place = match &field.selector {
+                None => Some(scope),
+                Some(selector) => scope.select_first(selector, self.meter)?,
+            };
+            match place {
+                Some(place) => self.value(field, place.single(), path)?,
+                None => Err(Missing::NoMatch),
+            }
+        };
+        match found {
+            Ok(value) => field.steps.value(value, self.meter).map(Ok),
+            Err(missing) => Ok(Err(missing)),
+        }
+    }
+
+    /// Every match; what yields nothing is left out, and a list of nothing is nothing.
+    fn list(
+        &mut self,
+        field: &CompiledField,
+        scope: Scope<'a>,
+        path: &str,
+    ) -> Result<Result<Value, Missing>, ExtractError> {
+        let mut places = match &field.selector {
             None => vec![scope],
-            Some(selector) => self.select_all(scope, selector)?.into_iter().map(Scope::of).collect(),
+            Some(selector) => scope.select_all(selector, self.meter)?,
         };
+        if let [only] = places.as_slice() {
+            places = only.elements();
+        }
         let mut list = Vec::new();
-        for (index, scope) in scopes.into_iter().enumerate() {
-            if let Some(value) = self.value(each, scope, &format!("{path}[{index}]"))? {
-                self.meter.charge(ENTRY_BYTES)?;
-                list.push(value);
+        let mut why = Missing::NoMatch;
+        for (index, place) in places.into_iter().enumerate() {
+            match self.value(field, place, &format!("{path}[{index}]"))? {
+                Ok(value) => {
+                    self.meter.charge(ENTRY_BYTES)?;
+                    list.push(value);
+                }
+                Err(missing) => why = missing,
             }
         }
-        Ok((!list.is_empty()).then_some(Value::Array(list)))
+        Ok(if list.is_empty() { Err(why) } else { Ok(Value::Array(list)) })
     }
 
-    /// What `kind` reads from one element.
-    fn value(&mut self, kind: &Kind, scope: Scope<'a>, path: &str) -> Result<Option<Value>, ExtractError> {
-        let element = scope.element;
-        let text = match kind {
-            Kind::Text => Some(text::collapsed(element, self.meter)?),
-            Kind::Attribute(name) => element.attr(name).map(str::to_owned),
-            Kind::Html => {
-                self.meter.check()?;
-                Some(element.inner_html())
-            }
-            Kind::Url { attribute } => url(element, attribute.as_deref(), &self.document.base),
-            Kind::Number { attribute } => {
-                let found = match attribute {
-                    Some(name) => element.attr(name).and_then(number::first),
-                    None => number::first(&text::raw(element, self.meter)?),
-                };
-                return Ok(found);
-            }
-            Kind::Nested(fields) => {
-                let object = self.object(fields, scope, path)?;
-                return Ok(object.filter(|o| !o.is_empty()).map(Value::Object));
-            }
-        };
-        if let Some(text) = &text {
-            self.meter.charge(text.len())?;
+    /// What the field reads from one place.
+    fn value(
+        &mut self,
+        field: &CompiledField,
+        place: Scope<'a>,
+        path: &str,
+    ) -> Result<Result<Value, Missing>, ExtractError> {
+        if let Kind::Nested(fields) = &field.kind {
+            let object = self.object(fields, place, path)?;
+            return Ok(object.filter(|object| !object.is_empty()).map(Value::Object).ok_or(Missing::Empty));
         }
-        Ok(text.map(Value::String))
+        self.values.read(&field.kind, &field.steps, place, self.meter)
     }
 
-    fn select_first(&mut self, scope: Scope<'a>, selector: &Selector) -> Result<Option<ElementRef<'a>>, ExtractError> {
-        for element in scope.node.descendants().skip(1).filter_map(ElementRef::wrap) {
-            self.meter.step()?;
-            if selector.matches_with_scope(&element, Some(scope.element)) {
-                return Ok(Some(element));
-            }
-        }
-        Ok(None)
-    }
-
-    fn select_all(&mut self, scope: Scope<'a>, selector: &Selector) -> Result<Vec<ElementRef<'a>>, ExtractError> {
-        let mut found = Vec::new();
-        for element in scope.node.descendants().skip(1).filter_map(ElementRef::wrap) {
-            self.meter.step()?;
-            if selector.matches_with_scope(&element, Some(scope.element)) {
-                found.push(element);
-            }
-        }
-        Ok(found)
-    }
-
-    fn complain(&mut self, field: String, message: &str) {
+    fn complain(&mut self, field: String, message: String) {
         if self.errors.len() < MAX_ITEM_ERRORS {
-            self.errors.push(ItemError { rule: self.rule.to_owned(), field, message: message.to_owned() });
+            self.errors.push(ItemError { rule: self.rule.to_owned(), field, message });
         }
     }
-}
-
-/// The attribute's URL, made absolute; nothing if it is none.
-fn url(element: ElementRef<'_>, attribute: Option<&str>, base: &Url) -> Option<String> {
-    let written = match attribute {
-        Some(name) => element.attr(name),
-        None => element.attr("href").or_else(|| element.attr("src")),
-    }?;
-    base.join(written).ok().map(String::from)
 }

@@ -3,20 +3,22 @@
 use std::collections::HashSet;
 
 use scraper::ElementRef;
+use scrapering_core::job::resolve;
 use url::Url;
 
-use super::ExtractError;
 use super::budget::Meter;
 use super::compile::Follow;
-use super::document::Document;
+use super::document::{Document, has_word};
+use super::selector::Matcher;
+use super::{ExtractError, PageLink};
 
 /// Most links taken from one page; the rest is counted.
 const MAX_LINKS: usize = 10_000;
 
 #[derive(Default)]
 pub(super) struct Links {
-    /// Absolute http and https URLs without fragment, in document order, each once.
-    pub(super) urls: Vec<String>,
+    /// In document order, each URL once, by the first rule that finds it.
+    pub(super) found: Vec<PageLink>,
     /// Further URLs that were left out.
     pub(super) cut: u64,
 }
@@ -29,48 +31,45 @@ impl Links {
             return Ok(links);
         }
         let mut seen = HashSet::new();
+        let mut matchers: Vec<_> = rules.iter().map(|rule| Matcher::new(&rule.selector)).collect();
         let root = document.html.tree.root();
         for element in root.descendants().filter_map(ElementRef::wrap) {
-            for rule in rules {
+            for (index, (rule, matcher)) in rules.iter().zip(&mut matchers).enumerate() {
                 meter.step()?;
                 let Some(written) = element.attr(&rule.attribute) else {
                     continue;
                 };
-                if is_nofollow(element) || !rule.selector.matches(&element) {
+                if has_word(element.attr("rel"), "nofollow") || !matcher.matches(element, None, meter) {
                     continue;
                 }
-                if let Some(url) = absolute(written, &document.base) {
-                    links.add(url, &mut seen, meter)?;
+                if let Some(url) = absolute(written, &document.base).filter(|url| rule.accepts(url)) {
+                    links.add(PageLink { url, rule: index }, &mut seen, meter)?;
                 }
             }
         }
+        // A match that was cut short by the clock says nothing.
+        meter.check()?;
         Ok(links)
     }
 
-    fn add(&mut self, url: String, seen: &mut HashSet<String>, meter: &mut Meter) -> Result<(), ExtractError> {
-        if seen.contains(&url) {
+    fn add(&mut self, link: PageLink, seen: &mut HashSet<String>, meter: &mut Meter) -> Result<(), ExtractError> {
+        if seen.contains(&link.url) {
             return Ok(());
         }
-        if self.urls.len() == MAX_LINKS {
+        if self.found.len() == MAX_LINKS {
             self.cut += 1;
             return Ok(());
         }
-        meter.charge(url.len())?;
-        seen.insert(url.clone());
-        self.urls.push(url);
+        meter.charge(link.url.len())?;
+        seen.insert(link.url.clone());
+        self.found.push(link);
         Ok(())
     }
 }
 
-/// `rel` is a set of words (HTML Standard, section 4.6.7 "Link types").
-fn is_nofollow(element: ElementRef<'_>) -> bool {
-    element
-        .attr("rel")
-        .is_some_and(|rel| rel.split_ascii_whitespace().any(|word| word.eq_ignore_ascii_case("nofollow")))
-}
-
-fn absolute(written: &str, base: &Url) -> Option<String> {
-    let mut url = base.join(written).ok()?;
+/// The http or https URL without fragment that `written` means on a page at `base`.
+pub(super) fn absolute(written: &str, base: &Url) -> Option<String> {
+    let mut url = resolve(base, written).ok()?;
     if !matches!(url.scheme(), "http" | "https") {
         return None;
     }

@@ -3,8 +3,9 @@
 mod fields;
 mod hostile;
 mod links;
+mod sources;
 
-use scrapering_core::job::{ExtractRule, Field, FieldKind, FollowRule, NormalizedUrl};
+use scrapering_core::job::{ExtractRule, Field, FieldKind, FollowRule, NormalizedUrl, Patterns};
 use serde_json::{Value, json};
 
 use super::*;
@@ -14,17 +15,32 @@ fn field(name: &str, selector: &str, kind: FieldKind) -> Field {
         name: name.to_owned(),
         selector: (!selector.is_empty()).then(|| selector.to_owned()),
         kind,
+        pattern: None,
+        transforms: Vec::new(),
         required: false,
         default: None,
     }
 }
 
 fn rule(base: &str, fields: Vec<Field>) -> ExtractRule {
-    ExtractRule { name: "thing".to_owned(), base_selector: (!base.is_empty()).then(|| base.to_owned()), fields }
+    ExtractRule {
+        name: "thing".to_owned(),
+        base_selector: (!base.is_empty()).then(|| base.to_owned()),
+        fields,
+        ..ExtractRule::default()
+    }
 }
 
 fn follow(selector: &str) -> FollowRule {
-    FollowRule { selector: selector.to_owned(), attribute: "href".to_owned() }
+    FollowRule {
+        selector: selector.to_owned(),
+        attribute: "href".to_owned(),
+        allow: Patterns::default(),
+        deny: Patterns::default(),
+        label: 0,
+        priority: 50,
+        max_pages: None,
+    }
 }
 
 fn url() -> NormalizedUrl {
@@ -35,9 +51,7 @@ fn extract(rules: &[ExtractRule], follow: &[FollowRule], html: &str) -> Result<P
     // Tests run on crowded machines and unoptimised code; what is bounded here is bounded by other tests.
     let budget = CpuBudget(std::time::Duration::from_secs(20));
     CompiledExtract::compile(rules, follow).unwrap().page(
-        html.as_bytes(),
-        Some("text/html; charset=utf-8"),
-        &url(),
+        Page { body: html.as_bytes(), content_type: Some("text/html; charset=utf-8"), url: &url(), label: 0 },
         budget,
     )
 }

@@ -37,7 +37,7 @@ pub(super) fn collapsed(element: ElementRef<'_>, meter: &mut Meter) -> Result<St
     Ok(collapse(&raw(element, meter)?))
 }
 
-fn collapse(text: &str) -> String {
+pub(super) fn collapse(text: &str) -> String {
     let mut collapsed = String::new();
     for word in text.split_whitespace() {
         if !collapsed.is_empty() {

@@ -182,7 +182,7 @@ pub(super) async fn create(
 
 /// A job belongs to the tenant that its token speaks for; a document may say so, and may not say otherwise. On a ring that
 /// is not shared, everybody is the one tenant, and the namespace of a document is for Kubernetes.
-fn own(file: &mut ScrapeJobFile, tenant: &Tenant) -> Result<(), Problem> {
+pub(super) fn own(file: &mut ScrapeJobFile, tenant: &Tenant) -> Result<(), Problem> {
     match file.metadata.namespace.as_deref() {
         Some(named) if named != tenant.as_str() && *tenant != Tenant::default() => {
             let message = format!("is `{named}`, and the token speaks for `{tenant}`; leave the namespace out");

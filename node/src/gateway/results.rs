@@ -11,7 +11,7 @@ use super::page::{self, COMPLETE_HEADER, CURSOR_HEADER, Format, PageQuery};
 use super::problem::{Kind, Problem};
 use super::routes::Route;
 use crate::auth::Scope;
-use crate::crawl::jobs::{FetchedPage, JobRef, Page, Skipped};
+use crate::crawl::jobs::{FetchedPage, ItemFault, JobRef, Page, Skipped};
 use crate::gateway::JobService;
 use crate::gateway::service::Answer;
 use axum::extract::State;
@@ -31,6 +31,11 @@ pub(super) fn routes() -> Vec<Route> {
             Route::new(Method::GET, "/v1/jobs/{id}/items", RESULTS, items)
                 .named("listItems", "Reads the items of a job. They can be read while the job runs.")
                 .answers_as(ok, "Items behind the cursor.", Format::content::<Map<String, Value>>()),
+        ),
+        paged(
+            Route::new(Method::GET, "/v1/jobs/{id}/errors", RESULTS, errors)
+                .named("listErrors", "Reads which items were dropped: the page, the field, and what was wrong.")
+                .answers_as(ok, "Item errors behind the cursor.", Format::content::<ItemFault>()),
         ),
         paged(
             Route::new(Method::GET, "/v1/jobs/{id}/pages", JOBS, pages)
@@ -120,6 +125,18 @@ pub(super) async fn pages(
 ) -> Result<Response, Problem> {
     let first = ["url", "depth", "status", "fetchedAt", "attempts", "bytes", "items", "itemErrors"];
     piece(&state, &job, &query, format, "pages", &first, |jobs| jobs.pages(&job, &query.cursor, query.limit)).await
+}
+
+/// `GET /v1/jobs/{id}/errors`
+pub(super) async fn errors(
+    State(state): State<GatewayState>,
+    JobPath(job): JobPath,
+    query: PageQuery,
+    format: Format,
+) -> Result<Response, Problem> {
+    let first = ["url", "rule", "field", "message"];
+    piece(&state, &job, &query, format, "errors", &first, |jobs| jobs.item_errors(&job, &query.cursor, query.limit))
+        .await
 }
 
 /// `GET /v1/jobs/{id}/skipped`

@@ -9,7 +9,7 @@ use super::access::{self, Access};
 use super::openapi::{Inputs, Operation};
 use super::problem::{Kind, Problem};
 use super::trace::{TraceId, traced};
-use super::{GatewayState, files, grpc, hosts, jobs, kv, locks, probes, reference, results, ring, tokens};
+use super::{GatewayState, files, grpc, hosts, jobs, kv, locks, probes, reference, results, ring, tokens, trial};
 use crate::console;
 use crate::metrics::Metrics;
 use axum::Router;
@@ -69,6 +69,7 @@ pub(super) fn all() -> Vec<Route> {
         files::routes(),
         results::routes(),
         hosts::routes(),
+        trial::routes(),
         kv::routes(),
         locks::routes(),
         ring::routes(),

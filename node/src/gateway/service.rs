@@ -3,7 +3,9 @@
 use crate::auth::Tenant;
 use crate::crawl::cursor::Cursor;
 use crate::crawl::hosts::{HostLimitsObject, HostObject};
-use crate::crawl::jobs::{FetchedPage, JobChange, JobRef, JobStatus, JobsError, Load, Page, SeedVerdict, Skipped};
+use crate::crawl::jobs::{
+    FetchedPage, ItemFault, JobChange, JobRef, JobStatus, JobsError, Load, Page, SeedVerdict, Skipped,
+};
 use crate::crawl::{Hosts, Jobs};
 use futures::future::BoxFuture;
 use scrapering_crds::ScrapeJobFile;
@@ -22,6 +24,8 @@ pub trait JobService: Send + Sync + 'static {
     fn list<'a>(&'a self, tenant: &'a Tenant) -> Answer<'a, Vec<JobStatus>>;
     /// Items after `cursor`, each a JSON object on one line, at most `limit`.
     fn items<'a>(&'a self, job: &'a JobRef, cursor: &'a Cursor, limit: usize) -> Answer<'a, Page<Box<RawValue>>>;
+    /// Items that were dropped, and why, after `cursor`, at least `limit` if there are so many.
+    fn item_errors<'a>(&'a self, job: &'a JobRef, cursor: &'a Cursor, limit: usize) -> Answer<'a, Page<ItemFault>>;
     /// URLs that were not fetched, after `cursor`, at most `limit`.
     fn skipped<'a>(&'a self, job: &'a JobRef, cursor: &'a Cursor, limit: usize) -> Answer<'a, Page<Skipped>>;
     /// Pages that were fetched, after `cursor`, at most `limit`.
@@ -67,6 +71,10 @@ impl JobService for Jobs {
 
     fn items<'a>(&'a self, job: &'a JobRef, cursor: &'a Cursor, limit: usize) -> Answer<'a, Page<Box<RawValue>>> {
         Box::pin(Self::items(self, job, cursor, limit))
+    }
+
+    fn item_errors<'a>(&'a self, job: &'a JobRef, cursor: &'a Cursor, limit: usize) -> Answer<'a, Page<ItemFault>> {
+        Box::pin(Self::item_errors(self, job, cursor, limit))
     }
 
     fn skipped<'a>(&'a self, job: &'a JobRef, cursor: &'a Cursor, limit: usize) -> Answer<'a, Page<Skipped>> {

@@ -11,6 +11,7 @@ mod results;
 pub(crate) mod serving;
 mod tenants;
 mod tokens;
+mod trial;
 
 use super::{GatewayState, ProblemBody, openapi, routes};
 use crate::auth::{Grant, Issuer, Scope, Tenant};

@@ -1,21 +1,33 @@
-//! `spec.extract` and every CSS selector: parsed here once, so that no page can meet one that does not parse.
+//! `spec.extract` and every selector: parsed here once, so that no page can meet one that does not parse.
+
+mod kind;
+mod transform;
 
 use std::collections::BTreeSet;
 
-use scrapering_core::job::{ExtractRule, Field, FieldKind};
-use scrapering_crds::job::extract::{FIELD_LEVELS_MAX, FIELDS_MAX};
-use scrapering_crds::job::{ElementType, ExtractSpec, FieldSpec, FieldType, RULES_MAX, SELECTOR_LENGTH_MAX};
+use scrapering_core::job::{ExtractRule, Field, Patterns, Source};
+use scrapering_crds::job::extract::{FIELD_LEVELS_MAX, FIELDS_MAX, KEY_FIELDS_MAX};
+use scrapering_crds::job::{ExtractSpec, FieldSpec, MatchSpec, RULES_MAX, SELECTOR_LENGTH_MAX, SourceType};
 use serde_json::Value;
 
+use super::labels::Asked;
+use super::patterns;
 use super::report::{Faults, Place, excerpt};
-use crate::extract::parse_selector;
+use crate::extract::{Css, ItemSchema, Pattern, parse_path};
 
 /// Longest name of an item or a field, bytes.
 const NAME_LENGTH_MAX: usize = 63;
 /// Longest name of an attribute, bytes.
 const ATTRIBUTE_LENGTH_MAX: usize = 64;
+/// Longest regular expression, characters.
+const PATTERN_LENGTH_MAX: usize = 1_024;
 
-pub(super) fn rules(written: &[ExtractSpec], at: &Place, faults: &mut Faults) -> Vec<ExtractRule> {
+pub(super) fn rules(
+    written: &[ExtractSpec],
+    labels: &mut Asked<'_>,
+    at: &Place,
+    faults: &mut Faults,
+) -> Vec<ExtractRule> {
     if written.len() > RULES_MAX {
         faults.add(at, format!("has {} rules; at most {RULES_MAX} are allowed", written.len()));
         return Vec::new();
@@ -25,23 +37,75 @@ pub(super) fn rules(written: &[ExtractSpec], at: &Place, faults: &mut Faults) ->
     for (index, rule) in written.iter().enumerate() {
         let at = at.index(index);
         check_name(&rule.name, &mut names, &at.field("name"), faults);
-        if let Some(selector) = &rule.base_selector {
-            check_selector(selector, &at.field("baseSelector"), faults);
-        }
-        let at_fields = at.field("fields");
-        if rule.fields.is_empty() {
-            faults.add(&at_fields, "is empty; an item needs at least one field");
-        }
-        rules.push(ExtractRule {
-            name: rule.name.clone(),
-            base_selector: rule.base_selector.clone(),
-            fields: fields(&rule.fields, 1, &at_fields, faults),
-        });
+        rules.push(self::rule(rule, labels, &at, faults));
     }
     rules
 }
 
-fn fields<'a>(written: &'a [FieldSpec], level: usize, at: &Place, faults: &mut Faults) -> Vec<Field> {
+fn rule(written: &ExtractSpec, labels: &mut Asked<'_>, at: &Place, faults: &mut Faults) -> ExtractRule {
+    let source = match written.from {
+        SourceType::Html => Source::Html,
+        SourceType::Json => Source::Json,
+        SourceType::JsonLd => Source::JsonLd,
+        SourceType::OpenGraph => Source::OpenGraph,
+        SourceType::Meta => Source::Meta,
+    };
+    if let Some(selector) = &written.base_selector {
+        check_query(source, selector, &at.field("baseSelector"), faults);
+    }
+    let at_fields = at.field("fields");
+    if written.fields.is_empty() {
+        faults.add(&at_fields, "is empty; an item needs at least one field");
+    }
+    check_key(written, &at.field("key"), faults);
+    if let Some(schema) = &written.schema
+        && let Err(message) = ItemSchema::compile(schema)
+    {
+        faults.add(&at.field("schema"), message);
+    }
+    let (labels, urls) = pages(written.match_.as_ref(), labels, &at.field("match"), faults);
+    ExtractRule {
+        name: written.name.clone(),
+        labels,
+        urls,
+        source,
+        base_selector: written.base_selector.clone(),
+        fields: fields(source, &written.fields, 1, &at_fields, faults),
+        key: written.key.clone(),
+        schema: written.schema.clone(),
+    }
+}
+
+/// Which pages a rule is for.
+fn pages(written: Option<&MatchSpec>, labels: &mut Asked<'_>, at: &Place, faults: &mut Faults) -> (Vec<u16>, Patterns) {
+    let Some(written) = written else { return (Vec::new(), Patterns::default()) };
+    if written.labels.len() > RULES_MAX {
+        faults.add(&at.field("labels"), format!("has more than {RULES_MAX} entries"));
+        return (Vec::new(), Patterns::default());
+    }
+    let mut numbers = Vec::with_capacity(written.labels.len());
+    for (index, label) in written.labels.iter().enumerate() {
+        numbers.push(labels.number(label, &at.field("labels").index(index), faults));
+    }
+    (numbers, patterns(&written.urls, &at.field("urls"), faults))
+}
+
+fn check_key(written: &ExtractSpec, at: &Place, faults: &mut Faults) {
+    if written.key.len() > KEY_FIELDS_MAX {
+        faults.add(at, format!("has {} entries; at most {KEY_FIELDS_MAX} are allowed", written.key.len()));
+        return;
+    }
+    let mut known = BTreeSet::new();
+    for (index, name) in written.key.iter().enumerate() {
+        if !written.fields.iter().any(|field| field.name == *name) {
+            faults.add(&at.index(index), format!("`{}` is not one of the fields of the item", excerpt(name)));
+        } else if !known.insert(name) {
+            faults.add(&at.index(index), format!("`{name}` is named twice"));
+        }
+    }
+}
+
+fn fields(source: Source, written: &[FieldSpec], level: usize, at: &Place, faults: &mut Faults) -> Vec<Field> {
     if written.len() > FIELDS_MAX {
         faults.add(at, format!("has {} fields; at most {FIELDS_MAX} are allowed", written.len()));
         return Vec::new();
@@ -50,13 +114,13 @@ fn fields<'a>(written: &'a [FieldSpec], level: usize, at: &Place, faults: &mut F
         faults.add(at, format!("is more than {FIELD_LEVELS_MAX} levels deep; make the item flatter"));
         return Vec::new();
     }
-    let mut names: BTreeSet<&'a str> = BTreeSet::new();
+    let mut names = BTreeSet::new();
     let mut fields = Vec::with_capacity(written.len());
     for (index, field) in written.iter().enumerate() {
         let at = at.index(index);
         check_name(&field.name, &mut names, &at.field("name"), faults);
         if let Some(selector) = &field.selector {
-            check_selector(selector, &at.field("selector"), faults);
+            check_query(source, selector, &at.field("selector"), faults);
         }
         if field.required && field.default.is_some() {
             faults.add(&at.field("default"), "is never used, because the field is required; remove one of the two");
@@ -64,10 +128,13 @@ fn fields<'a>(written: &'a [FieldSpec], level: usize, at: &Place, faults: &mut F
         if field.default == Some(Value::Null) {
             faults.add(&at.field("default"), "is null; leave it out instead");
         }
+        let kind = kind::Judge { source, level, field, at: &at }.kind(faults);
         fields.push(Field {
             name: field.name.clone(),
             selector: field.selector.clone(),
-            kind: kind(field, level, &at, faults),
+            kind,
+            pattern: field.pattern.clone(),
+            transforms: transform::transforms(field, &at, faults),
             required: field.required,
             default: field.default.clone(),
         });
@@ -75,76 +142,26 @@ fn fields<'a>(written: &'a [FieldSpec], level: usize, at: &Place, faults: &mut F
     fields
 }
 
-fn kind(field: &FieldSpec, level: usize, at: &Place, faults: &mut Faults) -> FieldKind {
-    let is_list = field.type_ == FieldType::List;
-    let has_fields = !field.fields.is_empty();
-    if field.of.is_some() && !is_list {
-        faults.add(&at.field("of"), "is only for fields of type `list`");
-    }
-    if field.of.is_some() && is_list && has_fields {
-        faults.add(&at.field("of"), "cannot stand together with `fields`; a list holds values or objects");
-    }
-    if has_fields && !is_list && field.type_ != FieldType::Nested {
-        faults.add(&at.field("fields"), "is only for fields of type `list` and `nested`");
-    }
-    let below = || at.field("fields");
-    match field.type_ {
-        FieldType::Text => element(ElementType::Text, field, at, faults),
-        FieldType::Attribute => element(ElementType::Attribute, field, at, faults),
-        FieldType::Html => element(ElementType::Html, field, at, faults),
-        FieldType::Number => element(ElementType::Number, field, at, faults),
-        FieldType::Url => element(ElementType::Url, field, at, faults),
-        FieldType::List if has_fields => {
-            refuse_attribute(field, "a list of objects", at, faults);
-            FieldKind::List {
-                element: Box::new(FieldKind::Text),
-                fields: fields(&field.fields, level + 1, &below(), faults),
-            }
-        }
-        FieldType::List => FieldKind::List {
-            element: Box::new(element(field.of.unwrap_or_default(), field, at, faults)),
-            fields: Vec::new(),
-        },
-        FieldType::Nested => {
-            refuse_attribute(field, "a nested object", at, faults);
-            if !has_fields {
-                faults.add(&below(), "is missing; a nested object needs at least one field");
-            }
-            FieldKind::Nested(fields(&field.fields, level + 1, &below(), faults))
-        }
+/// Adds a fault unless `selector` is of the language that `source` is searched with.
+fn check_query(source: Source, selector: &str, at: &Place, faults: &mut Faults) {
+    if source == Source::Html {
+        check_selector(selector, at, faults);
+    } else {
+        check_path(selector, at, faults);
     }
 }
 
-/// What one element is read as: a field by itself, or each element of a list.
-fn element(read_as: ElementType, field: &FieldSpec, at: &Place, faults: &mut Faults) -> FieldKind {
-    let at_attribute = at.field("attribute");
-    if let Some(attribute) = &field.attribute {
-        check_attribute(attribute, &at_attribute, faults);
-    }
-    let attribute = field.attribute.as_ref().map(|name| name.to_ascii_lowercase());
-    match read_as {
-        ElementType::Text => {
-            refuse_attribute(field, "text; use the type `attribute`", at, faults);
-            FieldKind::Text
-        }
-        ElementType::Html => {
-            refuse_attribute(field, "html; use the type `attribute`", at, faults);
-            FieldKind::Html
-        }
-        ElementType::Number => FieldKind::Number { attribute },
-        ElementType::Url => FieldKind::Url { attribute },
-        ElementType::Attribute => {
-            if attribute.is_none() {
-                faults.add(&at_attribute, "is missing; the type `attribute` needs the name of one, such as `src`");
-            }
-            FieldKind::Attribute(attribute.unwrap_or_default())
-        }
+fn check_path(path: &str, at: &Place, faults: &mut Faults) {
+    if let Err(error) = parse_path(path) {
+        faults.add(at, format!("`{}` is not a JSONPath such as `$.items[*].title`: {error}", excerpt(path)));
     }
 }
 
-fn refuse_attribute(field: &FieldSpec, what: &str, at: &Place, faults: &mut Faults) {
-    if field.attribute.is_some() {
-        faults.add(&at.field("attribute"), format!("means nothing for {what}"));
+fn check_pattern(pattern: &str, at: &Place, faults: &mut Faults) {
+    if pattern.is_empty() || pattern.chars().count() > PATTERN_LENGTH_MAX {
+        faults.add(at, format!("must have 1 to {PATTERN_LENGTH_MAX} characters"));
+    } else if let Err(error) = Pattern::compile(pattern) {
+        faults.add(at, format!("`{}` {error}", excerpt(pattern)));
     }
 }
 
@@ -169,7 +186,7 @@ fn check_name<'a>(name: &'a str, known: &mut BTreeSet<&'a str>, at: &Place, faul
 pub(super) fn check_selector(selector: &str, at: &Place, faults: &mut Faults) {
     if selector.chars().count() > SELECTOR_LENGTH_MAX {
         faults.add(at, format!("is longer than {SELECTOR_LENGTH_MAX} characters"));
-    } else if let Err(error) = parse_selector(selector) {
+    } else if let Err(error) = Css::parse(selector) {
         faults.add(at, format!("`{}` is not a CSS selector: {error}", excerpt(selector)));
     }
 }

@@ -2,6 +2,7 @@
 
 pub mod copies;
 pub mod formation;
+pub mod frontier;
 pub mod kv;
 pub mod membership;
 pub mod ring;

@@ -10,7 +10,9 @@ use crate::identity::layout::{RingDir, Shape};
 use bytes::Bytes;
 use scrapering_core::body::{BodyHash, BodyRef, shelf};
 use scrapering_core::frontier::keys::Name;
-use scrapering_core::frontier::record::{FetchedPage, Items, JobId, PageResult, UrlHash, UrlRecord, UrlState, encode};
+use scrapering_core::frontier::record::{
+    FetchedPage, Items, JobId, PageResult, UrlHash, UrlRecord, UrlState, Way, encode,
+};
 use scrapering_core::id::{Key, OperationId};
 use scrapering_core::register::message::{Envelope, Reply, Request};
 use scrapering_core::register::{Ballot, Change, Outcome, ProposerId, Versioned};
@@ -113,7 +115,7 @@ async fn refer(driver: &Driver, hash: BodyHash) {
     };
     let state = UrlState::Closed { sequence: 1, result: PageResult::Fetched(page) };
     let record =
-        UrlRecord { url: "http://shop.example/".to_owned(), depth: 0, redirects: 0, hops: 0, admitted: false, state };
+        UrlRecord { url: "http://shop.example/".to_owned(), depth: 0, way: Way::default(), admitted: false, state };
     let key = Name::Url(JobId([1; 16]), UrlHash([2; 20])).key(PARTITION);
     let outcome = driver.change_one(key, Change::Put(encode(&record))).await;
     assert!(matches!(outcome, Outcome::Done { .. }), "{outcome:?}");

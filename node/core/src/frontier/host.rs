@@ -5,9 +5,11 @@
 
 pub(crate) mod backoff;
 pub(crate) mod breaker;
+mod fresh;
 mod record;
 mod status;
 
+use fresh::Fresh;
 pub use status::{Conduct, HostStatus, RobotsStatus};
 
 use super::record::{HostLimits, JobId, RobotsFile, UrlHash};
@@ -30,7 +32,7 @@ const ROBOTS_BACKOFF: Duration = Duration::from_millis(500);
 /// How long a host whose robots.txt could not be had is not asked again: what is found of it meanwhile has the same fate.
 const GIVEN_UP_FOR: Duration = Duration::from_secs(600);
 /// Redirects of a robots.txt that are followed (RFC 9309, section 2.3.1.2: at least five); behind them there is none.
-const ROBOTS_HOPS: u32 = 5;
+pub const ROBOTS_HOPS: u32 = 5;
 /// A host that nothing waits for is forgotten this long after its last answer; its record is not.
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(600);
 
@@ -107,8 +109,8 @@ pub struct Unreached {
 /// A job's URLs on one host.
 #[derive(Debug, Default)]
 pub(super) struct Queue {
-    /// Not looked at yet, in the order of discovery.
-    pub(super) fresh: VecDeque<UrlHash>,
+    /// Not looked at yet.
+    pub(super) fresh: Fresh,
     /// Allowed and admitted: may be requested.
     pub(super) ready: VecDeque<UrlHash>,
     /// Waiting for another attempt.
@@ -129,7 +131,7 @@ impl Queue {
     /// Every URL that waits, in no particular order.
     pub(super) fn drain(&mut self) -> Vec<UrlHash> {
         let retries = std::mem::take(&mut self.retries).into_iter().map(|(_, url)| url);
-        self.fresh.drain(..).chain(self.ready.drain(..)).chain(retries).collect()
+        self.fresh.drain().chain(self.ready.drain(..)).chain(retries).collect()
     }
 }
 

@@ -11,6 +11,7 @@ const BUDGET: u8 = b'B';
 const HOST: u8 = b'H';
 const URL: u8 = b'U';
 const LINK: u8 = b'L';
+const CONTENT: u8 = b'C';
 
 /// Every name of the frontier is below this; those of the key-value store and of locks are above.
 pub const END: &[u8] = b"V";
@@ -30,6 +31,8 @@ pub enum Name {
     Url(JobId, UrlHash),
     /// A link that a page of this partition showed and the job does not follow.
     Link(JobId, UrlHash),
+    /// The pages of a job with this content, or with this block of a simhash.
+    Content(JobId, [u8; 20]),
 }
 
 /// Where a job's own registers live.
@@ -50,6 +53,12 @@ pub fn url_partition(url: &NormalizedUrl) -> Partition {
     host_partition(&url.origin())
 }
 
+/// Where the pages of a job with this content are known.
+#[must_use]
+pub fn content_partition(job: JobId, hash: &[u8; 20]) -> Partition {
+    Partition::of(&[&job.0[..], hash].concat())
+}
+
 /// The hash that stands for an origin in a key.
 #[must_use]
 pub fn origin_hash(origin: &str) -> [u8; 20] {
@@ -68,6 +77,7 @@ impl Name {
             Self::Host(hash) => extend(&mut name, HOST, &[hash]),
             Self::Url(job, url) => extend(&mut name, URL, &[&job.0, &url.0]),
             Self::Link(job, url) => extend(&mut name, LINK, &[&job.0, &url.0]),
+            Self::Content(job, hash) => extend(&mut name, CONTENT, &[&job.0, hash]),
         }
         Key::new(partition, name)
     }
@@ -82,6 +92,12 @@ impl Name {
     #[must_use]
     pub fn urls_prefix(job: JobId) -> Vec<u8> {
         [&[URL], job.0.as_slice()].concat()
+    }
+
+    /// What the names of the contents of a job begin with.
+    #[must_use]
+    pub fn contents_prefix(job: JobId) -> Vec<u8> {
+        [&[CONTENT], job.0.as_slice()].concat()
     }
 
     /// The name in `key`; `None` if it is not one of the frontier's.
@@ -99,6 +115,7 @@ impl Name {
             HOST => Some(Self::Host(rest.try_into().ok()?)),
             URL => job_url().map(|(job, url)| Self::Url(job, url)),
             LINK => job_url().map(|(job, url)| Self::Link(job, url)),
+            CONTENT => job_url().map(|(job, hash)| Self::Content(job, hash.0)),
             _ => None,
         }
     }
@@ -123,6 +140,7 @@ mod tests {
             Name::Host([3; 20]),
             Name::Url(job, url),
             Name::Link(job, url),
+            Name::Content(job, [4; 20]),
         ] {
             let key = name.key(Partition(5));
             assert!(key.name.as_slice() < END && END < crate::kv::PREFIX);

@@ -2,7 +2,7 @@
 
 use crate::body::BodyHash;
 use crate::id::NodeId;
-use crate::job::{NormalizedUrl, SkipReason};
+use crate::job::{DocumentKind, NormalizedUrl, SkipReason};
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -201,6 +201,33 @@ impl Counters {
     }
 }
 
+/// How a URL was come upon, and so what is to be done with it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Way {
+    /// Redirects in a row that led here.
+    pub redirects: u32,
+    /// Links in a row outside the scope that led here.
+    pub hops: u32,
+    /// What stands there.
+    pub kind: DocumentKind,
+    /// Which of the job's labels it has, counted from 1; 0 is none.
+    pub label: u16,
+    /// Which follow rule led from page to page of one listing, counted from 1; 0: none did.
+    pub rule: u16,
+    /// Pages of that listing so far, this one included; without a rule, how many sitemaps or feeds led here.
+    pub page: u16,
+    /// Of two URLs of one host the one with the higher priority is requested first.
+    pub priority: u8,
+}
+
+impl Way {
+    /// Whether a sitemap, a feed or a robots.txt names the URL.
+    #[must_use]
+    pub const fn is_listed(&self) -> bool {
+        self.rule == 0 && self.page > 0
+    }
+}
+
 /// A URL of a job.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UrlRecord {
@@ -208,10 +235,8 @@ pub struct UrlRecord {
     pub url: String,
     /// Links followed from a seed.
     pub depth: u32,
-    /// Redirects in a row that led here.
-    pub redirects: u32,
-    /// Links in a row outside the scope that led here.
-    pub hops: u32,
+    /// How it was come upon.
+    pub way: Way,
     /// Whether the page limit has room for it; stays false in jobs without one.
     pub admitted: bool,
     /// What became of it.
@@ -266,13 +291,13 @@ pub struct FetchedPage {
     pub bytes: u64,
     /// Number of items.
     pub items: u32,
-    /// Items dropped because a required field was missing.
+    /// Items dropped because a required field was missing or the schema was broken.
     pub item_errors: u32,
     /// The items.
     pub content: Items,
 }
 
-/// The items of one page, JSON objects joined by line feeds.
+/// The items of one page, JSON objects joined by line feeds. Lines that begin with `!` are not items, but say why there is none.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Items {
     /// Few enough to live in the record.
@@ -290,6 +315,13 @@ pub struct LinkRecord {
     pub reason: SkipReason,
     /// As in [`UrlState::Closed`].
     pub sequence: u64,
+}
+
+/// Pages of one content, or with one block of their simhashes in common.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ContentRecord {
+    /// The canonical URL of each, and its simhash; the first is the oldest.
+    pub pages: Vec<(String, u64)>,
 }
 
 /// What of a host outlives its owner.

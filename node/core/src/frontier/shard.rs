@@ -21,7 +21,7 @@ pub use schedule::Work;
 pub use super::host::{Conduct, Exchange, Health, HostStatus, Policy, RobotsStatus, Unreached};
 
 use super::host::Host;
-use super::record::{Counters, JobId, PageResult, Token, UrlHash};
+use super::record::{Counters, JobId, PageResult, Token, UrlHash, Way};
 use crate::dice::Jitter;
 use crate::id::Partition;
 use crate::job::{NormalizedUrl, SkipReason, ValidatedJob};
@@ -42,10 +42,8 @@ pub struct Link {
     pub url: NormalizedUrl,
     /// Links followed from a seed.
     pub depth: u32,
-    /// Redirects in a row that led here.
-    pub redirects: u32,
-    /// Links in a row outside the scope that led here.
-    pub hops: u32,
+    /// How it was come upon.
+    pub way: Way,
 }
 
 /// What is told to the caller.

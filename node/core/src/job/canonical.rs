@@ -60,7 +60,7 @@ impl NormalizedUrl {
         if reference.len() > INPUT_LENGTH_MAX {
             return Err(UrlError::TooLong);
         }
-        Self::from_url(self.0.join(reference)?)
+        Self::from_url(resolve(&self.0, reference)?)
     }
 
     /// Canonical spelling of a URL that is parsed already.
@@ -81,7 +81,7 @@ impl NormalizedUrl {
         if let Some(rooted) = url.host_str().filter(|host| host.ends_with('.')).map(str::to_owned) {
             url.set_host(Some(rooted.trim_end_matches('.')))?;
         }
-        if let Cow::Owned(path) = normalize_percent(url.path()) {
+        if let Cow::Owned(path) = normalize_path(url.path()) {
             url.set_path(&path);
         }
         match url.query() {
@@ -158,6 +158,25 @@ impl NormalizedUrl {
     pub fn host_is_address(&self) -> bool {
         !matches!(self.0.host(), Some(url::Host::Domain(_)))
     }
+}
+
+/// What a reference means on a page at `base`, as browsers read it: to three and more slashes they say "two", which the `url` crate does not.
+///
+/// # Errors
+/// See [`url::ParseError`].
+pub fn resolve(base: &Url, reference: &str) -> Result<Url, url::ParseError> {
+    let written = reference.trim_start_matches(|letter: char| letter <= ' ');
+    let slashes = written.bytes().take_while(|byte| matches!(byte, b'/' | b'\\')).count();
+    if slashes > 2 && matches!(base.scheme(), "http" | "https") {
+        return base.join(&format!("//{}", &written[slashes..]));
+    }
+    base.join(reference)
+}
+
+/// [`normalize_percent`], and `^` as the URL Standard writes it; the `url` crate leaves it alone.
+fn normalize_path(path: &str) -> Cow<'_, str> {
+    let normal = normalize_percent(path);
+    if normal.contains('^') { Cow::Owned(normal.replace('^', "%5E")) } else { normal }
 }
 
 /// Decodes `%XX` of unreserved characters and writes the others' digits in upper case.

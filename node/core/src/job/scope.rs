@@ -182,18 +182,27 @@ impl Scope {
         if depth == 0 {
             return Ok(0);
         }
-        if self.excludes(url) {
-            return Err(SkipReason::OutOfScope);
-        }
-        let included = self.include.is_empty() || self.include.is_match(url.as_str());
-        let hops = if self.is_near(url) && included { 0 } else { hops + 1 };
-        if hops > self.extra_hops {
-            return Err(SkipReason::OutOfScope);
-        }
+        let hops = self.hops(url, self.is_near(url), hops)?;
         if depth > self.max_depth {
             return Err(SkipReason::Depth);
         }
         Ok(hops)
+    }
+
+    /// As [`Scope::verdict`] for a URL that is no link further away: where a page redirects, where it says that it belongs,
+    /// what a sitemap names. With [`ScopeType::Page`] it may be anywhere on the host of a seed.
+    ///
+    /// # Errors
+    /// [`SkipReason::OutOfScope`].
+    pub fn verdict_beside(&self, url: &NormalizedUrl, hops: u32) -> Result<u32, SkipReason> {
+        let is_of_seed = self.scope_type == ScopeType::Page && self.roots.contains(url.authority());
+        self.hops(url, is_of_seed || self.is_near(url), hops)
+    }
+
+    fn hops(&self, url: &NormalizedUrl, is_near: bool, hops: u32) -> Result<u32, SkipReason> {
+        let included = self.include.is_empty() || self.include.is_match(url.as_str());
+        let hops = if is_near && included { 0 } else { hops + 1 };
+        if self.excludes(url) || hops > self.extra_hops { Err(SkipReason::OutOfScope) } else { Ok(hops) }
     }
 
     /// Whether `exclude` leaves the URL out.

@@ -78,7 +78,10 @@ pub(in super::super) fn text(job: &JobObject, watched: Duration, unfetched: &Unf
         line(format!("  {url}: {reason}{}", detail.as_ref().map(|detail| format!(" ({detail})")).unwrap_or_default()));
     }
     if status.item_errors > 0 {
-        line(format!("{} left out, because a required field was missing", counted(status.item_errors, "item")));
+        line(format!(
+            "{} left out, because a required field was missing or wrong",
+            counted(status.item_errors, "item")
+        ));
     }
     if !unfetched.reasons.is_empty() {
         let reasons: Vec<String> =
@@ -130,7 +133,7 @@ mod tests {
             text(&job, Duration::from_secs(99), &unfetched),
             "Completed: 20 pages, 40 items in 10.0 s (2.2 pages/s)\n  pageLimit\n  2 pages failed\n    \
              http://a.test/2: httpError (status 404)\n    http://a.test/4: fetchError\n  \
-             1 item left out, because a required field was missing\n  \
+             1 item left out, because a required field was missing or wrong\n  \
              not fetched: fetchError 1, httpError 1, pageLimit 1, robotsTxt 2\n  \
              each of them, and why: scrapering job skipped 0198c1d2-7f3e-7abc-9def-0123456789ab\n"
         );

@@ -123,7 +123,7 @@ fn merge(target: &mut Value, patch: &Value) {
 /// What becomes of each URL, and those to be added.
 fn judge_seeds(record: &JobRecord, urls: &[String]) -> Result<(Vec<SeedVerdict>, Vec<String>), JobsError> {
     let loaded = crate::job::load(&record.file).map_err(|_| JobsError::Unavailable)?;
-    let mut known: BTreeSet<NormalizedUrl> = loaded.job.seeds.into_iter().collect();
+    let mut known: BTreeSet<NormalizedUrl> = loaded.job.seeds.into_iter().map(|seed| seed.url).collect();
     let mut added = Vec::new();
     let judge = |url: &String| {
         let (status, detail) = match NormalizedUrl::parse(url) {

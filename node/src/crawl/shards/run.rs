@@ -460,8 +460,8 @@ impl Task {
 fn start(crawl: &Crawl, partition: Partition, token: Token, lease: &CancellationToken, work: Work) {
     let task = crawl.clone();
     match work {
-        Work::Fetch { job, url, hash, depth, redirects, hops, attempt, .. } => {
-            let visit = worker::Visit { partition, job, url, hash, depth, redirects, hops, attempt };
+        Work::Fetch { job, url, hash, depth, way, attempt, .. } => {
+            let visit = worker::Visit { partition, job, url, hash, depth, way, attempt };
             crawl.spawn(worker::visit(task, visit, lease.clone()));
         }
         Work::Robots { job, spec, origin, moved } => {

@@ -125,7 +125,7 @@ fn text_of_the_page_is_decoded_before_it_is_read() {
         (b"<p>\xcf\xf0\xe8\xe2\xe5\xf2", Some("text/html; charset=windows-1251"), "Привет"),
         (b"\xff\xfe<\0p\0>\0\xe9\0", Some("text/html"), "é"),
     ] {
-        let page = compiled.page(body, content_type, &url(), CpuBudget::default()).unwrap();
+        let page = compiled.page(Page { body, content_type, url: &url(), label: 0 }, CpuBudget::default()).unwrap();
         assert_eq!(page.items[0]["t"], json!(expected));
     }
 }
@@ -135,7 +135,10 @@ fn json_and_plain_text_have_no_items() {
     let rules = [rule("", vec![field("t", "p", FieldKind::Text)])];
     let compiled = CompiledExtract::compile(&rules, &[]).unwrap();
     for content_type in ["application/json", "text/plain; charset=utf-8", "application/ld+json"] {
-        let page = compiled.page(b"<p>x", Some(content_type), &url(), CpuBudget::default());
+        let page = compiled.page(
+            Page { body: b"<p>x", content_type: Some(content_type), url: &url(), label: 0 },
+            CpuBudget::default(),
+        );
         assert_eq!(page, Ok(PageResult::default()), "{content_type}");
     }
 }

@@ -23,7 +23,8 @@ fn cost(name: &str, html: String, selector: &str) -> Result<PageResult, ExtractE
         .stack_size(2 * 1024 * 1024)
         .spawn(move || {
             let started = cpu_time();
-            let result = compiled.page(html.as_bytes(), None, &url(), CpuBudget(BUDGET));
+            let result = compiled
+                .page(Page { body: html.as_bytes(), content_type: None, url: &url(), label: 0 }, CpuBudget(BUDGET));
             (result, cpu_time() - started)
         })
         .unwrap()
@@ -111,9 +112,57 @@ fn a_page_deeper_than_the_bound_is_refused_and_one_below_is_read() {
 #[test]
 fn selectors_that_are_quadratic_on_a_page_are_given_up_within_the_budget() {
     let flat = "<p></p>".repeat(60_000);
-    for selector in ["h2 ~ p", "p:not(:has(~ h1))"] {
+    for selector in ["h2 ~ p", "p:not(:has(~ h1))", "p:not(p:not(h1 ~ p) ~ p)", "p ~ p:not(p ~ p:not(h1 ~ p))"] {
         let result = cost(selector, flat.clone(), selector);
         assert!(matches!(result, Err(ExtractError::BudgetExceeded { .. })), "{selector}: {result:?}");
+    }
+}
+
+#[test]
+fn positions_among_tens_of_thousands_of_siblings_are_counted_once() {
+    let flat = "<i></i>".repeat(20_000) + "<b>x</b>";
+    for selector in ["b:nth-child(20001)", "b:nth-last-of-type(1)", "b:not(i:nth-child(2n))", "b:last-child"] {
+        let page = extract(&[rule(selector, vec![field("t", "", FieldKind::Text)])], &[], &flat).unwrap();
+        assert_eq!(page.items.len(), 1, "{selector}");
+    }
+}
+
+#[test]
+fn elements_with_very_many_attributes_classes_or_comments_are_held_within_the_budget() {
+    let attributes: String = (0..10_000).map(|n| format!("a{n}=1 ")).collect();
+    let classes: String = (0..50_000).map(|n| format!("c{n} ")).collect();
+    let below = "<i></i>".repeat(20_000);
+    for (name, html, selector) in [
+        ("attributes", format!("<p {attributes}>{below}"), "p[none] i"),
+        ("classes", format!("<p class='{classes}'>{below}"), ".none i"),
+        ("comments", format!("<p>{}{below}", "<!---->".repeat(50_000)), "p:empty ~ i, :first-child ~ i"),
+    ] {
+        let _either_way = cost(name, html, selector);
+    }
+}
+
+#[test]
+fn json_of_any_size_and_depth_is_held_within_the_budget() {
+    let path = "$..[?@[*]]";
+    for (name, body) in [
+        ("deep", "[".repeat(2_000_000)),
+        ("wide", format!("[{}0]", "0,".repeat(4_000_000))),
+        ("objects", format!("[{}0]", "{\"a\":{\"b\":[]}},".repeat(60_000))),
+        ("one key", format!("{{{}\"a\":1}}", "\"a\":1,".repeat(500_000))),
+        ("one text", format!("\"{}\"", "\\u00e9".repeat(1_000_000))),
+        ("digits", "9".repeat(4_000_000)),
+    ] {
+        let rules = [ExtractRule {
+            source: scrapering_core::job::Source::Json,
+            ..rule(path, vec![field("t", "$", FieldKind::Text)])
+        }];
+        let compiled = CompiledExtract::compile(&rules, &[]).unwrap();
+        let started = cpu_time();
+        let _either_way = compiled.page(
+            Page { body: body.as_bytes(), content_type: Some("application/json"), url: &url(), label: 0 },
+            CpuBudget(BUDGET),
+        );
+        assert!(cpu_time() - started <= BUDGET + GRACE, "{name} took {:?}", cpu_time() - started);
     }
 }
 
@@ -138,7 +187,7 @@ proptest! {
     fn random_bytes_never_panic(body in proptest::collection::vec(any::<u8>(), 0..2048), content_type in proptest::option::of(".{0,40}")) {
         let rules = [rule("*", vec![field("t", "", FieldKind::Text), field("n", "", FieldKind::Number { attribute: None }), field("h", "", FieldKind::Html)])];
         let compiled = CompiledExtract::compile(&rules, &[follow("[href]")]).unwrap();
-        let _ = compiled.page(&body, content_type.as_deref(), &url(), CpuBudget::default());
+        let _ = compiled.page(Page { body: &body, content_type: content_type.as_deref(), url: &url(), label: 0 }, CpuBudget::default());
     }
 
     #[test]

@@ -2,8 +2,12 @@
 
 use super::*;
 
+fn urls(links: Vec<PageLink>) -> Vec<String> {
+    links.into_iter().map(|link| link.url).collect()
+}
+
 fn links(html: &str) -> Vec<String> {
-    extract(&[], &[follow("a[href]")], html).unwrap().links
+    urls(extract(&[], &[follow("a[href]")], html).unwrap().links)
 }
 
 #[test]
@@ -60,10 +64,10 @@ fn a_page_that_asks_not_to_be_followed_has_no_links() {
 
 #[test]
 fn several_rules_and_other_attributes_are_followed_in_page_order() {
-    let rules = [follow(".next"), FollowRule { selector: "[data-url]".to_owned(), attribute: "DATA-URL".to_owned() }];
+    let rules = [follow(".next"), FollowRule { attribute: "DATA-URL".to_owned(), ..follow("[data-url]") }];
     let page =
         extract(&[], &rules, "<div data-url=/1></div><a class=next href=/2 data-url=/3></a><a href=/4></a>").unwrap();
-    assert_eq!(page.links, ["https://shop.example/1", "https://shop.example/2", "https://shop.example/3"]);
+    assert_eq!(urls(page.links), ["https://shop.example/1", "https://shop.example/2", "https://shop.example/3"]);
 }
 
 #[test]
@@ -72,4 +76,51 @@ fn links_beyond_the_bound_are_counted() {
     let page = extract(&[], &[follow("a")], &html).unwrap();
     assert_eq!(page.links.len(), 10_000);
     assert_eq!(page.links_cut, 5);
+}
+
+#[test]
+fn a_link_belongs_to_the_first_rule_that_accepts_it() {
+    let patterns = |pattern: &str| Patterns::compile(&[pattern]).unwrap();
+    let rules = [
+        FollowRule { allow: patterns("/book/"), deny: patterns("print=1"), ..follow("a") },
+        follow("a.next, link"),
+        FollowRule { deny: patterns("/no/"), ..follow("a") },
+    ];
+    let html =
+        "<link href=/l><a href=/book/1></a><a href=/book/2?print=1></a><a class=next href=/2></a><a href=/no/></a>";
+    let found = extract(&[], &rules, html).unwrap().links;
+    let found: Vec<_> = found.iter().map(|link| (link.url.as_str(), link.rule)).collect();
+    assert_eq!(
+        found,
+        [
+            ("https://shop.example/l", 1),
+            ("https://shop.example/book/1", 0),
+            ("https://shop.example/book/2?print=1", 2),
+            ("https://shop.example/2", 1),
+        ]
+    );
+}
+
+#[test]
+fn a_rule_may_be_for_some_pages_only() {
+    let rule = |name: &str, labels: &[u16], urls: &[&str]| ExtractRule {
+        name: name.to_owned(),
+        labels: labels.to_vec(),
+        urls: Patterns::compile(urls).unwrap(),
+        ..super::rule("", vec![field("t", "p", FieldKind::Text)])
+    };
+    let rules = [
+        rule("all", &[], &[]),
+        rule("labelled", &[2, 3], &[]),
+        rule("there", &[], &["/a/page"]),
+        rule("both", &[2], &["/b/"]),
+    ];
+    let compiled = CompiledExtract::compile(&rules, &[]).unwrap();
+    let names = |label: u16| -> Vec<String> {
+        let page = Page { body: b"<p>x", content_type: None, url: &url(), label };
+        let found = compiled.page(page, CpuBudget::default()).unwrap();
+        found.items.iter().map(|item| item["_type"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(names(0), ["all", "there"]);
+    assert_eq!(names(3), ["all", "labelled", "there"]);
 }

@@ -4,8 +4,8 @@ use crate::auth::Tenant;
 use crate::crawl::cursor::Cursor;
 use crate::crawl::hosts::{HostLimitsObject, HostObject};
 use crate::crawl::jobs::{
-    FetchedPage, JobChange, JobRef, JobStatus, JobsError, Load, Page, PageCounts, Phase, SeedStatus, SeedVerdict,
-    Skipped,
+    FetchedPage, ItemFault, JobChange, JobRef, JobStatus, JobsError, Load, Page, PageCounts, Phase, SeedStatus,
+    SeedVerdict, Skipped,
 };
 use crate::gateway::{
     Answer, BackgroundStatus, HostService, JobService, LeaveError, Liveness, Lookup, NodePoints, NodeStatus,
@@ -43,6 +43,14 @@ impl MemoryJobs {
         self.jobs.lock().expect("lock").len()
     }
 
+    /// Ends the only job there is; returns its document.
+    pub(super) fn complete(&self) -> Option<String> {
+        let mut jobs = self.jobs.lock().expect("lock");
+        let job = jobs.values_mut().next()?;
+        job.phase = Phase::Completed;
+        Some(job.file.get().to_owned())
+    }
+
     fn answer<'a, T: Send + 'a>(
         &self,
         act: impl FnOnce(&mut BTreeMap<JobId, JobStatus>) -> Result<T, JobsError>,
@@ -59,7 +67,8 @@ impl MemoryJobs {
         let first = *cursor == Cursor::default();
         self.answer(|jobs| {
             let found = find(jobs, job)?;
-            let (mut cursor, complete) = (Cursor::default(), found.phase == Phase::Paused);
+            let complete = matches!(found.phase, Phase::Paused | Phase::Completed);
+            let mut cursor = Cursor::default();
             cursor.advance(Partition(3), 1);
             Ok(Page { entries: if first { vec![entry] } else { vec![] }, cursor, complete })
         })
@@ -109,6 +118,12 @@ impl JobService for MemoryJobs {
 
     fn items<'a>(&'a self, job: &'a JobRef, cursor: &'a Cursor, limit: usize) -> Answer<'a, Page<Box<RawValue>>> {
         self.page(job, cursor, limit, RawValue::from_string(ITEM.to_owned()).expect("JSON"))
+    }
+
+    fn item_errors<'a>(&'a self, job: &'a JobRef, cursor: &'a Cursor, limit: usize) -> Answer<'a, Page<ItemFault>> {
+        let [url, rule, field, message] =
+            ["https://books.example/1", "book", "price", "`free` is no number"].map(str::to_owned);
+        self.page(job, cursor, limit, ItemFault { url, rule, field, message })
     }
 
     fn skipped<'a>(&'a self, job: &'a JobRef, cursor: &'a Cursor, limit: usize) -> Answer<'a, Page<Skipped>> {

@@ -8,7 +8,7 @@ use serde_json::json;
 use std::collections::BTreeSet;
 
 /// Operations on what is everybody's or nobody's: the ring, its hosts and tokens, and what is only looked at.
-const OF_NOBODY: [&str; 10] = [
+const OF_NOBODY: [&str; 11] = [
     "limitHost",
     "lookupKey",
     "readHost",
@@ -18,10 +18,11 @@ const OF_NOBODY: [&str; 10] = [
     "recoverRing",
     "removeNode",
     "revokeToken",
+    "testExtract",
     "validateJob",
 ];
 /// Operations that make something of the caller's own, whatever another tenant has under the same name.
-const MAKERS: [&str; 4] = ["createJob", "writeKey", "writeFile", "acquireLock"];
+const MAKERS: [&str; 5] = ["createJob", "scrapePage", "writeKey", "writeFile", "acquireLock"];
 /// Removing what is not there is done already, also when it is there for another.
 const REMOVERS: [&str; 2] = ["deleteKey", "deleteFile"];
 /// Lists, which begin empty.

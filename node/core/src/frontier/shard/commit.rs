@@ -82,8 +82,7 @@ impl Pending {
         let record = UrlRecord {
             url: link.url.as_str().to_owned(),
             depth: link.depth,
-            redirects: link.redirects,
-            hops: link.hops,
+            way: link.way,
             admitted: false,
             state: UrlState::Open,
         };
@@ -94,8 +93,7 @@ impl Pending {
         let record = UrlRecord {
             url: entry.url.as_deref()?.to_owned(),
             depth: entry.depth,
-            redirects: entry.redirects,
-            hops: entry.hops,
+            way: entry.way,
             admitted: true,
             state: UrlState::Open,
         };
@@ -107,8 +105,7 @@ impl Pending {
         let record = UrlRecord {
             url: entry.url.take()?.into_string(),
             depth: entry.depth,
-            redirects: entry.redirects,
-            hops: entry.hops,
+            way: entry.way,
             admitted: entry.admitted,
             state,
         };
@@ -144,8 +141,7 @@ impl Pending {
         let record = UrlRecord {
             url: entry.url.as_deref()?.to_owned(),
             depth: entry.depth,
-            redirects: entry.redirects,
-            hops: entry.hops,
+            way: entry.way,
             admitted: false,
             state: UrlState::Open,
         };
@@ -515,7 +511,7 @@ impl Shard {
         let Some(entry) = shard.urls.get_mut(&hash) else { return };
         entry.version = version;
         entry.depth = record.depth;
-        entry.redirects = record.redirects;
+        entry.way = record.way;
         entry.admitted = record.admitted;
         entry.stage = Stage::Waiting;
         shard.counters.discovered += 1;
@@ -526,9 +522,9 @@ impl Shard {
     /// Puts an open URL at the end of its host's queue.
     pub(super) fn enqueue(&mut self, id: JobId, hash: UrlHash, record: &UrlRecord) {
         let Ok(url) = NormalizedUrl::parse(&record.url) else { return };
-        let admitted = record.admitted;
+        let (admitted, priority) = (record.admitted, record.way.priority);
         self.requeue(id, hash, &url.origin(), |queue| {
-            if admitted { queue.ready.push_back(hash) } else { queue.fresh.push_back(hash) }
+            if admitted { queue.ready.push_back(hash) } else { queue.fresh.push_back(hash, priority) }
         });
     }
 

@@ -1,7 +1,7 @@
 //! One job's part of a shard: its URLs, its results in order, its share of the page budget.
 
 use super::Link;
-use crate::frontier::record::{Counters, UrlHash};
+use crate::frontier::record::{Counters, UrlHash, Way};
 use crate::job::{NormalizedUrl, SkipReason, UrlRules, ValidatedJob};
 use crate::time::Instant;
 use sha1::{Digest, Sha1};
@@ -60,8 +60,7 @@ pub(super) struct Entry {
     /// Version of its register.
     pub(super) version: u64,
     pub(super) depth: u32,
-    pub(super) redirects: u32,
-    pub(super) hops: u32,
+    pub(super) way: Way,
     pub(super) attempts: u32,
     pub(super) admitted: bool,
     pub(super) stage: Stage,
@@ -72,16 +71,7 @@ pub(super) struct Entry {
 impl Entry {
     pub(super) fn creating(link: &Link) -> Self {
         let url = Some(link.url.as_str().into());
-        Self {
-            version: 0,
-            depth: link.depth,
-            redirects: link.redirects,
-            hops: link.hops,
-            attempts: 0,
-            admitted: false,
-            stage: Stage::Creating,
-            url,
-        }
+        Self { version: 0, depth: link.depth, way: link.way, attempts: 0, admitted: false, stage: Stage::Creating, url }
     }
 }
 

@@ -83,7 +83,7 @@ impl Shard {
                 }
             }
             Some(Name::Host(hash)) => self.load_host(hash, &decode(content)?, value.version, now, wall_ms),
-            Some(Name::Owner | Name::Job(_) | Name::Budget(_)) | None => {}
+            Some(Name::Owner | Name::Job(_) | Name::Budget(_) | Name::Content(..)) | None => {}
         }
         Ok(())
     }
@@ -96,8 +96,7 @@ impl Shard {
         let entry = Entry {
             version,
             depth: record.depth,
-            redirects: record.redirects,
-            hops: record.hops,
+            way: record.way,
             attempts: 0,
             admitted: record.admitted,
             stage: if open { Stage::Waiting } else { Stage::Closed },

@@ -4,7 +4,7 @@ use super::commit::Pending;
 use super::job::{Control, Stage};
 use super::{Event, Shard};
 use crate::frontier::host::{Host, Queue, RobotsState};
-use crate::frontier::record::{JobId, PageResult, UrlHash};
+use crate::frontier::record::{JobId, PageResult, UrlHash, Way};
 use crate::frontier::{LEASE, LEASE_HOLD};
 use crate::job::{NormalizedUrl, SkipReason, ValidatedJob};
 use crate::time::Instant;
@@ -30,10 +30,8 @@ pub enum Work {
         hash: UrlHash,
         /// Links followed from a seed.
         depth: u32,
-        /// Redirects in a row that led here.
-        redirects: u32,
-        /// Links in a row outside the scope that led here.
-        hops: u32,
+        /// How it was come upon.
+        way: Way,
         /// Counts from 1.
         attempt: u32,
     },
@@ -317,7 +315,8 @@ impl Shard {
             return Turn::Again;
         };
         let Some(url) = entry.url.as_deref().and_then(|url| NormalizedUrl::parse(url).ok()) else { return Turn::Again };
-        let excluded = entry.depth > 0 && spec.scope.excludes(&url);
+        let is_seed = entry.depth == 0 && !entry.way.is_listed();
+        let excluded = !is_seed && spec.scope.excludes(&url);
         let verdict = if excluded { Err(SkipReason::OutOfScope) } else { host.allows(id, spec, url.path_and_query()) };
         if let Err(reason) = verdict {
             self.close(id, hash, PageResult::Skipped { reason, detail: None });
@@ -327,8 +326,8 @@ impl Shard {
         shard.counters.in_flight += 1;
         host.handle_request();
         host.last_served = Some(id);
-        let (depth, redirects, hops, attempt) = (entry.depth, entry.redirects, entry.hops, entry.attempts + 1);
-        Turn::Work(Work::Fetch { job: id, spec: spec.clone(), url, hash, depth, redirects, hops, attempt })
+        let (depth, way, attempt) = (entry.depth, entry.way, entry.attempts + 1);
+        Turn::Work(Work::Fetch { job: id, spec: spec.clone(), url, hash, depth, way, attempt })
     }
 }
 

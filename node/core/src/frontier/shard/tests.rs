@@ -15,9 +15,9 @@ mod world;
 use super::*;
 use crate::frontier::keys::Name;
 use crate::frontier::record::RobotsFile;
-use crate::frontier::record::{FetchedPage, Items, UrlRecord, UrlState, decode, encode};
+use crate::frontier::record::{FetchedPage, Items, UrlRecord, UrlState, Way, decode, encode};
 use crate::job::{
-    BreakerRules, Limits, OverMax, Patterns, Politeness, RequestOptions, Retry, Scope, ScopeType, UrlRules,
+    BreakerRules, Dedup, Limits, OverMax, Patterns, Politeness, RequestOptions, Retry, Scope, ScopeType, UrlRules,
 };
 use crate::register::{Change, Outcome};
 use registers::Registers;
@@ -37,7 +37,7 @@ fn url(text: &str) -> NormalizedUrl {
 }
 
 fn link(text: &str) -> Link {
-    Link { url: url(text), depth: 0, redirects: 0, hops: 0 }
+    Link { url: url(text), depth: 0, way: Way::default() }
 }
 
 /// One request at a time, a second apart, two retries.
@@ -46,6 +46,7 @@ fn job() -> ValidatedJob {
         name: "test".to_owned(),
         seeds: Vec::new(),
         scope: Scope::new(ScopeType::Host, &[], 9, Patterns::default(), Patterns::default()),
+        labels: Vec::new(),
         follow: Vec::new(),
         extract: Vec::new(),
         politeness: Politeness {
@@ -82,6 +83,7 @@ fn job() -> ValidatedJob {
         },
         url_rules: UrlRules::default(),
         retry: Retry { max_retries: 2, backoff: Duration::from_secs(10), max_backoff: Duration::from_secs(15) },
+        dedup: Dedup::default(),
     }
 }
 

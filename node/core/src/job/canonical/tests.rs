@@ -1,5 +1,7 @@
 //! Canonical URLs: a table of spellings, and the property that a canonical URL stays as it is.
 
+mod whatwg;
+
 use proptest::prelude::*;
 
 use super::*;

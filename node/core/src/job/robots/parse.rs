@@ -7,6 +7,8 @@ use super::{BODY_BYTES_MAX, Robots, Rule};
 const SITEMAPS_MAX: usize = 1_000;
 /// Longest sitemap URL kept, bytes.
 const SITEMAP_BYTES_MAX: usize = 2_083;
+/// Bytes of a line that are read; no URL is that long, and other crawlers cut there too.
+const LINE_BYTES_MAX: usize = 8 * 2_083 - 1;
 /// Longest crawl delay that can be told apart; the job's own `maxCrawlDelay` is far below.
 const CRAWL_DELAY_MAX_S: f64 = 31_536_000.0;
 
@@ -38,7 +40,8 @@ impl Audience {
 }
 
 pub(super) fn robots(body: &[u8], product_token: &str) -> Robots {
-    let token = leading_token(product_token.trim().as_bytes());
+    let token = product_token.trim().as_bytes();
+    let token = if leading_token(token) == token { token } else { b"" };
     let mut own = Audience::default();
     let mut everyone = Audience::default();
     let mut sitemaps = Vec::new();
@@ -65,6 +68,9 @@ pub(super) fn robots(body: &[u8], product_token: &str) -> Robots {
                 for audience in [&mut own, &mut everyone] {
                     if audience.open && !value.is_empty() {
                         audience.rules.push(Rule(allow, Pattern::new(value)));
+                        if let Some(folder) = folder_of_index(value).filter(|_| allow) {
+                            audience.rules.push(Rule(true, Pattern::new(&[folder, b"$"].concat())));
+                        }
                     }
                 }
             }
@@ -89,7 +95,7 @@ pub(super) fn robots(body: &[u8], product_token: &str) -> Robots {
 /// Lines of the part that is read, without the one that the limit cuts through.
 fn whole_lines(body: &[u8]) -> impl Iterator<Item = &[u8]> {
     let is_end = |byte: &u8| matches!(byte, b'\n' | b'\r');
-    let body = body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(body);
+    let body = without_mark(body);
     let read = match body.get(..=BODY_BYTES_MAX) {
         Some(window) => &window[..window.iter().rposition(is_end).unwrap_or(0)],
         None => body,
@@ -97,7 +103,20 @@ fn whole_lines(body: &[u8]) -> impl Iterator<Item = &[u8]> {
     read.split(is_end)
 }
 
+/// Without the byte order mark, or what is left of it where it was cut off.
+fn without_mark(body: &[u8]) -> &[u8] {
+    let mark = b"\xEF\xBB\xBF";
+    let matching = body.iter().zip(mark).take_while(|(byte, expected)| byte == expected).count();
+    &body[matching..]
+}
+
+/// `/a/` of `/a/index.html`: whoever allows the one means the other.
+fn folder_of_index(path: &[u8]) -> Option<&[u8]> {
+    path.strip_suffix(b"index.html").filter(|folder| folder.ends_with(b"/"))
+}
+
 fn read_line(line: &[u8]) -> Option<Line<'_>> {
+    let line = &line[..line.len().min(LINE_BYTES_MAX)];
     let line = line.split(|byte| *byte == b'#').next().unwrap_or_default().trim_ascii();
     let (key, value) = split_key(line)?;
     let value = value.trim_ascii();

@@ -1,5 +1,7 @@
 //! robots.txt: the examples of RFC 9309, the cases on which parsers differ, and bytes of any kind.
 
+mod verdicts;
+
 use std::time::Duration;
 
 use proptest::prelude::*;

@@ -2,6 +2,7 @@
 
 use super::super::dice::Dice;
 use super::*;
+use crate::frontier::record::Way;
 
 const HOSTS: usize = 4;
 
@@ -139,7 +140,7 @@ impl World {
         let links = urls
             .into_iter()
             .filter(|url| part_of(&url.origin()) == part)
-            .map(|url| Link { url, depth, redirects: 0, hops: 0 })
+            .map(|url| Link { url, depth, way: Way::default() })
             .collect();
         let waiter = Waiter(1_000_000 + self.waiters.len() as u64);
         self.waiters.insert(waiter, (page, part));

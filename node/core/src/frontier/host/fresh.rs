@@ -1,0 +1,67 @@
+//! URLs that nobody has looked at yet: the highest priority first, and among equals the one that was found first.
+
+use crate::frontier::record::UrlHash;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, VecDeque};
+
+/// A queue in the order of priority.
+#[derive(Debug, Default)]
+pub(in crate::frontier) struct Fresh(BTreeMap<Reverse<u8>, VecDeque<UrlHash>>);
+
+impl Fresh {
+    pub(in crate::frontier) fn push_back(&mut self, url: UrlHash, priority: u8) {
+        self.0.entry(Reverse(priority)).or_default().push_back(url);
+    }
+
+    pub(in crate::frontier) fn front(&self) -> Option<&UrlHash> {
+        self.0.first_key_value()?.1.front()
+    }
+
+    pub(in crate::frontier) fn pop_front(&mut self) -> Option<UrlHash> {
+        let mut first = self.0.first_entry()?;
+        let url = first.get_mut().pop_front();
+        // No queue is empty: the first one holds the front.
+        if first.get().is_empty() {
+            first.remove();
+        }
+        url
+    }
+
+    pub(in crate::frontier) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(in crate::frontier) fn len(&self) -> usize {
+        self.0.values().map(VecDeque::len).sum()
+    }
+
+    /// Takes everything.
+    pub(in crate::frontier) fn drain(&mut self) -> impl Iterator<Item = UrlHash> + use<> {
+        std::mem::take(&mut self.0).into_values().flatten()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_highest_priority_comes_first_and_equals_come_in_their_order() {
+        let url = |number: u8| UrlHash([number; 20]);
+        let mut fresh = Fresh::default();
+        for (number, priority) in [(1, 50), (2, 0), (3, 100), (4, 50), (5, 100)] {
+            fresh.push_back(url(number), priority);
+        }
+        assert_eq!(fresh.len(), 5);
+        let mut order = Vec::new();
+        while let Some(front) = fresh.front().copied() {
+            assert_eq!(fresh.pop_front(), Some(front));
+            order.push(front.0[0]);
+        }
+        assert_eq!(order, [3, 5, 1, 4, 2]);
+        assert!(fresh.is_empty() && fresh.pop_front().is_none());
+        fresh.push_back(url(1), 0);
+        assert_eq!(fresh.drain().collect::<Vec<_>>(), [url(1)]);
+        assert!(fresh.is_empty());
+    }
+}
