@@ -24,6 +24,7 @@ BASE ?=
 TEST_SEEDS ?= 1000
 BENCH_ROUNDS ?= 3
 BENCH_PRODUCTS ?= 5000
+BENCH_URLS ?= 500000
 # Seconds of faults, and what the dice of the nemesis begin with (empty: drawn afresh and printed).
 DURATION ?= 600
 SEED ?=
@@ -80,10 +81,11 @@ lint: setup chart ## Checks the format, the lints and the chart; a warning is a 
 chart: ## Lints the chart, renders it, and holds it to the schemas of the oldest and the newest Kubernetes.
 	@scripts/chart.sh check
 
-bench: setup ## Prints pages per CPU second against a bare loop and Scrapy; with KUBEBUILDER_ASSETS also what 1,000 jobs cost the operator.
+bench: setup ## Prints pages per CPU second beside Scrapy, what URLs cost, keys beside etcd; with KUBEBUILDER_ASSETS what 1,000 jobs cost the operator.
 	@cargo build --release -p scrapering -p scrapering-operator -p scrapering-e2e --bins
 	@"$(BENCH_BIN)/scrapering-bench" --bin-dir "$(BENCH_BIN)" --rounds $(BENCH_ROUNDS) --products $(BENCH_PRODUCTS) \
 		--scrapy "$$(scripts/bench-scrapy.sh)" --spider scripts/bench-spider.py
+	@"$(BENCH_BIN)/scrapering-frontier-bench" --urls $(BENCH_URLS)
 	@"$(BENCH_BIN)/scrapering-kube-bench"
 
 e2e: nextest build ## Runs the tests over process boundaries, then those in a cluster (cluster-e2e).

@@ -13,6 +13,7 @@ pub mod errand;
 pub mod house;
 pub mod judge;
 pub mod kube;
+pub mod memory;
 pub mod ports;
 pub mod power;
 pub mod program;

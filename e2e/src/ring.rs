@@ -158,6 +158,11 @@ impl Ring {
         Ok(())
     }
 
+    /// The process ids of the nodes that run.
+    pub fn pids(&self) -> Vec<u32> {
+        self.nodes.iter().flatten().filter_map(Process::pid).collect()
+    }
+
     /// Every gateway of the ring.
     pub fn door(&self) -> &Door {
         &self.door

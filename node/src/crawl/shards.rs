@@ -6,7 +6,7 @@ pub(super) use run::run;
 
 use super::claim::Claimed;
 use super::coordinator::Order;
-use scrapering_core::frontier::record::{Counters, HostLimits, HostRecord, JobId, RobotsFile, Token, UrlHash};
+use scrapering_core::frontier::record::{Counters, HostLimits, HostRecord, JobId, RobotsFile, Token, UrlHash, UrlRecord};
 use scrapering_core::frontier::shard::{Attempt, Exchange, HostStatus, Link, Reopened, ResultKind, Unreached};
 use scrapering_core::id::Partition;
 use scrapering_core::job::{NormalizedUrl, SkipReason, ValidatedJob};
@@ -95,6 +95,11 @@ pub(super) enum Command {
         partition: Partition,
         job: JobId,
         granted: u64,
+    },
+    Read {
+        partition: Partition,
+        job: JobId,
+        records: Vec<(UrlHash, Option<UrlRecord>)>,
     },
     Job {
         partition: Partition,

@@ -128,6 +128,12 @@ impl Queue {
         self.fresh.is_empty() && self.ready.is_empty() && self.retries.is_empty() && self.admitting == 0
     }
 
+    /// The URLs whose turn comes next; of those that wait for another attempt, the ones that are due.
+    pub(super) fn upcoming(&self, now: Instant) -> impl Iterator<Item = UrlHash> + '_ {
+        let due = self.retries.iter().take_while(move |(at, _)| *at <= now).map(|(_, url)| url);
+        due.chain(&self.ready).chain(self.fresh.iter()).copied()
+    }
+
     /// Every URL that waits, in no particular order.
     pub(super) fn drain(&mut self) -> Vec<UrlHash> {
         let retries = std::mem::take(&mut self.retries).into_iter().map(|(_, url)| url);

@@ -3,10 +3,12 @@
 //! Inputs are `handle_*`; after each, drain [`Shard::poll_commit`], [`Shard::poll_work`] and
 //! [`Shard::poll_event`]. The shard is rebuilt from registers by [`Shard::open`] and [`Shard::load`] for each.
 
+mod chores;
 mod commit;
 mod hosts;
 mod job;
 mod load;
+mod records;
 mod reopen;
 mod schedule;
 #[cfg(test)]
@@ -21,13 +23,15 @@ pub use schedule::Work;
 pub use super::host::{Conduct, Exchange, Health, HostStatus, Policy, RobotsStatus, Unreached};
 
 use super::host::Host;
-use super::record::{Counters, JobId, PageResult, Token, UrlHash, Way};
+use super::record::{Counters, JobId, PageResult, Token, UrlHash, UrlRecord, Way};
 use crate::dice::Jitter;
 use crate::id::Partition;
 use crate::job::{NormalizedUrl, SkipReason, ValidatedJob};
 use crate::time::Instant;
-use commit::{Effect, Pending, Pipeline};
+use chores::Chore;
+use commit::{Pending, Pipeline};
 use job::{JobShard, Stage};
+use records::Records;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
@@ -92,6 +96,8 @@ pub struct Shard {
     token: Token,
     jobs: BTreeMap<JobId, JobShard>,
     hosts: BTreeMap<Arc<str>, Host>,
+    records: Records,
+    chores: VecDeque<Chore>,
     pipeline: Pipeline,
     events: VecDeque<Event>,
     claimed_at: Instant,
@@ -177,10 +183,11 @@ impl Shard {
         let shard = self.jobs.entry(id).or_default();
         if shard.job.is_none() {
             shard.budget.available = granted.saturating_sub(shard.counters.admitted);
-            if shard.budget.available > 0 && self.resumed_at.is_some() {
-                self.pipeline.fence(id, shard);
-            }
+            let is_late = shard.budget.available > 0 && self.resumed_at.is_some();
             shard.job = Some(job);
+            if is_late {
+                self.fence(id);
+            }
         }
     }
 
@@ -192,7 +199,7 @@ impl Shard {
 
     /// The answer to [`Work::Job`] if there is no such job any more: its records are removed.
     pub fn handle_job_gone(&mut self, id: JobId) {
-        self.purge(id);
+        self.purge(id, None);
     }
 
     /// The job is to run, to pause, or to come to an end.
@@ -209,9 +216,7 @@ impl Shard {
                 .filter_map(|host| host.queues.get_mut(&id))
                 .flat_map(|queue| queue.drain())
                 .collect();
-            for url in waiting {
-                self.close(id, url, PageResult::Skipped { reason, detail: None });
-            }
+            self.close_all(id, waiting, PageResult::Skipped { reason, detail: None });
         }
     }
 
@@ -238,7 +243,7 @@ impl Shard {
                 last_ticket = self.record_unfollowed(id, &link.url, SkipReason::Trap).or(last_ticket);
                 continue;
             }
-            shard.urls.insert(hash, job::Entry::creating(&link));
+            shard.urls.insert(hash, job::Entry::creating());
             last_ticket = Some(self.pipeline.push(Pending::create(id, hash, &link)));
         }
         match last_ticket {
@@ -318,20 +323,15 @@ impl Shard {
 
     /// Removes every record of `job`; `waiter` is told when they are gone.
     pub fn handle_purge(&mut self, id: JobId, waiter: Waiter) {
-        match self.purge(id) {
-            Some(ticket) => self.pipeline.wait(ticket, waiter),
-            None => self.events.push_back(Event::Acknowledged(waiter)),
-        }
+        self.purge(id, Some(waiter));
     }
 
-    fn purge(&mut self, id: JobId) -> Option<u64> {
-        let mut shard = self.jobs.remove(&id)?;
+    fn purge(&mut self, id: JobId, waiter: Option<Waiter>) {
         self.hosts.values_mut().for_each(|host| {
             host.queues.remove(&id);
         });
-        let urls = std::mem::take(&mut shard.urls).into_keys().map(|hash| Effect::RemoveUrl(id, hash));
-        let links = std::mem::take(&mut shard.links).into_iter().map(|hash| Effect::RemoveLink(id, hash));
-        urls.chain(links).map(|effect| self.pipeline.push(Pending::remove(effect))).last()
+        let shard = self.jobs.remove(&id).unwrap_or_default();
+        self.remove_all(id, shard, waiter);
     }
 
     fn spec(&self, id: JobId) -> Option<Arc<ValidatedJob>> {
@@ -362,16 +362,16 @@ impl Shard {
         self.close_after(None, id, url, result);
     }
 
-    /// Closes a URL, if given after the change with this ticket: whoever sees a closed page sees its links.
+    /// Closes a URL whose record is here, if given after the change with this ticket: whoever sees a closed page sees its links.
     fn close_after(&mut self, ticket: Option<u64>, id: JobId, url: UrlHash, result: PageResult) {
         let Some(shard) = self.jobs.get_mut(&id) else { return };
-        let Some(entry) = shard.urls.get_mut(&url) else { return };
-        if let Some(pending) = Pending::close(id, url, entry, result) {
-            entry.stage = Stage::Closing;
-            match ticket {
-                Some(ticket) => self.pipeline.push_after(ticket, pending),
-                None => _ = self.pipeline.push(pending),
-            }
+        let (Some(entry), Some(record)) = (shard.urls.get_mut(&url), self.records.take(id, url)) else { return };
+        entry.stage = Stage::Closing;
+        let record = UrlRecord { admitted: entry.admitted, ..record };
+        let pending = Pending::close(id, url, record, entry.version, result);
+        match ticket {
+            Some(ticket) => self.pipeline.push_after(ticket, pending),
+            None => _ = self.pipeline.push(pending),
         }
     }
 

@@ -7,11 +7,11 @@ use super::super::{Crawl, coordinator, worker};
 use super::{Command, Ended, Found, FoundResults, Report, RobotsResult};
 use scrapering_core::frontier::Shard;
 use scrapering_core::frontier::keys::{Name, origin_hash};
-use scrapering_core::frontier::record::{JobId, Token, decode};
+use scrapering_core::frontier::record::{JobId, RecordError, Token, UrlHash, decode};
 use scrapering_core::frontier::shard::{Control, Event, Link, Reopened, ResultKind, Visit, Waiter, Work, Write};
-use scrapering_core::id::{NodeId, Partition};
+use scrapering_core::id::{Key, NodeId, Partition};
 use scrapering_core::membership::Liveness;
-use scrapering_core::register::Outcome;
+use scrapering_core::register::{Outcome, Versioned};
 use scrapering_core::time::Instant;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -142,6 +142,9 @@ impl Task {
             }
             Command::Budget { partition, job, granted } => {
                 self.with(partition, None, |shard, now| shard.handle_budget(job, granted, now));
+            }
+            Command::Read { partition, job, records } => {
+                self.with(partition, None, |shard, _| shard.handle_read(job, records));
             }
             Command::Job { partition, job, spec } => self.with(partition, None, |shard, _| match spec {
                 Some((spec, granted)) => shard.handle_job(job, spec, granted),
@@ -487,6 +490,7 @@ fn start(crawl: &Crawl, partition: Partition, token: Token, lease: &Cancellation
             crawl.spawn(async move { share(&task, job, partition, token).give_back(pages).await })
         }
         Work::Confirm => crawl.spawn(confirm(task, partition, token)),
+        Work::Read { job, urls } => crawl.spawn(read(task, partition, job, urls)),
         Work::Job(job) => crawl.spawn(async move {
             let spec = loop {
                 match task.specs.spec(job).await {
@@ -505,6 +509,23 @@ fn start(crawl: &Crawl, partition: Partition, token: Token, lease: &Cancellation
 
 fn share(crawl: &Crawl, job: JobId, partition: Partition, token: Token) -> Share {
     Share { driver: crawl.driver.clone(), job, partition, token }
+}
+
+/// Reads the records of URLs whose turn is near.
+async fn read(crawl: Crawl, partition: Partition, job: JobId, urls: Vec<UrlHash>) {
+    let keys: Vec<Key> = urls.iter().map(|url| Name::Url(job, *url).key(partition)).collect();
+    let values = loop {
+        match crawl.driver.read(partition, keys.clone()).await {
+            Ok(values) => break values,
+            Err(_) => tokio::time::sleep(PAUSE).await,
+        }
+    };
+    let record = |value: Option<Versioned>| {
+        let unreadable = |error: &RecordError| tracing::error!(%error, %job, "a URL is passed over");
+        decode(value?.content.as_deref()?).inspect_err(unreadable).ok()
+    };
+    let records = urls.into_iter().zip(values.into_iter().map(record)).collect();
+    crawl.shards.tell(Command::Read { partition, job, records }).await;
 }
 
 /// Reads a job that its user has changed.

@@ -35,6 +35,11 @@ impl Fresh {
         self.0.values().map(VecDeque::len).sum()
     }
 
+    /// Everything in its order.
+    pub(in crate::frontier) fn iter(&self) -> impl Iterator<Item = &UrlHash> {
+        self.0.values().flatten()
+    }
+
     /// Takes everything.
     pub(in crate::frontier) fn drain(&mut self) -> impl Iterator<Item = UrlHash> + use<> {
         std::mem::take(&mut self.0).into_values().flatten()
@@ -53,12 +58,14 @@ mod tests {
             fresh.push_back(url(number), priority);
         }
         assert_eq!(fresh.len(), 5);
+        let all: Vec<u8> = fresh.iter().map(|url| url.0[0]).collect();
         let mut order = Vec::new();
         while let Some(front) = fresh.front().copied() {
             assert_eq!(fresh.pop_front(), Some(front));
             order.push(front.0[0]);
         }
         assert_eq!(order, [3, 5, 1, 4, 2]);
+        assert_eq!(all, order);
         assert!(fresh.is_empty() && fresh.pop_front().is_none());
         fresh.push_back(url(1), 0);
         assert_eq!(fresh.drain().collect::<Vec<_>>(), [url(1)]);

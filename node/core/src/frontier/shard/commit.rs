@@ -4,7 +4,7 @@
 //! settled goes to the front of the next batch. Repeating is safe: a creation finds what it created, a
 //! compare-and-set finds what it set.
 
-use super::job::{Entry, JobShard, ResultKind, Stage};
+use super::job::{JobShard, ResultKind, Stage};
 use super::{Event, Link, Shard, Waiter};
 use crate::frontier::keys::{Name, origin_hash};
 use crate::frontier::record::{
@@ -18,7 +18,7 @@ use bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// Most changes in one batch.
-const BATCH: usize = 512;
+pub(super) const BATCH: usize = 512;
 /// Most bytes of new content in one batch, so that it fits one message.
 const BATCH_BYTES: usize = 2 * 1024 * 1024;
 
@@ -89,27 +89,14 @@ impl Pending {
         Self::new(Effect::CreateUrl(job, hash), Record::Url(record), 0)
     }
 
-    pub(super) fn admit(job: JobId, hash: UrlHash, entry: &Entry) -> Option<Self> {
-        let record = UrlRecord {
-            url: entry.url.as_deref()?.to_owned(),
-            depth: entry.depth,
-            way: entry.way,
-            admitted: true,
-            state: UrlState::Open,
-        };
-        Some(Self::new(Effect::AdmitUrl(job, hash), Record::Url(record), entry.version))
+    pub(super) fn admit(job: JobId, hash: UrlHash, record: UrlRecord, version: u64) -> Self {
+        let record = UrlRecord { admitted: true, ..record };
+        Self::new(Effect::AdmitUrl(job, hash), Record::Url(record), version)
     }
 
-    pub(super) fn close(job: JobId, hash: UrlHash, entry: &mut Entry, result: PageResult) -> Option<Self> {
-        let state = UrlState::Closed { sequence: 0, result };
-        let record = UrlRecord {
-            url: entry.url.take()?.into_string(),
-            depth: entry.depth,
-            way: entry.way,
-            admitted: entry.admitted,
-            state,
-        };
-        Some(Self::new(Effect::CloseUrl(job, hash), Record::Url(record), entry.version))
+    pub(super) fn close(job: JobId, hash: UrlHash, record: UrlRecord, version: u64, result: PageResult) -> Self {
+        let record = UrlRecord { state: UrlState::Closed { sequence: 0, result }, ..record };
+        Self::new(Effect::CloseUrl(job, hash), Record::Url(record), version)
     }
 
     /// A failed URL that is opened again.
@@ -137,15 +124,8 @@ impl Pending {
         Self::new(Effect::Link(job, hash), Record::Link(record), version)
     }
 
-    fn fence(job: JobId, hash: UrlHash, entry: &Entry) -> Option<Self> {
-        let record = UrlRecord {
-            url: entry.url.as_deref()?.to_owned(),
-            depth: entry.depth,
-            way: entry.way,
-            admitted: false,
-            state: UrlState::Open,
-        };
-        Some(Self::new(Effect::FenceUrl(job, hash), Record::Url(record), entry.version))
+    pub(super) fn fence(job: JobId, hash: UrlHash, record: UrlRecord, version: u64) -> Self {
+        Self::new(Effect::FenceUrl(job, hash), Record::Url(record), version)
     }
 
     pub(super) fn host(record: HostRecord) -> Self {
@@ -250,14 +230,14 @@ impl Pipeline {
         self.tickets
     }
 
-    /// Rules out late admissions of an earlier owner for every URL of `shard` that it could have admitted.
-    pub(super) fn fence(&mut self, job: JobId, shard: &mut JobShard) {
-        let open = shard.urls.iter().filter(|(_, entry)| entry.stage == Stage::Waiting && !entry.admitted);
-        let fences: Vec<Pending> = open.filter_map(|(hash, entry)| Pending::fence(job, *hash, entry)).collect();
-        shard.budget.fencing += fences.len();
-        fences.into_iter().for_each(|pending| {
-            self.push(pending);
-        });
+    /// Changes that wait to be sent.
+    pub(super) fn len(&self) -> usize {
+        self.queue.len()
+    }
+
+    /// Whether everything is settled.
+    pub(super) fn is_idle(&self) -> bool {
+        self.queue.is_empty() && self.in_flight.is_empty()
     }
 
     /// `waiter` is told when every change up to `ticket` is settled.
@@ -285,7 +265,11 @@ impl Pipeline {
 impl Shard {
     /// The next batch, if none is on its way. Its answer is [`Shard::handle_committed`].
     pub fn poll_commit(&mut self) -> Option<Vec<Write>> {
-        if self.lost || !self.pipeline.in_flight.is_empty() || self.pipeline.queue.is_empty() {
+        if self.lost || !self.pipeline.in_flight.is_empty() {
+            return None;
+        }
+        self.go_on_with_chores();
+        if self.pipeline.queue.is_empty() {
             return None;
         }
         self.jobs.values_mut().for_each(JobShard::replace_displaced);
@@ -381,11 +365,11 @@ impl Shard {
         let version = current.as_ref().map_or(0, |value| value.version);
         match (pending.effect, pending.record) {
             (Effect::CreateUrl(job, hash), Record::Url(record)) => self.settle_created(job, hash, record, version),
-            (Effect::AdmitUrl(job, hash), Record::Url(record)) => self.settle_admitted(job, hash, &record, version),
+            (Effect::AdmitUrl(job, hash), Record::Url(record)) => self.settle_admitted(job, hash, record, version),
             (Effect::FenceUrl(job, hash), Record::Url(record)) => self.settle_fenced(job, hash, &record, version),
             (Effect::CloseUrl(job, hash), Record::Url(record)) => self.settle_closed(job, hash, record, version),
             (Effect::ReopenUrl(job, hash, sequence), Record::Url(record)) => {
-                self.settle_reopened(job, hash, sequence, &record, version);
+                self.settle_reopened(job, hash, sequence, record, version);
             }
             (Effect::Host(_), Record::Host(record)) => {
                 if let Some(host) = self.hosts.get_mut(record.origin.as_str()) {
@@ -418,6 +402,7 @@ impl Shard {
         };
         if let Some(shard) = self.jobs.get_mut(&job) {
             shard.urls.remove(&hash);
+            self.records.take(job, hash);
             let fences = usize::from(matches!(pending.effect, Effect::FenceUrl(..)));
             shard.budget.fencing = shard.budget.fencing.saturating_sub(fences);
         }
@@ -493,7 +478,7 @@ impl Shard {
             return false;
         }
         entry.stage = Stage::Closing;
-        entry.url = None;
+        self.records.take(id, hash);
         match effect {
             Effect::CreateUrl(..) => shard.counters.discovered += 1,
             Effect::FenceUrl(..) => shard.budget.fencing = shard.budget.fencing.saturating_sub(1),
@@ -510,25 +495,27 @@ impl Shard {
         let Some(shard) = self.jobs.get_mut(&id) else { return };
         let Some(entry) = shard.urls.get_mut(&hash) else { return };
         entry.version = version;
-        entry.depth = record.depth;
-        entry.way = record.way;
         entry.admitted = record.admitted;
         entry.stage = Stage::Waiting;
         shard.counters.discovered += 1;
         shard.counters.admitted += u64::from(record.admitted);
-        self.enqueue(id, hash, &record);
+        self.enqueue(id, hash, record);
     }
 
     /// Puts an open URL at the end of its host's queue.
-    pub(super) fn enqueue(&mut self, id: JobId, hash: UrlHash, record: &UrlRecord) {
+    pub(super) fn enqueue(&mut self, id: JobId, hash: UrlHash, record: UrlRecord) {
         let Ok(url) = NormalizedUrl::parse(&record.url) else { return };
         let (admitted, priority) = (record.admitted, record.way.priority);
+        self.records.keep(id, hash, record);
         self.requeue(id, hash, &url.origin(), |queue| {
             if admitted { queue.ready.push_back(hash) } else { queue.fresh.push_back(hash, priority) }
         });
+        if !admitted {
+            self.records.make_room(id, hash);
+        }
     }
 
-    fn settle_admitted(&mut self, id: JobId, hash: UrlHash, record: &UrlRecord, version: u64) {
+    fn settle_admitted(&mut self, id: JobId, hash: UrlHash, record: UrlRecord, version: u64) {
         let Some(shard) = self.jobs.get_mut(&id) else { return };
         let Some(entry) = shard.urls.get_mut(&hash) else { return };
         entry.version = version;
@@ -558,7 +545,6 @@ impl Shard {
         if let Some(entry) = shard.urls.get_mut(&hash) {
             entry.version = version;
             entry.stage = Stage::Closed;
-            entry.url = None;
         }
         if record.admitted {
             shard.adopt_admission(hash);

@@ -134,17 +134,14 @@ impl Shard {
     fn give_up_all(&mut self, origin: &str, unreached: &Unreached, concerns: impl Fn(&JobId) -> bool) {
         let Some(host) = self.hosts.get_mut(origin) else { return };
         let queues = host.queues.iter_mut().filter(|(id, _)| concerns(id));
-        let waiting: Vec<(JobId, UrlHash)> =
-            queues.flat_map(|(id, queue)| queue.drain().into_iter().map(|url| (*id, url))).collect();
-        for (id, url) in waiting {
-            let Unreached { reason, detail } = unreached.clone();
-            let result = match reason {
-                SkipReason::PrivateAddress | SkipReason::RobotsTxt => {
-                    PageResult::Skipped { reason, detail: Some(detail) }
-                }
-                reason => PageResult::Failed { reason, detail },
-            };
-            self.close(id, url, result);
+        let waiting: Vec<(JobId, Vec<UrlHash>)> = queues.map(|(id, queue)| (*id, queue.drain())).collect();
+        let Unreached { reason, detail } = unreached.clone();
+        let result = match reason {
+            SkipReason::PrivateAddress | SkipReason::RobotsTxt => PageResult::Skipped { reason, detail: Some(detail) },
+            reason => PageResult::Failed { reason, detail },
+        };
+        for (id, urls) in waiting {
+            self.close_all(id, urls, result.clone());
         }
     }
 

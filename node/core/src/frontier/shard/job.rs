@@ -1,7 +1,6 @@
 //! One job's part of a shard: its URLs, its results in order, its share of the page budget.
 
-use super::Link;
-use crate::frontier::record::{Counters, UrlHash, Way};
+use crate::frontier::record::{Counters, UrlHash};
 use crate::job::{NormalizedUrl, SkipReason, UrlRules, ValidatedJob};
 use crate::time::Instant;
 use sha1::{Digest, Sha1};
@@ -54,24 +53,19 @@ pub(super) enum Stage {
     Reopening,
 }
 
-/// A URL of the job.
+/// A URL of the job; what else is known of it is in its register.
 #[derive(Debug)]
 pub(super) struct Entry {
     /// Version of its register.
     pub(super) version: u64,
-    pub(super) depth: u32,
-    pub(super) way: Way,
     pub(super) attempts: u32,
     pub(super) admitted: bool,
     pub(super) stage: Stage,
-    /// Dropped when the URL is closed.
-    pub(super) url: Option<Box<str>>,
 }
 
 impl Entry {
-    pub(super) fn creating(link: &Link) -> Self {
-        let url = Some(link.url.as_str().into());
-        Self { version: 0, depth: link.depth, way: link.way, attempts: 0, admitted: false, stage: Stage::Creating, url }
+    pub(super) const fn creating() -> Self {
+        Self { version: 0, attempts: 0, admitted: false, stage: Stage::Creating }
     }
 }
 

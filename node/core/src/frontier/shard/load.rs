@@ -2,6 +2,7 @@
 
 use super::Shard;
 use super::commit::{Pending, Pipeline, result_kind};
+use super::records::Records;
 use super::job::{Entry, JobShard, ResultKind, Stage};
 use crate::dice::Jitter;
 use crate::frontier::LEASE;
@@ -37,6 +38,8 @@ impl Shard {
             token,
             jobs: BTreeMap::new(),
             hosts: BTreeMap::new(),
+            records: Records::default(),
+            chores: VecDeque::new(),
             pipeline: Pipeline::default(),
             events: VecDeque::new(),
             claimed_at,
@@ -95,12 +98,9 @@ impl Shard {
         let open = record.state == UrlState::Open;
         let entry = Entry {
             version,
-            depth: record.depth,
-            way: record.way,
             attempts: 0,
             admitted: record.admitted,
             stage: if open { Stage::Waiting } else { Stage::Closed },
-            url: open.then(|| record.url.as_str().into()),
         };
         shard.urls.insert(hash, entry);
         if let Ok(url) = NormalizedUrl::parse(&record.url) {
@@ -119,7 +119,7 @@ impl Shard {
             shard.count_closed(record.admitted, result);
             shard.results.insert(*sequence, (result_kind(result), hash));
         } else {
-            self.enqueue(job, hash, &record);
+            self.enqueue(job, hash, record);
         }
     }
 

@@ -40,7 +40,7 @@ impl Shard {
         id: JobId,
         hash: UrlHash,
         sequence: u64,
-        record: &UrlRecord,
+        record: UrlRecord,
         version: u64,
     ) {
         let Some(shard) = self.jobs.get_mut(&id) else { return };
@@ -48,7 +48,6 @@ impl Shard {
         entry.version = version;
         entry.attempts = 0;
         entry.stage = Stage::Waiting;
-        entry.url = Some(record.url.as_str().into());
         shard.results.remove(&sequence);
         shard.counters.failed = shard.counters.failed.saturating_sub(1);
         shard.counters.admitted_closed -= u64::from(record.admitted).min(shard.counters.admitted_closed);

@@ -1,10 +1,11 @@
 //! What is to be done next: which page of which job, when its host may be asked.
 
 use super::commit::Pending;
-use super::job::{Control, Stage};
+use super::job::{Control, JobShard, Stage};
+use super::records::Records;
 use super::{Event, Shard};
 use crate::frontier::host::{Host, Queue, RobotsState};
-use crate::frontier::record::{JobId, PageResult, UrlHash, Way};
+use crate::frontier::record::{JobId, PageResult, UrlHash, UrlRecord, Way};
 use crate::frontier::{LEASE, LEASE_HOLD};
 use crate::job::{NormalizedUrl, SkipReason, ValidatedJob};
 use crate::time::Instant;
@@ -67,6 +68,13 @@ pub enum Work {
     },
     /// Ask by quorum whether this node is still the owner; the answer is [`Shard::handle_confirmed`].
     Confirm,
+    /// Read the records of URLs; the answer is [`Shard::handle_read`].
+    Read {
+        /// The job.
+        job: JobId,
+        /// The URLs.
+        urls: Vec<UrlHash>,
+    },
     /// Find out how the job is to be run; the answer is [`Shard::handle_job`] or [`Shard::handle_job_gone`].
     Job(JobId),
 }
@@ -95,6 +103,9 @@ impl Shard {
         }
         if let Some(origin) = self.unread.pop_first() {
             return Some(Work::Host { origin: origin.to_string() });
+        }
+        if let Some(read) = self.read_for_chores() {
+            return Some(read);
         }
         self.forget_idle_hosts(now);
         let busy = self.hosts.values().any(|host| host.in_flight > 0 || self.host_has_work(host));
@@ -221,6 +232,9 @@ impl Shard {
             return self.robots_turn(origin, id, job, now);
         }
         let Some(queue) = host.queues.get_mut(&id) else { return Turn::Wait(None) };
+        if let Some(turn) = read_first(&mut self.records, self.jobs.get(&id), id, queue, now) {
+            return turn;
+        }
         if let Some((due, hash)) = queue.retries.first().copied()
             && due <= now
         {
@@ -262,7 +276,8 @@ impl Shard {
             return Turn::Wait(None);
         };
         let waiting = shard.urls.get(&hash).filter(|entry| entry.stage == Stage::Waiting);
-        let Some(url) = waiting.and_then(|entry| NormalizedUrl::parse(entry.url.as_deref()?).ok()) else {
+        let record = waiting.and_then(|_| self.records.get(id, hash));
+        let Some(url) = record.and_then(|record| NormalizedUrl::parse(&record.url).ok()) else {
             host.queues.entry(id).or_default().fresh.pop_front();
             return Turn::Again;
         };
@@ -294,14 +309,14 @@ impl Shard {
             shard.budget.asked = true;
             return Turn::Work(Work::Budget { job: id, wanted: (queue.fresh.len() as u64).min(BUDGET_BLOCK) });
         }
-        let Some(entry) = shard.urls.get_mut(&hash) else { return Turn::Again };
         queue.fresh.pop_front();
+        let (Some(entry), Some(record)) = (shard.urls.get_mut(&hash), self.records.take(id, hash)) else {
+            return Turn::Again;
+        };
         queue.admitting += 1;
         shard.budget.available -= u64::from(is_budgeted);
         entry.stage = Stage::Admitting;
-        if let Some(pending) = Pending::admit(id, hash, entry) {
-            self.pipeline.push(pending);
-        }
+        self.pipeline.push(Pending::admit(id, hash, record, entry.version));
         Turn::Again
     }
 
@@ -314,8 +329,9 @@ impl Shard {
         let Some(entry) = shard.urls.get_mut(&hash).filter(|entry| entry.stage == Stage::Waiting) else {
             return Turn::Again;
         };
-        let Some(url) = entry.url.as_deref().and_then(|url| NormalizedUrl::parse(url).ok()) else { return Turn::Again };
-        let is_seed = entry.depth == 0 && !entry.way.is_listed();
+        let Some(record) = self.records.get(id, hash) else { return Turn::Again };
+        let Ok(url) = NormalizedUrl::parse(&record.url) else { return Turn::Again };
+        let is_seed = record.depth == 0 && !record.way.is_listed();
         let excluded = !is_seed && spec.scope.excludes(&url);
         let verdict = if excluded { Err(SkipReason::OutOfScope) } else { host.allows(id, spec, url.path_and_query()) };
         if let Err(reason) = verdict {
@@ -326,9 +342,28 @@ impl Shard {
         shard.counters.in_flight += 1;
         host.handle_request();
         host.last_served = Some(id);
-        let (depth, way, attempt) = (entry.depth, entry.way, entry.attempts + 1);
+        let UrlRecord { depth, way, .. } = *record;
+        let attempt = entry.attempts + 1;
         Turn::Work(Work::Fetch { job: id, spec: spec.clone(), url, hash, depth, way, attempt })
     }
+}
+
+/// What has to be read before the first URL of `queue` can be looked at; `None` if that can be done now.
+fn read_first(
+    records: &mut Records,
+    shard: Option<&JobShard>,
+    job: JobId,
+    queue: &Queue,
+    now: Instant,
+) -> Option<Turn> {
+    let waits = |hash: &UrlHash| {
+        shard.and_then(|shard| shard.urls.get(hash)).is_some_and(|entry| entry.stage == Stage::Waiting)
+    };
+    let first = queue.upcoming(now).next().filter(waits)?;
+    if records.get(job, first).is_some() {
+        return None;
+    }
+    Some(records.read(job, queue.upcoming(now).filter(waits)).map_or(Turn::Wait(None), Turn::Work))
 }
 
 /// The latest of all moments; `None` if there are none, or if one of them cannot be told yet.

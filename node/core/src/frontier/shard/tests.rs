@@ -8,6 +8,7 @@ mod dice;
 mod hosts;
 mod jobs;
 mod pace;
+mod records;
 mod registers;
 mod revised;
 mod world;
@@ -150,6 +151,9 @@ impl Bench {
         loop {
             match self.shard.poll_work(now) {
                 Some(Work::Confirm) => self.shard.handle_confirmed(Some(true), now),
+                Some(Work::Read { job, urls }) => {
+                    self.shard.handle_read(job, self.registers.read_urls(PARTITION, job, urls));
+                }
                 work => return work,
             }
         }

@@ -1,7 +1,9 @@
 //! Registers in memory that change by the rules of CASPaxos registers, and whose answers may get lost.
 
 use super::dice::Dice;
-use crate::id::{Key, OperationId};
+use crate::frontier::keys::Name;
+use crate::frontier::record::{JobId, UrlHash, UrlRecord, decode};
+use crate::id::{Key, OperationId, Partition};
 use crate::register::{Change, Outcome, Versioned};
 use std::collections::BTreeMap;
 
@@ -69,6 +71,20 @@ impl Registers {
             }
             _ => (Outcome::Unavailable, None),
         }
+    }
+
+    /// What stands in the registers of these URLs.
+    pub(super) fn read_urls(
+        &self,
+        partition: Partition,
+        job: JobId,
+        urls: Vec<UrlHash>,
+    ) -> Vec<(UrlHash, Option<UrlRecord>)> {
+        let read = |hash| {
+            let content = self.map.get(&Name::Url(job, hash).key(partition))?.content.as_deref()?;
+            Some(decode(content).expect("a record"))
+        };
+        urls.into_iter().map(|hash| (hash, read(hash))).collect()
     }
 
     /// A proposal that was thought lost is found by another one and finished, unless the register has moved on.

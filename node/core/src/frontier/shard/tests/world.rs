@@ -69,6 +69,7 @@ enum Happening {
     Budget(usize, i64),
     Job(usize),
     Confirmed(usize, Option<bool>, u64),
+    Read(usize, Vec<UrlHash>),
     Takeover(u16),
     Load(usize),
     Wake(usize),
@@ -196,6 +197,10 @@ impl World {
             Happening::Confirmed(site, owner, began) => {
                 self.with(site, |shard| shard.handle_confirmed(owner, at(began)))
             }
+            Happening::Read(site, urls) => {
+                let records = self.registers.read_urls(Partition(self.sites[site].part), JOB, urls);
+                self.with(site, |shard| shard.handle_read(JOB, records));
+            }
             Happening::Wake(site) => self.with(site, |_| {}),
         }
     }
@@ -210,7 +215,8 @@ impl World {
     fn load(&mut self, index: usize) {
         let Site { part, token, claimed_at, .. } = self.sites[index];
         let previous = if token == Token(1) { Previous::Nobody } else { Previous::Other };
-        let mut shard = Shard::open(Partition(part), token, at(claimed_at), previous);
+        let room = self.dice.below(4) as usize;
+        let mut shard = Shard::open(Partition(part), token, at(claimed_at), previous).with_room(room);
         let records: Vec<(&Key, &Versioned)> =
             self.registers.map.iter().filter(|(key, _)| key.partition.0 == part).collect();
         for (key, value) in records {
@@ -315,6 +321,7 @@ impl World {
             Work::Budget { wanted, .. } => self.soon(Happening::Budget(site, wanted as i64)),
             Work::GiveBack { pages, .. } => self.soon(Happening::Budget(site, -(pages as i64))),
             Work::Job(_) => self.soon(Happening::Job(site)),
+            Work::Read { urls, .. } => self.soon(Happening::Read(site, urls)),
             Work::Confirm => {
                 let owner = if self.faults.lost_answers && self.dice.one_in(4) { None } else { Some(self.owns(site)) };
                 let began = self.now;
