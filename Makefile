@@ -86,6 +86,8 @@ bench: setup ## Prints pages per CPU second beside Scrapy, what URLs cost, keys 
 	@"$(BENCH_BIN)/scrapering-bench" --bin-dir "$(BENCH_BIN)" --rounds $(BENCH_ROUNDS) --products $(BENCH_PRODUCTS) \
 		--scrapy "$$(scripts/bench-scrapy.sh)" --spider scripts/bench-spider.py
 	@"$(BENCH_BIN)/scrapering-frontier-bench" --urls $(BENCH_URLS)
+	@scripts/setup.sh bench
+	@"$(BENCH_BIN)/scrapering-kv-bench"
 	@"$(BENCH_BIN)/scrapering-kube-bench"
 
 e2e: nextest build ## Runs the tests over process boundaries, then those in a cluster (cluster-e2e).

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Makes sure that everything a build needs is here, on a Debian 12 machine that has only Rust.
 # Says what is missing before it installs it. `setup.sh nextest` sees to the test runner instead, `setup.sh chaos` to
-# what partitions need, `setup.sh power` to what power cuts need, `setup.sh chart` to what checks of the chart need.
+# what partitions need, `setup.sh power` to what power cuts need, `setup.sh chart` to what checks of the chart need,
+# `setup.sh bench` to what the ring is compared with.
 set -euo pipefail
 
 rust_wanted=1.95
@@ -58,6 +59,11 @@ check_chart() {
     install_missing
 }
 
+check_bench() {
+    need etcd etcd-server
+    install_missing
+}
+
 check_power() {
     # Without root nothing can be mounted, and the program says so.
     [ "$(id -u)" -eq 0 ] || return 0
@@ -99,6 +105,7 @@ case "${1:-build}" in
     nextest) check_nextest ;;
     chaos) check_chaos ;;
     power) check_power ;;
+    bench) check_bench ;;
     chart) check_chart ;;
-    *) fail "no such step: $1 (build, nextest, chaos, power, chart)" ;;
+    *) fail "no such step: $1 (build, nextest, chaos, power, chart, bench)" ;;
 esac

@@ -10,6 +10,7 @@ pub mod chaos;
 pub mod cpu;
 pub mod door;
 pub mod errand;
+pub mod etcd;
 pub mod house;
 pub mod judge;
 pub mod kube;

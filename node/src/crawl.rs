@@ -36,6 +36,9 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+/// Most pages between their answer and the acknowledgement of their links; more wait as they came.
+const MOST_TAKEN_IN: usize = 32;
+
 /// Everything the crawl's tasks share. A cheap clone.
 #[derive(Clone)]
 pub struct Crawl {
@@ -50,6 +53,8 @@ pub struct Crawl {
     policy: Policy,
     /// Pages being parsed: as many as there are cores.
     parsers: Arc<Semaphore>,
+    /// Pages between their answer and the acknowledgement of their links.
+    intake: Arc<Semaphore>,
     tasks: TaskTracker,
     stop: CancellationToken,
 }
@@ -73,6 +78,7 @@ impl Crawl {
             addresses: Addresses::default(),
             policy,
             parsers: Arc::new(Semaphore::new(cores)),
+            intake: Arc::new(Semaphore::new(MOST_TAKEN_IN)),
             driver,
             fetcher,
             shards,

@@ -6,7 +6,9 @@ pub(super) use run::run;
 
 use super::claim::Claimed;
 use super::coordinator::Order;
-use scrapering_core::frontier::record::{Counters, HostLimits, HostRecord, JobId, RobotsFile, Token, UrlHash, UrlRecord};
+use scrapering_core::frontier::record::{
+    Counters, HostLimits, HostRecord, JobId, RobotsFile, Token, UrlHash, UrlRecord,
+};
 use scrapering_core::frontier::shard::{Attempt, Exchange, HostStatus, Link, Reopened, ResultKind, Unreached};
 use scrapering_core::id::Partition;
 use scrapering_core::job::{NormalizedUrl, SkipReason, ValidatedJob};

@@ -81,7 +81,12 @@ pub(super) async fn visit(crawl: Crawl, visit: Visit, lease: CancellationToken) 
     let origin: Arc<str> = visit.url.origin().into();
     let conclusion = match crawl.specs.spec(visit.job).await {
         Ok(Some(spec)) => match request(&crawl, &spec.job, &visit, &origin, &lease).await {
-            Asked::Answer(Some(answer)) => conclude(&crawl, &spec, &visit, answer).await,
+            Asked::Answer(Some(answer)) => {
+                // Links in memory are many times as large as the page that shows them.
+                let _place = crawl.intake.acquire().await;
+                let conclusion = conclude(&crawl, &spec, &visit, answer).await;
+                return end(&crawl, &visit, origin, conclusion).await;
+            }
             Asked::Answer(None) => Conclusion::abandoned(),
             Asked::Deferred => return,
         },
@@ -92,9 +97,14 @@ pub(super) async fn visit(crawl: Crawl, visit: Visit, lease: CancellationToken) 
             Conclusion::abandoned()
         }
     };
+    end(&crawl, &visit, origin, conclusion).await;
+}
+
+/// Tells the shard what came of a page, once the owners of its links have them.
+async fn end(crawl: &Crawl, visit: &Visit, origin: Arc<str>, conclusion: Conclusion) {
     let Conclusion { attempt, follow, unfollowed } = conclusion;
-    crawl.router.follow(&crawl, visit.job, follow).await;
-    let Visit { partition, job, hash: url, .. } = visit;
+    crawl.router.follow(crawl, visit.job, follow).await;
+    let Visit { partition, job, hash: url, .. } = *visit;
     crawl.shards.tell(Command::Ended(Box::new(Ended { partition, job, url, origin, attempt, unfollowed }))).await;
 }
 

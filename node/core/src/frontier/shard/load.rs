@@ -2,8 +2,8 @@
 
 use super::Shard;
 use super::commit::{Pending, Pipeline, result_kind};
-use super::records::Records;
 use super::job::{Entry, JobShard, ResultKind, Stage};
+use super::records::Records;
 use crate::dice::Jitter;
 use crate::frontier::LEASE;
 use crate::frontier::host::Policy;

@@ -9,7 +9,7 @@ use crate::frontier::record::{JobId, UrlHash, UrlRecord, UrlState};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Records that are kept though their turn has not come, unless the caller says otherwise.
-const ROOM: usize = 2048;
+const ROOM: usize = 512;
 /// Most records read at once.
 pub(super) const READ_AHEAD: usize = 64;
 

@@ -35,14 +35,7 @@ impl Shard {
         }
     }
 
-    pub(super) fn settle_reopened(
-        &mut self,
-        id: JobId,
-        hash: UrlHash,
-        sequence: u64,
-        record: UrlRecord,
-        version: u64,
-    ) {
+    pub(super) fn settle_reopened(&mut self, id: JobId, hash: UrlHash, sequence: u64, record: UrlRecord, version: u64) {
         let Some(shard) = self.jobs.get_mut(&id) else { return };
         let Some(entry) = shard.urls.get_mut(&hash).filter(|entry| entry.stage == Stage::Reopening) else { return };
         entry.version = version;

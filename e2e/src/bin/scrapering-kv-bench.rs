@@ -1,0 +1,190 @@
+//! Requests a second and their latency: the key-value store of a ring of five nodes beside three members of etcd.
+//!
+//! Both sync every write to the same disk before they answer, speak TLS, and are asked by as many clients with a
+//! connection each, in turn, with the same keys and values in the same run. A ring of five keeps five copies where etcd
+//! keeps three. Ratios hold better than absolute figures.
+#![allow(clippy::print_stdout, reason = "a program prints its figures")]
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, ensure};
+use clap::Parser;
+use rand::Rng as _;
+use reqwest::Method;
+use scrapering_e2e::bench::{median, quantile, table};
+use scrapering_e2e::door::client;
+use scrapering_e2e::etcd::{self, Etcd};
+use scrapering_e2e::ring::Ring;
+
+/// Nodes of the ring, and members of etcd.
+const NODES: usize = 5;
+const MEMBERS: usize = 3;
+/// Keys that are asked for.
+const KEYS: u64 = 10_000;
+/// Bytes of a value.
+const VALUE_BYTES: usize = 1024;
+
+/// Measures a ring's key-value store beside etcd.
+#[derive(Debug, Parser)]
+struct Options {
+    /// The program etcd.
+    #[arg(long, default_value = "etcd")]
+    etcd: PathBuf,
+    /// Clients with a connection each.
+    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    clients: u32,
+    /// How many times each is measured.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100))]
+    rounds: u32,
+    /// Seconds of each measurement.
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=600))]
+    seconds: u32,
+    /// A folder on the disk that is measured; it is emptied first and removed afterwards.
+    #[arg(long, default_value = ".scrapering/bench-kv")]
+    data: PathBuf,
+}
+
+/// One client of one store.
+#[derive(Clone, Debug)]
+enum Store {
+    Ring { http: reqwest::Client, gateway: String, token: String },
+    Etcd(etcd::Client),
+}
+
+/// What the clients do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Verb {
+    Put,
+    Get,
+}
+
+/// What came of one measurement.
+#[derive(Clone, Copy, Debug)]
+struct Sample {
+    store: &'static str,
+    verb: Verb,
+    /// Requests a second.
+    rate: f64,
+    p50: Duration,
+    p99: Duration,
+}
+
+#[tokio::main(flavor = "multi_thread", worker_threads = 1)]
+async fn main() -> anyhow::Result<()> {
+    let options = Options::parse();
+    if options.data.exists() {
+        std::fs::remove_dir_all(&options.data)?;
+    }
+    let folder = std::path::absolute(&options.data)?;
+    std::fs::create_dir_all(&folder)?;
+    let cluster = Etcd::start(&options.etcd, &folder, MEMBERS)
+        .await
+        .with_context(|| format!("{} is what the ring is compared with", options.etcd.display()))?;
+    let mut ring = Ring::start(&folder, NODES).await?;
+    let (mut rings, mut etcds) = (Vec::new(), Vec::new());
+    for number in 0..options.clients as usize {
+        let gateway = format!("https://127.0.0.1:{}", usize::from(ring.ports().gateway()) + number % NODES);
+        let http = client(&ring.root().join("ca.pem"))?.build()?;
+        rings.push(Store::Ring { http, gateway, token: ring.door().token().to_owned() });
+        etcds.push(Store::Etcd(cluster.client(number % MEMBERS).await?));
+    }
+    let mut samples = Vec::new();
+    for round in 1..=options.rounds {
+        for verb in [Verb::Put, Verb::Get] {
+            for (store, clients) in [("etcd, 3 members", &etcds), ("ring of 5 nodes", &rings)] {
+                let sample = measure(store, clients, verb, Duration::from_secs(options.seconds.into())).await?;
+                println!(
+                    "round {round}: {store} {verb:?} {:.0}/s, p50 {:?}, p99 {:?}",
+                    sample.rate, sample.p50, sample.p99
+                );
+                samples.push(sample);
+            }
+        }
+    }
+    print_table(&samples);
+    ring.stop().await?;
+    drop(cluster);
+    std::fs::remove_dir_all(&options.data)?;
+    Ok(())
+}
+
+/// Lets every client ask for a while, one request after another.
+async fn measure(store: &'static str, clients: &[Store], verb: Verb, span: Duration) -> anyhow::Result<Sample> {
+    let (began, done) = (Instant::now(), Arc::new(AtomicU64::new(0)));
+    let asking = clients.iter().cloned().map(|client| {
+        let done = Arc::clone(&done);
+        tokio::spawn(async move {
+            let mut latencies = Vec::new();
+            while began.elapsed() < span {
+                let key = format!("bench-{}", rand::rng().random_range(0..KEYS));
+                let asked = Instant::now();
+                client.ask(verb, &key).await?;
+                latencies.push(asked.elapsed());
+                done.fetch_add(1, Ordering::Relaxed);
+            }
+            anyhow::Ok(latencies)
+        })
+    });
+    let asking: Vec<_> = asking.collect();
+    let mut latencies = Vec::new();
+    for client in asking {
+        latencies.extend(client.await??);
+    }
+    let rate = done.load(Ordering::Relaxed) as f64 / began.elapsed().as_secs_f64();
+    latencies.sort_unstable();
+    Ok(Sample { store, verb, rate, p50: quantile(&latencies, 0.5), p99: quantile(&latencies, 0.99) })
+}
+
+impl Store {
+    async fn ask(&self, verb: Verb, key: &str) -> anyhow::Result<()> {
+        let value = || {
+            let mut value = vec![0; VALUE_BYTES];
+            rand::rng().fill(&mut value[..]);
+            value
+        };
+        match (self, verb) {
+            (Self::Etcd(client), Verb::Put) => client.put(key.as_bytes(), value()).await?,
+            (Self::Etcd(client), Verb::Get) => _ = client.get(key.as_bytes()).await?,
+            (Self::Ring { http, gateway, token }, verb) => {
+                let request = match verb {
+                    Verb::Put => http.request(Method::PUT, format!("{gateway}/v1/kv/{key}")).body(value()),
+                    Verb::Get => http.request(Method::GET, format!("{gateway}/v1/kv/{key}")),
+                };
+                let answer = request.bearer_auth(token).send().await?;
+                let status = answer.status();
+                // A key that nobody has set yet is an answer, too.
+                let found = status.is_success() || (verb == Verb::Get && status.as_u16() == 404);
+                ensure!(found, "{verb:?} {key}: {status} {}", answer.text().await?);
+                answer.bytes().await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn print_table(samples: &[Sample]) {
+    let mut rows = Vec::new();
+    for verb in [Verb::Put, Verb::Get] {
+        let of = |store: &str, figure: fn(&Sample) -> f64| {
+            median(samples.iter().filter(|sample| sample.verb == verb && sample.store == store).map(figure))
+        };
+        let mut stores: Vec<&str> = samples.iter().map(|sample| sample.store).collect();
+        stores.dedup();
+        stores.truncate(2);
+        let base = stores.first().map_or(1.0, |store| of(store, |sample| sample.rate));
+        for store in stores {
+            rows.push(vec![
+                format!("{verb:?}"),
+                store.to_owned(),
+                format!("{:.0}", of(store, |sample| sample.rate)),
+                format!("{:.2}", of(store, |sample| sample.rate) / base),
+                format!("{:.1}", of(store, |sample| sample.p50.as_secs_f64() * 1000.0)),
+                format!("{:.1}", of(store, |sample| sample.p99.as_secs_f64() * 1000.0)),
+            ]);
+        }
+    }
+    println!("\n{}", table(&["medians", "store", "requests/s", "ratio", "p50 ms", "p99 ms"], &rows));
+}
