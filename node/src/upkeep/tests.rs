@@ -16,6 +16,7 @@ use scrapering_core::frontier::record::{
 use scrapering_core::id::{Key, OperationId};
 use scrapering_core::register::message::{Envelope, Reply, Request};
 use scrapering_core::register::{Ballot, Change, Outcome, ProposerId, Versioned};
+use scrapering_core::view::View;
 use std::net::TcpListener;
 
 const PARTITION: Partition = Partition(42);
@@ -47,8 +48,10 @@ impl Stage {
         });
         let stage = Self { nodes: futures::future::join_all(starts).await, _folder: folder };
         stage
-            .until("everybody is alive for everybody", async || {
-                stage.drivers().all(|driver| driver.living_nodes().len() == 5)
+            .until("everybody is alive for everybody, and all keep the partition in one view", async || {
+                let views: Vec<View> = stage.drivers().map(|driver| View::clone(&driver.view(PARTITION))).collect();
+                let is_one = views.iter().all(|view| view.members.len() == 5 && *view == views[0]);
+                is_one && stage.drivers().all(|driver| driver.living_nodes().len() == 5)
             })
             .await;
         stage
