@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, ensure};
 use clap::Parser;
 use rand::Rng as _;
-use reqwest::Method;
+use reqwest::{Method, StatusCode};
 use scrapering_e2e::bench::{median, quantile, table};
 use scrapering_e2e::door::client;
 use scrapering_e2e::etcd::{self, Etcd};
@@ -61,6 +61,14 @@ enum Verb {
     Get,
 }
 
+/// What came of one request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Answered {
+    Done,
+    /// Another client's write of the same key came in between: whoever needs to know reads the key.
+    Unknown,
+}
+
 /// What came of one measurement.
 #[derive(Clone, Copy, Debug)]
 struct Sample {
@@ -70,6 +78,8 @@ struct Sample {
     rate: f64,
     p50: Duration,
     p99: Duration,
+    /// Requests whose outcome was not known, of all; they are not counted in the rate.
+    unknown: f64,
 }
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 1)]
@@ -113,17 +123,18 @@ async fn main() -> anyhow::Result<()> {
 
 /// Lets every client ask for a while, one request after another.
 async fn measure(store: &'static str, clients: &[Store], verb: Verb, span: Duration) -> anyhow::Result<Sample> {
-    let (began, done) = (Instant::now(), Arc::new(AtomicU64::new(0)));
+    let (began, unknown) = (Instant::now(), Arc::new(AtomicU64::new(0)));
     let asking = clients.iter().cloned().map(|client| {
-        let done = Arc::clone(&done);
+        let unknown = Arc::clone(&unknown);
         tokio::spawn(async move {
             let mut latencies = Vec::new();
             while began.elapsed() < span {
                 let key = format!("bench-{}", rand::rng().random_range(0..KEYS));
                 let asked = Instant::now();
-                client.ask(verb, &key).await?;
-                latencies.push(asked.elapsed());
-                done.fetch_add(1, Ordering::Relaxed);
+                match client.ask(verb, &key).await? {
+                    Answered::Done => latencies.push(asked.elapsed()),
+                    Answered::Unknown => _ = unknown.fetch_add(1, Ordering::Relaxed),
+                }
             }
             anyhow::Ok(latencies)
         })
@@ -133,13 +144,15 @@ async fn measure(store: &'static str, clients: &[Store], verb: Verb, span: Durat
     for client in asking {
         latencies.extend(client.await??);
     }
-    let rate = done.load(Ordering::Relaxed) as f64 / began.elapsed().as_secs_f64();
+    let rate = latencies.len() as f64 / began.elapsed().as_secs_f64();
     latencies.sort_unstable();
-    Ok(Sample { store, verb, rate, p50: quantile(&latencies, 0.5), p99: quantile(&latencies, 0.99) })
+    let unknown = unknown.load(Ordering::Relaxed) as f64;
+    let unknown = unknown / (latencies.len() as f64 + unknown).max(1.0);
+    Ok(Sample { store, verb, rate, p50: quantile(&latencies, 0.5), p99: quantile(&latencies, 0.99), unknown })
 }
 
 impl Store {
-    async fn ask(&self, verb: Verb, key: &str) -> anyhow::Result<()> {
+    async fn ask(&self, verb: Verb, key: &str) -> anyhow::Result<Answered> {
         let value = || {
             let mut value = vec![0; VALUE_BYTES];
             rand::rng().fill(&mut value[..]);
@@ -155,13 +168,16 @@ impl Store {
                 };
                 let answer = request.bearer_auth(token).send().await?;
                 let status = answer.status();
+                if verb == Verb::Put && status == StatusCode::GATEWAY_TIMEOUT {
+                    return Ok(Answered::Unknown);
+                }
                 // A key that nobody has set yet is an answer, too.
                 let found = status.is_success() || (verb == Verb::Get && status.as_u16() == 404);
                 ensure!(found, "{verb:?} {key}: {status} {}", answer.text().await?);
                 answer.bytes().await?;
             }
         }
-        Ok(())
+        Ok(Answered::Done)
     }
 }
 
@@ -183,8 +199,9 @@ fn print_table(samples: &[Sample]) {
                 format!("{:.2}", of(store, |sample| sample.rate) / base),
                 format!("{:.1}", of(store, |sample| sample.p50.as_secs_f64() * 1000.0)),
                 format!("{:.1}", of(store, |sample| sample.p99.as_secs_f64() * 1000.0)),
+                format!("{:.2}", of(store, |sample| sample.unknown * 100.0)),
             ]);
         }
     }
-    println!("\n{}", table(&["medians", "store", "requests/s", "ratio", "p50 ms", "p99 ms"], &rows));
+    println!("\n{}", table(&["medians", "store", "requests/s", "ratio", "p50 ms", "p99 ms", "unknown %"], &rows));
 }
