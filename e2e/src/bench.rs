@@ -101,6 +101,16 @@ pub fn run(command: &mut Command, folder: &Path, name: &str, limit: Duration) ->
     Ok(Cost { cpu, wall })
 }
 
+/// Makes `folder` anew, empty.
+///
+/// # Errors
+/// [`Error::File`] when something in it cannot be removed, or it cannot be created.
+pub fn empty(folder: &Path) -> Result<(), Error> {
+    let removed = if folder.exists() { std::fs::remove_dir_all(folder) } else { Ok(()) };
+    let made = removed.and_then(|()| std::fs::create_dir_all(folder));
+    made.map_err(|source| Error::File { path: folder.to_owned(), source })
+}
+
 /// How long an append of 4 KiB and its fsync take on the disk of `folder`: `count` samples, sorted.
 ///
 /// # Errors

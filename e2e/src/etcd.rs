@@ -1,9 +1,9 @@
 //! A cluster of etcd members on loopback with TLS, and a client for its key-value service: what a ring is compared with.
 
 use crate::door::until;
+use crate::ports::Ports;
 use crate::program::Process;
 use anyhow::Context;
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tonic::client::Grpc;
@@ -18,7 +18,7 @@ const START_LIMIT: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub struct Etcd {
     folder: PathBuf,
-    ports: Vec<u16>,
+    ports: Ports,
     _members: Vec<Process>,
 }
 
@@ -68,27 +68,27 @@ impl Etcd {
     /// # Errors
     /// The program cannot be started, or does not answer in time.
     pub async fn start(program: &Path, folder: &Path, members: usize) -> anyhow::Result<Self> {
-        let ports = free_ports(2 * members)?;
-        let (clients, peers) = ports.split_at(members);
-        let url = |port: &u16| format!("https://127.0.0.1:{port}");
+        let ports = Ports::take()?;
+        let url = |first: u16, place: usize| format!("https://127.0.0.1:{}", usize::from(first) + place);
         let cluster: Vec<String> =
-            peers.iter().enumerate().map(|(place, port)| format!("etcd-{place}={}", url(port))).collect();
+            (0..members).map(|place| format!("etcd-{place}={}", url(ports.ring(), place))).collect();
         let mut running = Vec::new();
-        for (place, (client, peer)) in clients.iter().zip(peers).enumerate() {
+        for place in 0..members {
+            let (client, peer) = (url(ports.gateway(), place), url(ports.ring(), place));
             let name = format!("etcd-{place}");
             let arguments = [
                 ["--name", &name],
                 ["--data-dir", &name],
-                ["--listen-client-urls", &url(client)],
-                ["--advertise-client-urls", &url(client)],
-                ["--listen-peer-urls", &url(peer)],
-                ["--initial-advertise-peer-urls", &url(peer)],
+                ["--listen-client-urls", &client],
+                ["--advertise-client-urls", &client],
+                ["--listen-peer-urls", &peer],
+                ["--initial-advertise-peer-urls", &peer],
                 ["--initial-cluster", &cluster.join(",")],
                 ["--auto-tls", "--peer-auto-tls"],
             ];
             running.push(Process::start_program(program, folder, &name, arguments.concat())?);
         }
-        let etcd = Self { folder: folder.to_owned(), ports: clients.to_vec(), _members: running };
+        let etcd = Self { folder: folder.to_owned(), ports, _members: running };
         until("a cluster of etcd", START_LIMIT, async || {
             for member in 0..members {
                 let Ok(client) = etcd.client(member).await else { return Ok(None) };
@@ -111,7 +111,8 @@ impl Etcd {
         let certificate = self.folder.join(format!("etcd-{member}/fixtures/client/cert.pem"));
         let pem = std::fs::read(&certificate).with_context(|| format!("no {}", certificate.display()))?;
         let tls = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(pem)).domain_name("127.0.0.1");
-        let endpoint = Endpoint::from_shared(format!("https://127.0.0.1:{}", self.ports[member]))?.tls_config(tls)?;
+        let port = usize::from(self.ports.gateway()) + member;
+        let endpoint = Endpoint::from_shared(format!("https://127.0.0.1:{port}"))?.tls_config(tls)?;
         Ok(Client { grpc: Grpc::new(endpoint.connect().await?) })
     }
 }
@@ -147,14 +148,4 @@ impl Client {
         let request = tonic::Request::new(request);
         Ok(grpc.unary(request, PathAndQuery::from_static(path), codec).await?.into_inner())
     }
-}
-
-/// Ports that were free a moment ago.
-fn free_ports(count: usize) -> anyhow::Result<Vec<u16>> {
-    let listeners: Vec<TcpListener> =
-        (0..count).map(|_| TcpListener::bind(("127.0.0.1", 0))).collect::<Result<_, _>>()?;
-    Ok(listeners
-        .iter()
-        .map(|listener| listener.local_addr().map(|address| address.port()))
-        .collect::<Result<_, _>>()?)
 }

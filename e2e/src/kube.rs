@@ -18,7 +18,7 @@ pub mod table;
 pub mod volumes;
 pub mod writer;
 
-pub use control_plane::{ControlPlane, assets};
+pub use control_plane::{ControlPlane, assets, workplace};
 pub use kubelet::Kubelet;
 pub use operator::Operator;
 pub use stage::Stage;

@@ -2,7 +2,7 @@
 //!
 //! Nothing of it outlives the test: a process that is dropped is killed, and its output stands in files of the test's folder.
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use std::ffi::OsStr;
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -222,6 +222,16 @@ pub async fn run<A: AsRef<OsStr>>(
         File::create(&output).with_context(|| format!("{} cannot be written", output.display()))?;
     }
     Process::start(folder, name, arguments)?.ended(limit).await
+}
+
+/// What a command that must succeed has written.
+///
+/// # Errors
+/// As [`run`], or it ends with another status than 0.
+pub async fn done(folder: &Path, limit: Duration, arguments: &[&str]) -> anyhow::Result<String> {
+    let ended = run(folder, "command", limit, arguments).await?;
+    ensure!(ended.code() == Some(0), "{arguments:?}: {ended:?}");
+    Ok(ended.out)
 }
 
 fn output(folder: &Path, name: &str, stream: &str) -> PathBuf {

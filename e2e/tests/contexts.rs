@@ -2,7 +2,7 @@
 
 use anyhow::{Context, ensure};
 use scrapering_e2e::errand::Errand;
-use scrapering_e2e::program::{self, Ended};
+use scrapering_e2e::program::{self, Ended, done};
 use scrapering_e2e::ring::Ring;
 use serde_json::Value;
 use std::path::Path;
@@ -14,13 +14,6 @@ const LIMIT: Duration = Duration::from_secs(90);
 
 async fn run(folder: &Path, arguments: &[&str]) -> anyhow::Result<Ended> {
     program::run(folder, "command", LIMIT, arguments).await
-}
-
-/// What a command that must succeed has written.
-async fn done(folder: &Path, arguments: &[&str]) -> anyhow::Result<String> {
-    let ended = run(folder, arguments).await?;
-    ensure!(ended.code() == Some(0), "{arguments:?}: {ended:?}");
-    Ok(ended.out)
 }
 
 /// A command that must end with `code` and say `words`.
@@ -37,7 +30,7 @@ async fn add_context(folder: &Path, ring: &Ring, name: &str) -> anyhow::Result<(
     let gateways: Vec<String> = (0..3).map(|node| format!("https://127.0.0.1:{}", first + node)).collect();
     let mut arguments = vec!["context", "add", name, "--ca", "ring/ca.pem", "--token-file", "token"];
     arguments.extend(gateways.iter().flat_map(|gateway| ["--gateway", gateway]));
-    done(folder, &arguments).await.map(|_| ())
+    done(folder, LIMIT, &arguments).await.map(|_| ())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -47,36 +40,36 @@ async fn a_ring_elsewhere_is_used_by_its_name_for_all_of_a_jobs_life() -> anyhow
     add_context(folder, &ring, "prod").await?;
     let errand = Errand::begin(folder, 30, DELAY).await?;
     std::fs::write(folder.join("job.yaml"), errand.job(""))?;
-    let id = done(folder, &["job", "submit", "job.yaml"]).await?.trim().to_owned();
+    let id = done(folder, LIMIT, &["job", "submit", "job.yaml"]).await?.trim().to_owned();
     let watched = run(folder, &["job", "watch", &id]).await?;
     ensure!(watched.code() == Some(0) && watched.err.contains("Completed"), "{watched:?}");
-    let listed: Value = serde_json::from_str(&done(folder, &["job", "list", "--output", "json"]).await?)?;
+    let listed: Value = serde_json::from_str(&done(folder, LIMIT, &["job", "list", "--output", "json"]).await?)?;
     ensure!(listed["items"][0]["metadata"]["uid"] == id.as_str(), "{listed}");
-    let shown = done(folder, &["job", "get", &id, "--output", "yaml"]).await?;
+    let shown = done(folder, LIMIT, &["job", "get", &id, "--output", "yaml"]).await?;
     ensure!(shown.contains("phase: Completed"), "{shown}");
-    let status = done(folder, &["ring", "status", "--context", "prod"]).await?;
+    let status = done(folder, LIMIT, &["ring", "status", "--context", "prod"]).await?;
     ensure!(status.contains("ring-2") && !status.contains('\u{1b}'), "{status}");
     sheet_and_seal(folder, &id, &errand).await?;
-    done(folder, &["job", "delete", &id]).await?;
+    done(folder, LIMIT, &["job", "delete", &id]).await?;
     // Without the context, commands look for a local ring again, and there is none.
-    done(folder, &["context", "use", "local"]).await?;
+    done(folder, LIMIT, &["context", "use", "local"]).await?;
     refused(folder, &["job", "list"], 1, "there is no ring in").await?;
-    done(folder, &["context", "delete", "prod"]).await?;
+    done(folder, LIMIT, &["context", "delete", "prod"]).await?;
     refused(folder, &["job", "list", "--context", "prod"], 2, "there is no context prod; there are local").await?;
     ring.stop().await
 }
 
 async fn sheet_and_seal(folder: &Path, id: &str, errand: &Errand) -> anyhow::Result<()> {
-    done(folder, &["items", id, "--format", "csv", "--output", "items.csv"]).await?;
+    done(folder, LIMIT, &["items", id, "--format", "csv", "--output", "items.csv"]).await?;
     let sheet = std::fs::read_to_string(folder.join("items.csv"))?;
     let head = sheet.lines().next().context("no line")?;
     ensure!(head.starts_with("_type,title,price,_url"), "{head}");
     ensure!(sheet.lines().count() == errand.products() + 1, "{} lines", sheet.lines().count());
-    let recipient = done(folder, &["keygen", "--output", "key.txt"]).await?.trim().to_owned();
-    done(folder, &["items", id, "--output", "items.age", "--encrypt-to", &recipient]).await?;
+    let recipient = done(folder, LIMIT, &["keygen", "--output", "key.txt"]).await?.trim().to_owned();
+    done(folder, LIMIT, &["items", id, "--output", "items.age", "--encrypt-to", &recipient]).await?;
     let sealed = std::fs::read(folder.join("items.age"))?;
     ensure!(!sealed.windows(7).any(|window| window == b"\"title\""), "the file can be read without a key");
-    done(folder, &["decrypt", "items.age", "--identity", "key.txt", "--output", "items.jsonl"]).await?;
+    done(folder, LIMIT, &["decrypt", "items.age", "--identity", "key.txt", "--output", "items.jsonl"]).await?;
     let opened = std::fs::read_to_string(folder.join("items.jsonl"))?;
     let items: Vec<Value> = opened.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
     errand.check_items(&items)
@@ -100,7 +93,7 @@ async fn what_cannot_prove_to_be_the_ring_becomes_no_context() -> anyhow::Result
     };
     let ended = add("other.pem").await?;
     ensure!(ended.code() == Some(1) && ended.err.contains("is not trusted"), "{ended:?}");
-    let listed = done(folder, &["context", "list", "--output", "json"]).await?;
+    let listed = done(folder, LIMIT, &["context", "list", "--output", "json"]).await?;
     ensure!(listed.trim() == "[]", "{listed}");
     ensure!(add("ring/ca.pem").await?.code() == Some(0));
     let again = add("ring/ca.pem").await?;

@@ -2,7 +2,7 @@
 
 use anyhow::{Context, ensure};
 use scrapering_e2e::door::until;
-use scrapering_e2e::program::{self, Ended, Process};
+use scrapering_e2e::program::{self, Ended, Process, done};
 use scrapering_e2e::ring::Ring;
 use std::path::Path;
 use std::time::Duration;
@@ -28,12 +28,6 @@ async fn run(folder: &Path, arguments: &[&str]) -> anyhow::Result<Ended> {
     program::run(folder, "command", LIMIT, arguments).await
 }
 
-async fn done(folder: &Path, arguments: &[&str]) -> anyhow::Result<String> {
-    let ended = run(folder, arguments).await?;
-    ensure!(ended.code() == Some(0), "{arguments:?}: {ended:?}");
-    Ok(ended.out)
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_file_is_kept_whole_while_two_of_five_nodes_die() -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
@@ -41,9 +35,9 @@ async fn a_file_is_kept_whole_while_two_of_five_nodes_die() -> anyhow::Result<()
     let mut ring = Ring::start(folder, 5).await?;
     let content = content();
     std::fs::write(folder.join("backup.bin"), &content)?;
-    let version = done(folder, &["file", "put", "backup.bin", "backups/monday", "--data", "ring"]).await?;
+    let version = done(folder, LIMIT, &["file", "put", "backup.bin", "backups/monday", "--data", "ring"]).await?;
     ensure!(version.trim() == "1", "{version}");
-    let listed = done(folder, &["file", "list", "backups/", "--data", "ring"]).await?;
+    let listed = done(folder, LIMIT, &["file", "list", "backups/", "--data", "ring"]).await?;
     ensure!(listed.contains(&BYTES.to_string()) && listed.contains("backups/monday"), "{listed}");
     // The reader has begun when its unfinished file has something in it; then two nodes die, one of them its own gateway.
     let mut reader =
@@ -59,15 +53,15 @@ async fn a_file_is_kept_whole_while_two_of_five_nodes_die() -> anyhow::Result<()
     ensure!(std::fs::read(folder.join("first.bin"))? == content, "what was read is not what was put");
     ensure!(!folder.join("first.bin.part").exists(), "the unfinished file stays");
     // With two nodes dead everything goes on: reading anew, replacing in the version that is known, removing.
-    done(folder, &["file", "get", "backups/monday", "--output", "second.bin", "--data", "ring"]).await?;
+    done(folder, LIMIT, &["file", "get", "backups/monday", "--output", "second.bin", "--data", "ring"]).await?;
     ensure!(std::fs::read(folder.join("second.bin"))? == content, "what was read later is not what was put");
     let stale =
         run(folder, &["file", "put", "ring/ca.pem", "backups/monday", "--version", "7", "--data", "ring"]).await?;
     ensure!(stale.code() != Some(0) && stale.err.contains("version"), "{stale:?}");
-    done(folder, &["file", "put", "ring/ca.pem", "backups/monday", "--version", "1", "--data", "ring"]).await?;
-    let replaced = done(folder, &["file", "get", "backups/monday", "--data", "ring"]).await?;
+    done(folder, LIMIT, &["file", "put", "ring/ca.pem", "backups/monday", "--version", "1", "--data", "ring"]).await?;
+    let replaced = done(folder, LIMIT, &["file", "get", "backups/monday", "--data", "ring"]).await?;
     ensure!(replaced == std::fs::read_to_string(folder.join("ring/ca.pem"))?, "{replaced}");
-    done(folder, &["file", "delete", "backups/monday", "--data", "ring"]).await?;
+    done(folder, LIMIT, &["file", "delete", "backups/monday", "--data", "ring"]).await?;
     let gone = run(folder, &["file", "get", "backups/monday", "--data", "ring"]).await?;
     ensure!(gone.code() == Some(1) && gone.err.contains("there is no file backups/monday"), "{gone:?}");
     ring.start_all().await.context("the dead come back")?;

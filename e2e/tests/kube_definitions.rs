@@ -12,7 +12,7 @@ use kube::api::{DeleteParams, DynamicObject, Patch, PatchParams, PostParams};
 use kube::core::{GroupVersionKind, TypeMeta};
 use kube::discovery::ApiResource;
 use kube::{Api, Client};
-use scrapering_e2e::kube::{ASSETS, ControlPlane, assets};
+use scrapering_e2e::kube::{ControlPlane, workplace};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -109,11 +109,7 @@ async fn answer(client: &Client, old: Option<Value>, new: Value) -> anyhow::Resu
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_takes_every_good_document_and_refuses_every_bad_one_that_rules_can_see_through() -> anyhow::Result<()>
 {
-    let Some(assets) = assets()? else {
-        eprintln!("SKIPPED: {ASSETS} is unset");
-        return Ok(());
-    };
-    let folder = tempfile::tempdir()?;
+    let Some((assets, folder)) = workplace()? else { return Ok(()) };
     let plane = ControlPlane::start(&assets, folder.path()).await?;
     let client = plane.client();
     for good in ["../examples/corpus/good", "../examples/kubernetes"] {
@@ -144,11 +140,7 @@ async fn a_server_takes_every_good_document_and_refuses_every_bad_one_that_rules
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_judges_the_cases_of_every_rule_as_their_interpreter_does() -> anyhow::Result<()> {
-    let Some(assets) = assets()? else {
-        eprintln!("SKIPPED: {ASSETS} is unset");
-        return Ok(());
-    };
-    let folder = tempfile::tempdir()?;
+    let Some((assets, folder)) = workplace()? else { return Ok(()) };
     let plane = ControlPlane::start(&assets, folder.path()).await?;
     let client = plane.client();
     let mut wrong = Vec::new();
@@ -173,11 +165,7 @@ async fn a_server_judges_the_cases_of_every_rule_as_their_interpreter_does() -> 
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_holds_a_ring_to_what_it_can_follow_also_through_its_scale() -> anyhow::Result<()> {
-    let Some(assets) = assets()? else {
-        eprintln!("SKIPPED: {ASSETS} is unset");
-        return Ok(());
-    };
-    let folder = tempfile::tempdir()?;
+    let Some((assets, folder)) = workplace()? else { return Ok(()) };
     let plane = ControlPlane::start(&assets, folder.path()).await?;
     let rings: Api<scrapering_crds::ScrapeRing> = Api::namespaced(plane.client(), "default");
     let spec = json!({ "replicas": 5, "storage": { "storageClassName": "fast" } });

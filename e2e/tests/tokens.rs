@@ -3,7 +3,7 @@
 use anyhow::ensure;
 use reqwest::Method;
 use scrapering_e2e::door::until;
-use scrapering_e2e::program;
+use scrapering_e2e::program::done;
 use scrapering_e2e::ring::Ring;
 use std::path::Path;
 use std::time::Duration;
@@ -12,14 +12,8 @@ const NODES: usize = 3;
 /// How long a command may take on a busy machine, and how long until every node knows.
 const LIMIT: Duration = Duration::from_secs(60);
 
-async fn done(folder: &Path, arguments: &[&str]) -> anyhow::Result<String> {
-    let ended = program::run(folder, "command", LIMIT, arguments).await?;
-    ensure!(ended.code() == Some(0), "{arguments:?}: {ended:?}");
-    Ok(ended.out.trim().to_owned())
-}
-
 async fn token(folder: &Path) -> anyhow::Result<String> {
-    done(folder, &["token", "create", "--data", "ring", "--scope", "jobs:read", "--tenant", "team-a"]).await
+    done(folder, LIMIT, &["token", "create", "--data", "ring", "--scope", "jobs:read", "--tenant", "team-a"]).await
 }
 
 /// What every node answers to somebody with this token.
@@ -43,17 +37,17 @@ async fn a_token_is_taken_back_and_the_key_is_changed_while_the_ring_runs() -> a
     let mut ring = Ring::start(folder, NODES).await?;
     let (lost, kept) = (token(folder).await?, token(folder).await?);
     ensure!(statuses(&ring, &lost).await? == [200; NODES], "a new token is good everywhere");
-    done(folder, &["token", "revoke", &lost, "--data", "ring"]).await?;
+    done(folder, LIMIT, &["token", "revoke", &lost, "--data", "ring"]).await?;
     becomes(&ring, &lost, 401, "the end of a revoked token").await?;
     ensure!(statuses(&ring, &kept).await? == [200; NODES], "the other token stays good");
 
-    done(folder, &["token", "rotate", "--data", "ring"]).await?;
+    done(folder, LIMIT, &["token", "rotate", "--data", "ring"]).await?;
     let new = token(folder).await?;
     becomes(&ring, &new, 200, "the new key").await?;
     ensure!(statuses(&ring, &kept).await? == [200; NODES], "nobody is logged out");
     ensure!(statuses(&ring, &lost).await? == [401; NODES], "what was revoked stays revoked");
 
-    done(folder, &["token", "rotate", "--retire-old", "--data", "ring"]).await?;
+    done(folder, LIMIT, &["token", "rotate", "--retire-old", "--data", "ring"]).await?;
     becomes(&ring, &kept, 401, "the end of the first key").await?;
     becomes(&ring, &token(folder).await?, 200, "the third key").await?;
     ring.stop().await

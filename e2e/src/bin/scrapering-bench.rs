@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use clap::Parser;
-use scrapering_e2e::bench::{Cost, fsync_latencies, median, quantile, run, table};
+use scrapering_e2e::bench::{Cost, empty, fsync_latencies, median, quantile, run, table};
 use scrapering_e2e::shop::{self, Shop};
 
 /// Longest that one run of one tool may take.
@@ -79,10 +79,7 @@ struct Sample {
 fn main() -> anyhow::Result<()> {
     let options = Options::parse();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-    if options.data.exists() {
-        std::fs::remove_dir_all(&options.data).with_context(|| format!("cannot empty {}", options.data.display()))?;
-    }
-    std::fs::create_dir_all(&options.data).with_context(|| format!("cannot create {}", options.data.display()))?;
+    empty(&options.data)?;
     let config = shop::Config { products: options.products, busy_once: false, ..shop::Config::default() };
     let shop = runtime.block_on(shop::start(config))?;
     let bench = Bench { options, shop };

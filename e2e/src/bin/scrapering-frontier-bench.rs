@@ -14,7 +14,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::{Html, IntoResponse, Response};
 use clap::Parser;
-use scrapering_e2e::bench::table;
+use scrapering_e2e::bench::{empty, table};
 use scrapering_e2e::cpu::CpuTime;
 use scrapering_e2e::door::until;
 use scrapering_e2e::memory::Memory;
@@ -70,10 +70,7 @@ async fn main() -> anyhow::Result<()> {
     let shares = [(1, options.urls / NODES as u64), (NODES, options.urls)];
     let mut figures = Vec::new();
     for (nodes, urls) in shares {
-        if options.data.exists() {
-            std::fs::remove_dir_all(&options.data)?;
-        }
-        std::fs::create_dir_all(&options.data)?;
+        empty(&options.data)?;
         figures.push(measure(&options, nodes, urls).await?);
     }
     print_table(&figures);

@@ -14,7 +14,7 @@ use anyhow::{Context, ensure};
 use clap::Parser;
 use rand::Rng as _;
 use reqwest::{Method, StatusCode};
-use scrapering_e2e::bench::{median, quantile, table};
+use scrapering_e2e::bench::{empty, median, quantile, table};
 use scrapering_e2e::door::client;
 use scrapering_e2e::etcd::{self, Etcd};
 use scrapering_e2e::ring::Ring;
@@ -22,6 +22,8 @@ use scrapering_e2e::ring::Ring;
 /// Nodes of the ring, and members of etcd.
 const NODES: usize = 5;
 const MEMBERS: usize = 3;
+/// What is compared, the baseline first.
+const STORES: [&str; 2] = ["etcd, 3 members", "ring of 5 nodes"];
 /// Keys that are asked for.
 const KEYS: u64 = 10_000;
 /// Bytes of a value.
@@ -85,11 +87,8 @@ struct Sample {
 #[tokio::main(flavor = "multi_thread", worker_threads = 1)]
 async fn main() -> anyhow::Result<()> {
     let options = Options::parse();
-    if options.data.exists() {
-        std::fs::remove_dir_all(&options.data)?;
-    }
+    empty(&options.data)?;
     let folder = std::path::absolute(&options.data)?;
-    std::fs::create_dir_all(&folder)?;
     let cluster = Etcd::start(&options.etcd, &folder, MEMBERS)
         .await
         .with_context(|| format!("{} is what the ring is compared with", options.etcd.display()))?;
@@ -104,7 +103,7 @@ async fn main() -> anyhow::Result<()> {
     let mut samples = Vec::new();
     for round in 1..=options.rounds {
         for verb in [Verb::Put, Verb::Get] {
-            for (store, clients) in [("etcd, 3 members", &etcds), ("ring of 5 nodes", &rings)] {
+            for (store, clients) in STORES.into_iter().zip([&etcds, &rings]) {
                 let sample = measure(store, clients, verb, Duration::from_secs(options.seconds.into())).await?;
                 println!(
                     "round {round}: {store} {verb:?} {:.0}/s, p50 {:?}, p99 {:?}",
@@ -187,11 +186,8 @@ fn print_table(samples: &[Sample]) {
         let of = |store: &str, figure: fn(&Sample) -> f64| {
             median(samples.iter().filter(|sample| sample.verb == verb && sample.store == store).map(figure))
         };
-        let mut stores: Vec<&str> = samples.iter().map(|sample| sample.store).collect();
-        stores.dedup();
-        stores.truncate(2);
-        let base = stores.first().map_or(1.0, |store| of(store, |sample| sample.rate));
-        for store in stores {
+        let base = of(STORES[0], |sample| sample.rate);
+        for store in STORES {
             rows.push(vec![
                 format!("{verb:?}"),
                 store.to_owned(),

@@ -11,6 +11,7 @@ use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Api, Client, Config};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use tempfile::TempDir;
 
 /// How long the control plane may take to be ready on a busy machine.
 const START_LIMIT: Duration = Duration::from_secs(120);
@@ -29,6 +30,19 @@ pub fn assets() -> anyhow::Result<Option<PathBuf>> {
         ensure!(folder.join(program).is_file(), "{ASSETS}: there is no {program} in {}", folder.display());
     }
     Ok(Some(folder))
+}
+
+/// The programs of [`assets`] and a folder to work in; `None`, said aloud, where there are none.
+///
+/// # Errors
+/// As [`assets`], or no folder can be made.
+#[allow(clippy::print_stderr, reason = "a test that proves nothing must say so")]
+pub fn workplace() -> anyhow::Result<Option<(PathBuf, TempDir)>> {
+    let Some(assets) = assets()? else {
+        eprintln!("SKIPPED: {ASSETS} is unset");
+        return Ok(None);
+    };
+    Ok(Some((assets, tempfile::tempdir()?)))
 }
 
 /// A running control plane. Dropped, it is killed.

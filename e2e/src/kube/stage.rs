@@ -1,7 +1,7 @@
 //! A whole stage for a test: control plane, played kubelet, operator, and the ring that is looked at.
 
 use super::writer::Gateways;
-use super::{ASSETS, ControlPlane, Kubelet, Operator, assets, rights};
+use super::{ControlPlane, Kubelet, Operator, rights, workplace};
 use crate::door::until;
 use anyhow::{Context, bail, ensure};
 use base64::Engine as _;
@@ -41,13 +41,8 @@ impl Stage {
     ///
     /// # Errors
     /// As [`Stage::set`].
-    #[allow(clippy::print_stderr, reason = "a test that proves nothing must say so")]
     pub async fn if_any() -> anyhow::Result<Option<(Self, TempDir)>> {
-        let Some(assets) = assets()? else {
-            eprintln!("SKIPPED: {ASSETS} is unset");
-            return Ok(None);
-        };
-        let folder = tempfile::tempdir()?;
+        let Some((assets, folder)) = workplace()? else { return Ok(None) };
         let stage = Self::set(&assets, folder.path(), Path::new("../helm")).await?;
         Ok(Some((stage, folder)))
     }

@@ -39,6 +39,9 @@ const TOKEN_RENEWAL: Duration = Duration::from_secs(1800);
 /// How long a command waits for a ring that does not answer.
 pub(super) const PATIENCE: Duration = Duration::from_secs(15);
 
+/// The header that names a change.
+const OPERATION_ID: &str = "operation-id";
+
 /// What is shown to the gateway.
 #[derive(Debug)]
 pub(super) enum Credentials {
@@ -298,6 +301,11 @@ async fn problem(gateway: &Url, answer: Response) -> ClientError {
         }
         _ => ClientError::strange(gateway, &format!("status {status} without a problem body")),
     }
+}
+
+/// A name for one change: sent again under it, the change is not made twice.
+fn operation() -> String {
+    format!("{:032x}", rand::random::<u128>().max(1))
 }
 
 async fn json<T: DeserializeOwned>(answer: Response) -> Result<T, ClientError> {

@@ -79,13 +79,13 @@ impl Conclusion {
 /// Fetches a page and tells its shard what came of it. When `lease` is cancelled the request is broken off.
 pub(super) async fn visit(crawl: Crawl, visit: Visit, lease: CancellationToken) {
     let origin: Arc<str> = visit.url.origin().into();
+    // Held until the links are acknowledged: in memory they are many times as large as the page that shows them.
+    let mut _taken_in = None;
     let conclusion = match crawl.specs.spec(visit.job).await {
         Ok(Some(spec)) => match request(&crawl, &spec.job, &visit, &origin, &lease).await {
             Asked::Answer(Some(answer)) => {
-                // Links in memory are many times as large as the page that shows them.
-                let _place = crawl.intake.acquire().await;
-                let conclusion = conclude(&crawl, &spec, &visit, answer).await;
-                return end(&crawl, &visit, origin, conclusion).await;
+                _taken_in = crawl.intake.acquire().await.ok();
+                conclude(&crawl, &spec, &visit, answer).await
             }
             Asked::Answer(None) => Conclusion::abandoned(),
             Asked::Deferred => return,
@@ -97,14 +97,9 @@ pub(super) async fn visit(crawl: Crawl, visit: Visit, lease: CancellationToken) 
             Conclusion::abandoned()
         }
     };
-    end(&crawl, &visit, origin, conclusion).await;
-}
-
-/// Tells the shard what came of a page, once the owners of its links have them.
-async fn end(crawl: &Crawl, visit: &Visit, origin: Arc<str>, conclusion: Conclusion) {
     let Conclusion { attempt, follow, unfollowed } = conclusion;
-    crawl.router.follow(crawl, visit.job, follow).await;
-    let Visit { partition, job, hash: url, .. } = *visit;
+    crawl.router.follow(&crawl, visit.job, follow).await;
+    let Visit { partition, job, hash: url, .. } = visit;
     crawl.shards.tell(Command::Ended(Box::new(Ended { partition, job, url, origin, attempt, unfollowed }))).await;
 }
 

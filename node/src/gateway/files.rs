@@ -8,13 +8,15 @@ mod range;
 
 use super::GatewayState;
 use super::access::Access;
-use super::kv::{CHANGE, ChangeHeaders, KeyPath, LOOK, OPERATION_HEADER, QuietListQuery, change_problem, etag};
+use super::kv::{
+    CHANGE, ChangeHeaders, KeyPath, LOOK, OPERATION_HEADER, OPERATION_ID, QuietListQuery, change_problem, etag,
+    operation_value,
+};
 use super::openapi::{Parameter, bytes, text};
 use super::problem::{Kind, Problem};
 use super::routes::Route;
 use crate::auth::{Caller, Scope};
 use crate::files::{FileError, FileInfo};
-use crate::kv::Precondition;
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
@@ -213,18 +215,10 @@ pub(super) async fn delete(
     KeyPath(name): KeyPath,
     change: ChangeHeaders,
 ) -> Result<Response, Problem> {
-    let version = match change.precondition()? {
-        Precondition::None => None,
-        Precondition::Version(version) => Some(version),
-        Precondition::Absent => {
-            let detail = "If-None-Match has no meaning for DELETE; If-Match: \"VERSION\" deletes one version only";
-            return Err(Problem::new(Kind::InvalidHeader, detail));
-        }
-    };
+    let version = change.deleted_version()?;
     let deleted = state.files.delete(&caller.tenant, &name, version, change.operation).await;
     deleted.map_err(|error| change_problem(error, change.operation))?;
-    let operation = format!("{:032x}", change.operation.0);
-    Ok((StatusCode::NO_CONTENT, [(OPERATION_HEADER, operation)]).into_response())
+    Ok((StatusCode::NO_CONTENT, [(OPERATION_ID, operation_value(change.operation))]).into_response())
 }
 
 impl From<FileError> for Problem {

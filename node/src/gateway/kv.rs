@@ -13,15 +13,14 @@ use super::openapi::{Input, Operation, Parameter, bytes, events_of, schema_of};
 use super::problem::{Kind, Problem};
 use super::routes::Route;
 use crate::auth::{Caller, Scope};
-use crate::kv::{Consistency, KvError, Listed, Precondition, Stored, Watched};
+use crate::kv::{Consistency, KvError, Listed, Stored, Watched};
 use axum::body::{self, Body};
 use axum::extract::{FromRequestParts, Path, State};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use bytes::Bytes;
-use headers::OPERATION_ID;
 pub(super) use headers::OperationHeader;
-pub(super) use headers::{ChangeHeaders, OPERATION_HEADER};
+pub(super) use headers::{ChangeHeaders, OPERATION_HEADER, OPERATION_ID};
 use http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, RETRY_AFTER};
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, Method, StatusCode};
@@ -216,14 +215,7 @@ pub(super) async fn delete(
     KeyPath(key): KeyPath,
     headers: ChangeHeaders,
 ) -> Result<Response, Problem> {
-    let version = match headers.precondition()? {
-        Precondition::None => None,
-        Precondition::Version(version) => Some(version),
-        Precondition::Absent => {
-            let detail = "If-None-Match has no meaning for DELETE; If-Match: \"VERSION\" deletes one version only";
-            return Err(Problem::new(Kind::InvalidHeader, detail));
-        }
-    };
+    let version = headers.deleted_version()?;
     let operation = headers.operation;
     let deleted = state.kv.delete(&caller.tenant, &key, version, operation).await;
     deleted.map_err(|error| change_problem(error, operation))?;
@@ -266,7 +258,7 @@ fn operation_text(operation: OperationId) -> String {
     format!("{:032x}", operation.0)
 }
 
-fn operation_value(operation: OperationId) -> HeaderValue {
+pub(super) fn operation_value(operation: OperationId) -> HeaderValue {
     HeaderValue::from_str(&operation_text(operation)).expect("hex digits are visible ASCII")
 }
 

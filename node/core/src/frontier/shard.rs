@@ -362,7 +362,8 @@ impl Shard {
         self.close_after(None, id, url, result);
     }
 
-    /// Closes a URL whose record is here, if given after the change with this ticket: whoever sees a closed page sees its links.
+    /// Closes a URL whose record is here, if given after the change with this ticket: whoever sees a closed page sees
+    /// its links.
     fn close_after(&mut self, ticket: Option<u64>, id: JobId, url: UrlHash, result: PageResult) {
         let Some(shard) = self.jobs.get_mut(&id) else { return };
         let (Some(entry), Some(record)) = (shard.urls.get_mut(&url), self.records.take(id, url)) else { return };

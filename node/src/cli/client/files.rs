@@ -2,7 +2,7 @@
 //! gateway from where it broke off.
 
 use super::kv::escaped;
-use super::{Client, ClientError, FIRST_PAUSE, LONGEST_PAUSE, at, json, problem};
+use super::{Client, ClientError, FIRST_PAUSE, LONGEST_PAUSE, OPERATION_ID, at, json, operation, problem};
 use crate::gateway::{FileList, FileObject};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -67,13 +67,13 @@ impl Client {
     ) -> Result<FileObject, TransferError> {
         let (bytes, digest) = hash_of(path).await?;
         // The same name for every attempt, so that none is done twice.
-        let operation = format!("{:032x}", rand::random::<u128>().max(1));
+        let operation = operation();
         let (began, mut pause) = (Instant::now(), FIRST_PAUSE);
         loop {
             let index = self.current.load(Ordering::Relaxed);
             let gateway = &self.gateways[index % self.gateways.len()];
             let mut request = self.http.put(at(gateway, &file_path(name))).timeout(TRANSFER_TIMEOUT);
-            request = request.bearer_auth(self.token()?).header("operation-id", &operation);
+            request = request.bearer_auth(self.token()?).header(OPERATION_ID, &operation);
             request = request.header(DIGEST, format!("sha-256=:{}:", STANDARD.encode(digest)));
             request = request.header(CONTENT_LENGTH, bytes);
             if !content_type.is_empty() {

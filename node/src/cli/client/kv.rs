@@ -1,7 +1,7 @@
 //! The key-value store through any gateway: changes are named, and an outcome that the ring does not
 //! know is settled by reading, before the user is told that nobody knows.
 
-use super::{Client, ClientError, FIRST_PAUSE, LONGEST_PAUSE, at, problem};
+use super::{Client, ClientError, FIRST_PAUSE, LONGEST_PAUSE, OPERATION_ID, at, operation, problem};
 use crate::gateway::KvList;
 use reqwest::header::{CONTENT_TYPE, ETAG, HeaderMap, IF_MATCH, IF_NONE_MATCH};
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
@@ -10,7 +10,6 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 use url::Url;
 
-const OPERATION_ID: &str = "operation-id";
 /// How long is read to settle an unknown outcome.
 const SETTLE: Duration = Duration::from_secs(4);
 
@@ -105,7 +104,7 @@ impl Client {
     ///
     /// [`ClientError::Unknown`] if it may or may not have been made, and reading does not tell.
     pub(in crate::cli) async fn kv_change(&self, key: &UserKey, change: &KvChange) -> Result<Changed, ClientError> {
-        let operation = format!("{:032x}", rand::random::<u128>().max(1));
+        let operation = operation();
         let shape = |request: RequestBuilder| shaped(request.header(OPERATION_ID, &operation), change);
         let method = if matches!(change, KvChange::Delete(_)) { Method::DELETE } else { Method::PUT };
         let (path, mut settled_at) = (kv_path(key), None);

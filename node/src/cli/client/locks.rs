@@ -1,7 +1,7 @@
 //! Locks through any gateway. Every request names its operation and may be sent again: it is not done twice.
 
 use super::kv::escaped;
-use super::{Client, ClientError, json};
+use super::{Client, ClientError, OPERATION_ID, json, operation};
 use crate::gateway::LockObject;
 use reqwest::Method;
 use scrapering_core::kv::UserKey;
@@ -28,7 +28,7 @@ impl Client {
     pub(in crate::cli) async fn release(&self, name: &UserKey, token: u64) -> Result<(), ClientError> {
         let path = format!("{}?token={token}", lock_path(name));
         let operation = operation();
-        self.call(Method::DELETE, &path, |request| request.header("operation-id", &operation)).await.map(|_| ())
+        self.call(Method::DELETE, &path, |request| request.header(OPERATION_ID, &operation)).await.map(|_| ())
     }
 
     /// Who holds a lock.
@@ -48,14 +48,10 @@ impl Client {
         let operation = operation();
         let text = body.map(ToString::to_string).unwrap_or_default();
         let answer = self.call(method, path, |request| {
-            request.header("operation-id", &operation).header("content-type", "application/json").body(text.clone())
+            request.header(OPERATION_ID, &operation).header("content-type", "application/json").body(text.clone())
         });
         json(answer.await?).await
     }
-}
-
-fn operation() -> String {
-    format!("{:032x}", rand::random::<u128>().max(1))
 }
 
 fn lock_path(name: &UserKey) -> String {

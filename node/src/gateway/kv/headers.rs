@@ -94,6 +94,17 @@ impl ChangeHeaders {
             (Some(_), Some(_)) => Err(wrong(&IF_MATCH, "and If-None-Match exclude each other; send one of them")),
         }
     }
+
+    /// The one version that may be deleted, if only one may.
+    pub(in crate::gateway) fn deleted_version(&self) -> Result<Option<u64>, Problem> {
+        match self.precondition()? {
+            Precondition::None => Ok(None),
+            Precondition::Version(version) => Ok(Some(version)),
+            Precondition::Absent => {
+                Err(wrong(&IF_NONE_MATCH, "has no meaning for DELETE; If-Match: \"VERSION\" deletes one version only"))
+            }
+        }
+    }
 }
 
 pub(super) fn wrong(name: &HeaderName, what: &str) -> Problem {

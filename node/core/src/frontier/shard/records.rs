@@ -8,7 +8,7 @@ use super::{Shard, Work};
 use crate::frontier::record::{JobId, UrlHash, UrlRecord, UrlState};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Records that are kept though their turn has not come, unless the caller says otherwise.
+/// Records that are kept though their turn has not come.
 const ROOM: usize = 512;
 /// Most records read at once.
 pub(super) const READ_AHEAD: usize = 64;
@@ -70,8 +70,8 @@ impl Records {
 
 impl Shard {
     /// Keeps about `records` records of URLs in memory whose turn has not come.
-    #[must_use]
-    pub fn with_room(mut self, records: usize) -> Self {
+    #[cfg(test)]
+    pub(super) fn with_room(mut self, records: usize) -> Self {
         self.records.room = records;
         self
     }
