@@ -54,8 +54,8 @@ nextest: setup
 build: setup ## Builds every binary and every test.
 	@cargo build --workspace --all-targets
 
-run: build ## Runs examples/shop.yaml against a five-node ring and a shop on loopback; leaves items.jsonl.
-	@scripts/run-shop.sh "$(BIN)"
+run: build ## Runs examples/shop.yaml and examples/web.yaml on five nodes against a fixture web on loopback; leaves items.jsonl and pages.jsonl.
+	@scripts/run.sh "$(BIN)"
 
 test: nextest lint build ## What CI runs: format, lints, fresh simulator seeds, every test.
 	@"$(BIN)/scrapering-sim" register --seeds $(TEST_SEEDS) $(if $(BASE),--base $(BASE))

@@ -1,11 +1,13 @@
 //! A small shop on loopback for crawlers to visit: generated from a seed, nothing of it is checked in.
 //!
-//! [`catalog`] decides what is for sale, [`pages`] writes the HTML, [`server`] answers and keeps the access log.
+//! [`catalog`] decides what is for sale, [`pages`] writes the HTML, `counter` finds
+//! the page that is asked for, [`server`] answers and keeps the access log.
 //! The shop has what a real one has: categories with pagination, products with specifications and related products,
 //! a robots.txt whose disallowed pages are linked everywhere, a dead link, a moved page, and one page that is busy
 //! the first time it is asked for.
 
 pub mod catalog;
+pub(crate) mod counter;
 pub mod pages;
 pub mod server;
 

@@ -5,7 +5,8 @@
 //! library would send. Every request is in the access log, which is what the judge reads.
 //!
 //! Host names carry their address: `h17.ip1.web.test` is at the second address. A visitor is told so by one rule an
-//! address (`*.ip1.web.test`); see [`Web::resolve_rules`].
+//! address (`*.ip1.web.test`); see [`Web::resolve_rules`]. Who asks for an address itself finds the [shop](crate::shop),
+//! if there is one.
 
 mod answers;
 mod charsets;
@@ -39,6 +40,8 @@ pub struct Config {
     pub hosts: u32,
     /// How many pages a host has at most beside its front page.
     pub pages: u32,
+    /// Products of the shop that stands at the bare addresses, where no name is asked for; 0: there is none.
+    pub products: u32,
     /// Where the access log goes; without it requests are only counted.
     pub access_log: Option<PathBuf>,
     /// How long an answer takes beyond the work that it is.
@@ -53,6 +56,7 @@ impl Default for Config {
             seed: 1,
             hosts: 100,
             pages: 20,
+            products: 0,
             access_log: None,
             latency: Duration::ZERO,
         }

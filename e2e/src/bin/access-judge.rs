@@ -1,64 +1,120 @@
-//! The judge as a program: reads an access log of the fixture shop and prints every breach of politeness.
+//! The judge as a program: reads the access log of a fixture web and prints every breach of politeness.
 //! Status 0 without a breach, 1 with one, 2 when the log cannot be judged.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program prints its verdict")]
 
-use std::path::PathBuf;
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
+use anyhow::{Context, ensure};
 use clap::Parser;
+use scrapering_crds::ScrapeJob;
 use scrapering_e2e::access_log;
+use scrapering_e2e::judge::web::{WebRules, judge_web};
 use scrapering_e2e::judge::{Rules, Verdict, judge};
+use scrapering_e2e::web::Config;
 
-/// Judges how polite the visitors of a server were, from the server's own access log.
+/// Judges how polite the visitors of a fixture web were, from the web's own access log.
 #[derive(Debug, Parser)]
 struct Options {
-    /// The access log of the fixture shop.
+    /// The access log of the fixture shop or web.
     log: PathBuf,
-    /// Most requests to one host that may be open at once.
+    /// The job that visited the shop; what it asks for is what it is held to.
+    #[arg(long)]
+    shop_job: PathBuf,
+    /// The job that visited the hosts; without it there were none.
+    #[arg(long)]
+    web_job: Option<PathBuf>,
+    /// How many hosts the web has.
+    #[arg(long, default_value_t = 1000)]
+    web_hosts: u32,
+    /// How many pages a host has at most beside its front page.
+    #[arg(long, default_value_t = 20)]
+    web_pages: u32,
+    /// How many addresses the web has.
     #[arg(long, default_value_t = 1)]
-    max_in_flight: u32,
-    /// Least milliseconds between the starts of two requests to one host.
-    #[arg(long, default_value_t = 0)]
-    min_gap_ms: u64,
+    web_addresses: usize,
+    /// What the web was made from.
+    #[arg(long, default_value_t = 1)]
+    web_seed: u64,
     /// How many milliseconds shorter a gap may look, because threads do not wake up at once.
     #[arg(long, default_value_t = 1)]
     tolerance_ms: u64,
-    /// A path prefix that robots.txt forbids; may be given many times. Without it: those of the fixture shop.
-    #[arg(long)]
-    disallow: Vec<String>,
-    /// How many answered pages may be fetched again: what was in flight when a visitor was killed.
-    #[arg(long, default_value_t = 0)]
-    max_repeats: usize,
 }
 
 fn main() -> ExitCode {
-    let options = Options::parse();
-    let defaults = Rules::default();
-    let rules = Rules {
-        max_in_flight: options.max_in_flight,
-        min_gap: Duration::from_millis(options.min_gap_ms),
-        tolerance: Duration::from_millis(options.tolerance_ms),
-        disallowed: if options.disallow.is_empty() { defaults.disallowed } else { options.disallow },
-        max_robots: None,
-        max_repeats: options.max_repeats,
-    };
-    let records = match access_log::read(&options.log) {
-        Ok(records) => records,
+    match judged(&Options::parse()) {
+        Ok(breaches) => ExitCode::from(u8::from(breaches > 0)),
         Err(error) => {
-            eprintln!("error: {:#}", anyhow::Error::new(error));
-            return ExitCode::from(2);
+            eprintln!("error: {error:#}");
+            ExitCode::from(2)
         }
-    };
-    if records.is_empty() {
-        eprintln!("error: nobody visited: {} is empty", options.log.display());
-        return ExitCode::from(2);
     }
-    let verdicts = judge(&records, &rules);
-    for (host, verdict) in &verdicts {
-        print(host, verdict);
+}
+
+/// Prints the verdict; the number of breaches.
+fn judged(options: &Options) -> anyhow::Result<usize> {
+    let records = access_log::read(&options.log)?;
+    ensure!(!records.is_empty(), "nobody visited: {} is empty", options.log.display());
+    // The shop stands at the bare address, the hosts have names.
+    let (shop, web): (Vec<_>, Vec<_>) = records.into_iter().partition(|record| is_address(&record.host));
+    let rules = options.rules_of(&options.shop_job)?;
+    let mut breaches = 0;
+    for (host, verdict) in judge(&shop, &Rules { disallowed: Rules::default().disallowed, ..rules.host }) {
+        print(&format!("The shop at {host}"), &verdict);
+        breaches += verdict.breaches.len();
     }
-    ExitCode::from(u8::from(verdicts.values().any(|verdict| !verdict.breaches.is_empty())))
+    let Some(web_job) = &options.web_job else { return Ok(breaches) };
+    let verdict = judge_web(&web, &options.web(), &options.rules_of(web_job)?);
+    let retries: usize = verdict.hosts.values().map(|verdict| verdict.retries).sum();
+    let found = verdict.breaches();
+    println!(
+        "{} hosts at {} addresses: {} requests, {retries} retries, {} breaches",
+        verdict.hosts.len(),
+        verdict.addresses.len(),
+        verdict.requests(),
+        found.len()
+    );
+    found.iter().for_each(|breach| println!("  {breach}"));
+    Ok(breaches + found.len())
+}
+
+impl Options {
+    /// What a job asks for is what it is held to.
+    fn rules_of(&self, file: &Path) -> anyhow::Result<WebRules> {
+        let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
+        let job: ScrapeJob = serde_saphyr::from_str(&text)?;
+        let politeness = job.spec.politeness;
+        let host = Rules {
+            max_in_flight: politeness.concurrent_requests_per_host,
+            min_gap: politeness.delay.0,
+            tolerance: Duration::from_millis(self.tolerance_ms),
+            disallowed: Vec::new(),
+            max_robots: None,
+            max_repeats: 0,
+        };
+        Ok(WebRules {
+            host,
+            max_crawl_delay: politeness.robots.max_crawl_delay.0,
+            max_in_flight_per_address: politeness.concurrent_requests_per_ip.unwrap_or(u32::MAX),
+            min_gap_per_address: politeness.delay_per_ip.0,
+        })
+    }
+
+    fn web(&self) -> Config {
+        Config {
+            addresses: vec![IpAddr::V4(Ipv4Addr::LOCALHOST); self.web_addresses],
+            seed: self.web_seed,
+            hosts: self.web_hosts,
+            pages: self.web_pages,
+            ..Config::default()
+        }
+    }
+}
+
+fn is_address(host: &str) -> bool {
+    host.rsplit_once(':').map_or(host, |(name, _)| name).parse::<IpAddr>().is_ok()
 }
 
 fn print(host: &str, verdict: &Verdict) {
@@ -73,7 +129,5 @@ fn print(host: &str, verdict: &Verdict) {
         verdict.most_in_flight,
         verdict.breaches.len()
     );
-    for breach in &verdict.breaches {
-        println!("  {breach}");
-    }
+    verdict.breaches.iter().for_each(|breach| println!("  {breach}"));
 }

@@ -27,6 +27,9 @@ struct Options {
     /// How many pages a host has at most beside its front page.
     #[arg(long, default_value_t = 20)]
     pages: u32,
+    /// Products of a shop at the bare addresses; 0: there is no shop.
+    #[arg(long, default_value_t = 0)]
+    products: u32,
     /// A file for the access log, one JSON record for each request; an old file is replaced.
     #[arg(long)]
     access_log: Option<PathBuf>,
@@ -47,6 +50,7 @@ async fn main() -> anyhow::Result<()> {
         seed: options.seed,
         hosts: options.hosts,
         pages: options.pages,
+        products: options.products,
         access_log: options.access_log,
         latency: Duration::from_millis(options.latency_ms),
     })

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::site::{Robots, SECRET, SECRET_ENDING, Site, TOKEN};
 use super::{Config, oddities};
+use crate::shop::counter;
 
 /// An answer before it is on the wire.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,6 +53,14 @@ impl Answer {
 
     pub(super) fn redirect(location: impl Into<String>) -> Self {
         Self::new(302, "text/html; charset=utf-8", page("Moved", &[])).with("Location", location)
+    }
+
+    pub(super) fn of_shop(answer: counter::Answer) -> Self {
+        let mut headers = vec![("Content-Type", answer.content_type.to_owned())];
+        headers.extend(answer.header.map(|(name, value)| (name, value.to_owned())));
+        let asked = answer.header.filter(|(name, _)| *name == "Retry-After").and_then(|(_, value)| value.parse().ok());
+        let (body, pause) = (answer.body.to_vec(), asked.map(Duration::from_secs));
+        Self { status: answer.status, headers, body, manner: Manner::Plain, pause }
     }
 
     pub(super) fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {

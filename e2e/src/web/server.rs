@@ -13,6 +13,8 @@ use super::answers::{self, Answer, Manner, Question};
 use super::site::Site;
 use super::{Config, DOMAIN, MAX_ADDRESSES, MAX_HOSTS};
 use crate::access_log::{self, AccessLog};
+use crate::shop::MAX_PRODUCTS;
+use crate::shop::counter::Counter;
 
 /// Longest head of a request, bytes.
 const HEAD_BYTES: usize = 64 * 1024;
@@ -37,7 +39,9 @@ pub enum Error {
         source: std::io::Error,
     },
     /// The shape of the web is out of bounds.
-    #[error("a web has 1 to {MAX_HOSTS} hosts on 1 to {MAX_ADDRESSES} loopback addresses")]
+    #[error(
+        "a web has 1 to {MAX_HOSTS} hosts on 1 to {MAX_ADDRESSES} loopback addresses, and {MAX_PRODUCTS} products at most"
+    )]
     Shape,
     /// The access log cannot be written.
     #[error(transparent)]
@@ -56,6 +60,7 @@ struct Shared {
     config: Config,
     port: u16,
     log: Arc<AccessLog>,
+    shop: Option<Counter>,
     /// How often each path of each host was asked for.
     times: Mutex<BTreeMap<String, u32>>,
 }
@@ -94,13 +99,16 @@ impl Web {
 /// The shape is out of bounds, an address is taken, or the log cannot be created. Nothing is left behind.
 pub async fn start(config: Config) -> Result<Web, Error> {
     let loopback = config.addresses.iter().all(IpAddr::is_loopback);
-    let shaped = (1..=MAX_HOSTS).contains(&config.hosts) && (1..=MAX_ADDRESSES).contains(&config.addresses.len());
+    let shaped = (1..=MAX_HOSTS).contains(&config.hosts)
+        && (1..=MAX_ADDRESSES).contains(&config.addresses.len())
+        && config.products <= MAX_PRODUCTS;
     if !loopback || !shaped {
         return Err(Error::Shape);
     }
     let (listeners, port) = listen(&config).await?;
     let log = AccessLog::create(config.access_log.as_deref())?;
-    let shared = Arc::new(Shared { config, port, log, times: Mutex::default() });
+    let shop = (config.products > 0).then(|| Counter::new(config.seed, config.products, None, true));
+    let shared = Arc::new(Shared { config, port, log, shop, times: Mutex::default() });
     let mut tasks = JoinSet::new();
     for listener in listeners {
         tasks.spawn(accept(listener, Arc::clone(&shared)));
@@ -278,6 +286,11 @@ impl Shared {
             return Answer::new(405, "text/plain", "only GET and HEAD are served");
         }
         let name = head.host.rsplit_once(':').map_or(head.host.as_str(), |(name, _)| name);
+        if let Some(shop) = self.shop.as_ref().filter(|_| name.parse::<IpAddr>().is_ok()) {
+            let (path, query) =
+                head.target.split_once('?').map_or((head.target.as_str(), None), |(path, query)| (path, Some(query)));
+            return Answer::of_shop(shop.answer(path, query));
+        }
         let Some(site) = Site::of_name(&self.config, name) else { return Answer::not_found() };
         let times = {
             let mut times = self.times.lock().unwrap_or_else(PoisonError::into_inner);

@@ -18,6 +18,7 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::Notify;
+use tokio::sync::futures::OwnedNotified;
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
@@ -96,7 +97,8 @@ impl Drop for Place {
 /// What came of an attempt to enter.
 enum Entry {
     In(CancellationToken),
-    Wait(Arc<Notify>, Option<Instant>),
+    /// Until something changes, or then.
+    Wait(OwnedNotified, Option<Instant>),
     PutAside(Duration),
 }
 
@@ -125,13 +127,13 @@ impl Addresses {
             };
             let now = clock.now();
             if now >= patience || until.is_some_and(|until| until > patience) {
-                self.at(address, |held| held.waiting = held.waiting.saturating_sub(1));
+                self.with(address, |held| held.waiting = held.waiting.saturating_sub(1));
                 return Err(until.map_or(PUT_ASIDE, |until| until.since(now)).max(Duration::from_millis(1)));
             }
             let wake = clock.deadline(until.unwrap_or(patience).min(patience));
             // Whatever it was, it is looked at again.
-            let _ = tokio::time::timeout_at(wake, changed.notified()).await;
-            self.at(address, |held| held.waiting = held.waiting.saturating_sub(1));
+            let _ = tokio::time::timeout_at(wake, changed).await;
+            self.with(address, |held| held.waiting = held.waiting.saturating_sub(1));
         }
     }
 
@@ -165,18 +167,23 @@ impl Addresses {
                 held.waiting += 1;
                 held.used_at = now;
                 let until = if let Wait::Until(until) = wait { Some(until) } else { None };
-                Entry::Wait(Arc::clone(&held.changed), until)
+                Entry::Wait(Arc::clone(&held.changed).notified_owned(), until)
             }
         }
     }
 
     /// Changes what is held, and lets whoever waits look again.
     fn at<T>(&self, address: IpAddr, change: impl FnOnce(&mut Held) -> T) -> Option<T> {
-        let mut all = self.held();
-        let held = all.get_mut(&address)?;
-        let result = change(held);
-        held.changed.notify_waiters();
-        Some(result)
+        self.with(address, |held| {
+            let result = change(held);
+            held.changed.notify_waiters();
+            result
+        })
+    }
+
+    /// Looks at what is held, or changes what nobody waits for: two who wait would wake each other for ever.
+    fn with<T>(&self, address: IpAddr, look: impl FnOnce(&mut Held) -> T) -> Option<T> {
+        self.held().get_mut(&address).map(look)
     }
 
     fn held(&self) -> MutexGuard<'_, BTreeMap<IpAddr, Held>> {
@@ -204,12 +211,14 @@ async fn keep(crawl: Crawl, address: IpAddr, first_wish: Limits) {
     let mut attempt = 0;
     loop {
         let now = clock.now();
-        let next = crawl.addresses.at(address, |held| held.next(first_wish, now, since, renew_at, over_at));
-        let Some(next) = next else { return };
+        let look = |held: &mut Held| {
+            (held.next(first_wish, now, since, renew_at, over_at), Arc::clone(&held.changed).notified_owned())
+        };
+        let Some((next, changed)) = crawl.addresses.with(address, look) else { return };
         match next {
             Next::Look(at) => {
-                let Some(changed) = crawl.addresses.at(address, |held| Arc::clone(&held.changed)) else { return };
-                let _ = tokio::time::timeout_at(clock.deadline(at), changed.notified()).await;
+                // Whatever it was, it is looked at again.
+                let _ = tokio::time::timeout_at(clock.deadline(at), changed).await;
             }
             Next::GiveUp(closed_for) => {
                 if over_at.is_some() {

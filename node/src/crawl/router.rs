@@ -10,11 +10,17 @@ use scrapering_proto::v1;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+use tokio::sync::Semaphore;
 
 /// Pause before an owner is looked for again.
 const RETRY_AFTER: Duration = Duration::from_millis(100);
 /// Acknowledged links that are remembered, in each of two generations.
 const REMEMBERED: usize = 200_000;
+/// Most links of this node on their way to the owners of their hosts: each is in memory many times over, here, there
+/// and with whoever keeps a copy.
+const MOST_ON_THEIR_WAY: usize = 4_096;
+/// Links that travel together; a sitemap may name many times as many.
+const TOGETHER: usize = 1_024;
 
 /// Knows where partitions are owned, as far as it has learned. A cheap clone.
 #[derive(Clone)]
@@ -22,6 +28,8 @@ pub(super) struct Router {
     driver: Driver,
     owners: Arc<Mutex<BTreeMap<Partition, NodeId>>>,
     acknowledged: Arc<Mutex<Acknowledged>>,
+    /// A place for each link on its way.
+    places: Arc<Semaphore>,
 }
 
 /// Links that are known to be in the frontier: most links of a site lead to the same pages.
@@ -46,7 +54,8 @@ impl Acknowledged {
 
 impl Router {
     pub(super) fn new(driver: Driver) -> Self {
-        Self { driver, owners: Arc::default(), acknowledged: Arc::default() }
+        let places = Arc::new(Semaphore::new(MOST_ON_THEIR_WAY));
+        Self { driver, owners: Arc::default(), acknowledged: Arc::default(), places }
     }
 
     /// The node that probably owns `partition`; another guess for each further `attempt`.
@@ -76,12 +85,25 @@ impl Router {
     }
 
     /// Returns when every link is durable with the owner of its host. Links that are known to be are not sent.
-    pub(super) async fn follow(&self, crawl: &super::Crawl, job: JobId, links: Vec<Link>) {
+    pub(super) async fn follow(&self, crawl: &super::Crawl, job: JobId, mut links: Vec<Link>) {
+        links.retain(|link| !self.acknowledged().contains(&(job, UrlHash::of(&link.url))));
+        let mut parts = Vec::with_capacity(links.len().div_ceil(TOGETHER));
+        while !links.is_empty() {
+            let rest = links.split_off(links.len().min(TOGETHER));
+            parts.push(std::mem::replace(&mut links, rest));
+        }
+        let parts = parts.into_iter().map(|part| self.follow_together(crawl, job, part));
+        futures::future::join_all(parts).await;
+    }
+
+    /// As [`Router::follow`], at most [`TOGETHER`].
+    async fn follow_together(&self, crawl: &super::Crawl, job: JobId, links: Vec<Link>) {
+        let places = u32::try_from(links.len()).unwrap_or(u32::MAX);
+        // It is never closed.
+        let _places = self.places.acquire_many(places).await.ok();
         let mut open: BTreeMap<Partition, Vec<Link>> = BTreeMap::new();
         for link in links {
-            if !self.acknowledged().contains(&(job, UrlHash::of(&link.url))) {
-                open.entry(url_partition(&link.url)).or_default().push(link);
-            }
+            open.entry(url_partition(&link.url)).or_default().push(link);
         }
         let mut attempt = 0;
         while !open.is_empty() {

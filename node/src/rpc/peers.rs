@@ -29,8 +29,11 @@ use tonic::transport::{Endpoint, Uri};
 const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 /// Largest message between nodes, bytes: a body, or a page of a scan with a large last entry.
 pub const MAX_MESSAGE_BYTES: usize = 32 * 1024 * 1024;
-/// Nothing is added to a message that is as large as this, bytes: what is in it may be as large again at most.
+/// Nothing is added to an answer that is as large as this, bytes: what is in it may be as large again at most.
 pub const FULL_MESSAGE_BYTES: usize = MAX_MESSAGE_BYTES / 2;
+/// Nothing is added to a request that would become larger than this, bytes: what is on its way to every peer is in
+/// memory twice, here and there.
+const FULL_REQUEST_BYTES: usize = 1024 * 1024;
 /// Envelopes that wait for a peer; more wait with their senders.
 const QUEUE: usize = 4096;
 /// Most envelopes in one message.
@@ -260,7 +263,7 @@ fn messages(batch: Vec<Waiting>) -> Vec<Outgoing> {
         let bytes = envelope.encoded_len();
         if messages.is_empty() || bytes > room {
             messages.push(Outgoing::default());
-            room = FULL_MESSAGE_BYTES;
+            room = FULL_REQUEST_BYTES;
         }
         room = room.saturating_sub(bytes);
         if let Some((envelopes, senders)) = messages.last_mut() {
