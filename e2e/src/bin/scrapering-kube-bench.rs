@@ -21,6 +21,6 @@ async fn main() -> anyhow::Result<()> {
     std::fs::create_dir_all(&folder)?;
     let figures = load::run(&assets, &folder, Path::new("helm"), count.unwrap_or(JOBS)).await?;
     let rows: Vec<Vec<String>> = figures.into_iter().map(|(what, value)| vec![what.to_owned(), value]).collect();
-    print!("{}", table(&["a ring of one node", ""], &rows));
+    print!("{}", table(&["rings of one node", ""], &rows));
     Ok(std::fs::remove_dir_all(&folder)?)
 }

@@ -1,13 +1,15 @@
 //! Very many jobs at once on a real API server: how long until the ring has each of them, and what the operator costs.
 
 use super::Stage;
+use super::stage::RING;
 use crate::bench::quantile;
 use crate::cpu::CpuTime;
 use crate::door::until;
 use anyhow::{Context, ensure};
+use k8s_openapi::api::core::v1::Namespace;
 use kube::Api;
 use kube::api::{ListParams, PostParams};
-use scrapering_crds::ScrapeJob;
+use scrapering_crds::{ScrapeJob, ScrapeRing};
 use serde_json::json;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -19,13 +21,15 @@ const LIMIT: Duration = Duration::from_secs(1_800);
 const PAUSE: Duration = Duration::from_secs(2);
 /// Objects that are made at once.
 const HANDS: u32 = 8;
+/// Namespaces that the jobs are spread over, each with a ring of its own.
+const NAMESPACES: u32 = 20;
 /// Renewals of the lease during which nothing may happen.
 const IDLE_RENEWALS: usize = 3;
 
 /// A figure and what it is.
 pub type Figure = (&'static str, String);
 
-/// Makes `count` jobs for a ring of one node and prints nothing; the figures.
+/// Makes `count` jobs in [`NAMESPACES`] namespaces, each with a ring of one node, and prints nothing; the figures.
 ///
 /// The jobs' one page is on an address that no ring visits, so that the operator is measured, and not a crawl.
 ///
@@ -33,8 +37,7 @@ pub type Figure = (&'static str, String);
 /// A part does not start, or the jobs do not end in time.
 pub async fn run(assets: &Path, folder: &Path, chart: &Path, count: u32) -> anyhow::Result<Vec<Figure>> {
     let stage = Stage::set(assets, folder, chart).await?;
-    stage.make_ring(json!({ "replicas": 1, "update": { "minStableSeconds": 0 } })).await?;
-    stage.settled(1).await?;
+    make_rings(&stage).await?;
     let pid = stage.operator.pid().context("the operator runs")?;
     let (cpu, memory) = (CpuTime::of_process(pid)?.total(), resident_mib(pid)?);
     stage.operator.way().reset(None);
@@ -42,7 +45,7 @@ pub async fn run(assets: &Path, folder: &Path, chart: &Path, count: u32) -> anyh
     let begun = Instant::now();
     make(&stage, count).await?;
     let made = begun.elapsed();
-    let jobs: Api<ScrapeJob> = stage.api();
+    let jobs: Api<ScrapeJob> = Api::all(stage.client());
     let how_many = count as usize;
     let taken = waited(&jobs, how_many, "jobs that the ring has", begun, |job| {
         job.status.as_ref().is_some_and(|status| status.job_id.is_some())
@@ -65,6 +68,7 @@ pub async fn run(assets: &Path, folder: &Path, chart: &Path, count: u32) -> anyh
     let each = |total: u64| format!("{:.1}", total as f64 / f64::from(count));
     Ok(vec![
         ("jobs", count.to_string()),
+        ("namespaces", NAMESPACES.to_string()),
         ("made within, s", seconds(made)),
         ("all taken by the ring after, s", seconds(taken)),
         ("all ended after, s", seconds(ended)),
@@ -84,12 +88,37 @@ pub async fn run(assets: &Path, folder: &Path, chart: &Path, count: u32) -> anyh
 
 const JOBS: &str = "scrapering_operator_reconciles_total{kind=\"ScrapeJob\"}";
 
+fn namespace(number: u32) -> String {
+    format!("team-{}", number % NAMESPACES)
+}
+
+/// A ring of one node in every namespace, all of them ready.
+async fn make_rings(stage: &Stage) -> anyhow::Result<()> {
+    for name in (0..NAMESPACES).map(namespace) {
+        let own = json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": name } });
+        Api::<Namespace>::all(stage.client()).create(&PostParams::default(), &serde_json::from_value(own)?).await?;
+        let ring = json!({
+            "apiVersion": scrapering_crds::API_VERSION, "kind": "ScrapeRing", "metadata": { "name": RING },
+            "spec": { "replicas": 1, "update": { "minStableSeconds": 0 } },
+        });
+        let rings: Api<ScrapeRing> = Api::namespaced(stage.client(), &name);
+        rings.create(&PostParams::default(), &serde_json::from_value(ring)?).await?;
+    }
+    until("rings in all namespaces", LIMIT, async || {
+        let rings = Api::<ScrapeRing>::all(stage.client()).list(&ListParams::default().match_any()).await?;
+        let healthy = |ring: &ScrapeRing| ring.status.as_ref().is_some_and(|it| it.phase.as_deref() == Some("Healthy"));
+        Ok((rings.items.len() == NAMESPACES as usize && rings.iter().all(healthy)).then_some(()))
+    })
+    .await
+}
+
 async fn make(stage: &Stage, count: u32) -> anyhow::Result<()> {
     let mut hands = JoinSet::new();
     for hand in 0..HANDS {
-        let jobs: Api<ScrapeJob> = stage.api();
+        let client = stage.client();
         hands.spawn(async move {
             for number in (hand..count).step_by(HANDS as usize) {
+                let jobs: Api<ScrapeJob> = Api::namespaced(client.clone(), &namespace(number));
                 let job = json!({
                     "apiVersion": scrapering_crds::API_VERSION, "kind": "ScrapeJob",
                     "metadata": { "name": format!("job-{number}") },
