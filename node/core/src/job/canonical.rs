@@ -190,7 +190,9 @@ fn normalize_percent(text: &str) -> Cow<'_, str> {
             at += 1;
             continue;
         };
+        let before = if copied == at { out.as_bytes() } else { &bytes[copied..at] };
         let unreserved = byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~');
+        let unreserved = unreserved && !(byte.is_ascii_hexdigit() && lacks_a_digit(before));
         if unreserved || bytes[at + 1].is_ascii_lowercase() || bytes[at + 2].is_ascii_lowercase() {
             out.push_str(&text[copied..at]);
             if unreserved {
@@ -207,6 +209,11 @@ fn normalize_percent(text: &str) -> Cow<'_, str> {
     }
     out.push_str(&text[copied..]);
     Cow::Owned(out)
+}
+
+/// Whether a hexadecimal digit behind `text` would complete, or begin to complete, a `%` that stands for itself.
+fn lacks_a_digit(text: &[u8]) -> bool {
+    matches!(text, [.., b'%'] | [.., b'%', b'0'..=b'9' | b'a'..=b'f' | b'A'..=b'F'])
 }
 
 /// The byte that a leading `%XX` stands for.
