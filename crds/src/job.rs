@@ -9,6 +9,7 @@ pub mod fetch;
 pub mod politeness;
 mod rules;
 pub mod status;
+pub mod webhook;
 
 use std::time::Duration;
 
@@ -23,6 +24,7 @@ pub use politeness::{
 };
 pub use rules::MUTABLE;
 pub use status::{JobPhase, PageCounts, ScrapeJobStatus};
+pub use webhook::{WebhookEvent, WebhookSpec};
 
 /// Most seeds in one job.
 pub const SEEDS_MAX: usize = 10_000;
@@ -155,6 +157,10 @@ pub struct ScrapeJobSpec {
     /// When two pages count as one.
     #[serde(default)]
     pub dedup: DedupSpec,
+    /// Who is told what becomes of the job.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 8), extend("x-kubernetes-list-type" = "atomic"))]
+    pub webhooks: Vec<WebhookSpec>,
     /// Pauses the job; nothing is lost.
     #[serde(default)]
     pub suspend: bool,

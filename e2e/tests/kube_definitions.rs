@@ -18,7 +18,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 /// Jobs that take more than a schema and rules to see through: a parser of selectors or patterns, or the ring itself.
-const JUDGED_BY_THE_RING: [&str; 28] = [
+const JUDGED_BY_THE_RING: [&str; 30] = [
     "extract-base-selector",
     "extract-json-css",
     "extract-json-descents",
@@ -47,6 +47,8 @@ const JUDGED_BY_THE_RING: [&str; 28] = [
     "transform-find-regex",
     "transform-join-text",
     "transform-split-list",
+    "webhook-secret-base64",
+    "webhook-secret-ref",
 ];
 
 fn documents(folder: &Path) -> anyhow::Result<Vec<(String, Value)>> {

@@ -34,6 +34,7 @@ mod signals;
 mod terms;
 mod token;
 mod up;
+mod webhook;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use failure::Status;
@@ -72,6 +73,8 @@ enum Command {
     Decrypt(decrypt::DecryptArgs),
     /// Write the items of a job as files: JSON lines, CSV or Parquet, in a folder or an object store.
     Export(export::ExportArgs),
+    /// See what a job's webhooks were sent, and send it once more.
+    Webhook(webhook::WebhookArgs),
     /// Try the rules of a job on one page, without a ring.
     Extract(extract::ExtractArgs),
     /// Keep small values under keys, and watch them change.
@@ -145,6 +148,7 @@ async fn dispatch(command: Command) -> anyhow::Result<Status> {
         Command::Job(args) => job::job(args).await,
         Command::Items(args) => items::items(args).await,
         Command::Export(args) => export::export(args).await,
+        Command::Webhook(args) => webhook::webhook(args).await,
         Command::Extract(args) => extract::extract(args).await,
         Command::Kv(args) => kv::kv(args).await,
         Command::File(args) => file::file(args).await,

@@ -9,7 +9,9 @@ mod claim;
 mod coordinator;
 pub mod cursor;
 mod dedup;
+pub mod deliveries;
 mod doors;
+mod errands;
 mod handlers;
 pub mod hosts;
 pub mod jobs;
@@ -18,6 +20,7 @@ mod reopen;
 mod router;
 mod shards;
 mod specs;
+mod webhooks;
 mod worker;
 
 pub use doors::Jobs;
@@ -27,6 +30,7 @@ use crate::driver::Driver;
 use crate::fetch::Fetcher;
 use addresses::Addresses;
 use coordinator::Coordinators;
+use errands::Errands;
 use router::Router;
 use scrapering_core::frontier::shard::Policy;
 use shards::Shards;
@@ -48,6 +52,7 @@ pub struct Crawl {
     router: Router,
     specs: Specs,
     coordinators: Coordinators,
+    errands: Errands,
     addresses: Addresses,
     /// What the operator asks of every visit.
     policy: Policy,
@@ -75,6 +80,7 @@ impl Crawl {
             router: Router::new(driver.clone()),
             specs: Specs::new(driver.clone()),
             coordinators: Coordinators::default(),
+            errands: Errands::default(),
             addresses: Addresses::default(),
             policy,
             parsers: Arc::new(Semaphore::new(cores)),

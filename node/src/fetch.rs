@@ -14,6 +14,7 @@ mod fixed;
 pub mod guard;
 mod headers;
 mod ports;
+mod post;
 mod redirect;
 pub mod resolver;
 pub mod retry_after;
@@ -37,6 +38,7 @@ pub use error::{FetchError, Phase};
 pub use fixed::FixedName;
 pub use guard::Guard;
 pub use headers::ResponseHeaders;
+pub use post::Receipt;
 pub use resolver::{Lookup, SystemLookup};
 pub use robots::{RobotsAnswer, RobotsOutcome};
 
@@ -251,7 +253,7 @@ impl Fetcher {
         Ok(Begun { request, answer, deadline, idle_timeout: self.idle_timeout })
     }
 
-    /// One request and the header of its answer; the only place where anything is sent.
+    /// One request and the header of its answer; the only place where a page is asked for.
     async fn send(&self, url: &NormalizedUrl, headers: HeaderMap, deadline: Deadline) -> Result<Answer, FetchError> {
         let url = url.as_url();
         self.guard.check_url(url)?;

@@ -28,6 +28,7 @@ mod tokens;
 mod trace;
 mod trial;
 mod unformed;
+mod webhooks;
 
 use crate::auth::Verifier;
 use crate::files::Files;
@@ -51,6 +52,7 @@ pub use ring::{
 pub use server::{ServeError, serve};
 pub use service::{Answer, HostService, JobService};
 pub use unformed::serve as serve_unformed;
+pub use webhooks::DeliveryList;
 
 /// Where a retry of the same submission says that it is one.
 pub const IDEMPOTENCY_KEY_HEADER: &str = "idempotency-key";

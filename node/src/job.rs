@@ -10,6 +10,7 @@ mod labels;
 mod politeness;
 mod report;
 mod seeds;
+pub mod webhook;
 pub mod window;
 
 use scrapering_core::job::scope::PatternError;
@@ -79,6 +80,12 @@ pub fn windows(spec: &ScrapeJobSpec) -> Vec<window::Window> {
     politeness::windows(&spec.politeness, &Place::root("spec"), &mut Faults::default())
 }
 
+/// Who is told what becomes of a checked job.
+#[must_use]
+pub fn webhooks(spec: &ScrapeJobSpec) -> Vec<webhook::Webhook> {
+    webhook::webhooks(&spec.webhooks, &Place::root("spec"), &mut Faults::default())
+}
+
 /// Turns a spec into a job that can run. Whether an address may be visited is judged when it is fetched, not here.
 ///
 /// # Errors
@@ -98,6 +105,7 @@ pub fn validate(metadata: &JobMetadata, spec: &ScrapeJobSpec) -> Result<Validate
     let limits = fetch::limits(spec, &at, &mut faults);
     let retry = fetch::retry(&spec.retry, &at.field("retry"), &mut faults);
     let dedup = dedup(&spec.dedup, &at.field("dedup"), &mut faults);
+    webhook::webhooks(&spec.webhooks, &at.field("webhooks"), &mut faults);
     faults.into_result()?;
     let labels = labels.into_names();
     Ok(ValidatedJob {

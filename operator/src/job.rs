@@ -10,6 +10,7 @@ mod reconcile;
 pub mod status;
 pub mod submission;
 pub mod ways;
+pub mod webhooks;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -211,6 +211,12 @@ const FIELD: [Rule; 10] = [
     },
 ];
 
+const WEBHOOK: [Rule; 1] = [Rule {
+    rule: "!has(self.secret) || !has(self.secretRef)",
+    message: "cannot stand beside secret; write one of them",
+    field: Some(".secretRef"),
+}];
+
 pub(super) fn of_spec(schema: &mut Schema) {
     without_null(schema);
     add_rules(schema, &SPEC);
@@ -259,6 +265,10 @@ pub(super) fn of_headers(schema: &mut Schema) {
 
 pub(super) fn of_backoff(schema: &mut Schema) {
     add_rules(schema, &BACKOFF);
+}
+
+pub(super) fn of_webhook(schema: &mut Schema) {
+    add_rules(schema, &WEBHOOK);
 }
 
 pub(super) fn of_extract(schema: &mut Schema) {

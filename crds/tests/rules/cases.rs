@@ -166,6 +166,9 @@ pub(crate) fn bad() -> Vec<Case> {
         create(kind, item("from", json!("meta"), &attribute), "only items from html");
         create(kind, item("from", json!("json"), &json!({ "name": "a", "type": "html" })), "only items from html");
     }
+    let hook =
+        json!([{ "url": "https://a.example/", "secret": "sixteen-characters", "secretRef": { "name": "hook" } }]);
+    create(Job, with(Job, "/spec/webhooks", hook), "cannot stand beside secret");
     create(Schedule, with(Schedule, "/spec/timeZone", json!("Local")), "no time zone");
     create(Ring, with(Ring, "/spec/scraping/allowedPrivateCidrs", json!(["10.0.0.1"])), "must be networks");
     create(Ring, with(Ring, "/spec/security/networkPolicy/deniedCidrs", json!(["ten"])), "must be networks");
@@ -192,6 +195,7 @@ pub(crate) fn bad() -> Vec<Case> {
     update(Job, "/spec/circuitBreaker", json!({ "maxOpens": 1 }));
     update(Job, "/spec/dedup", json!({ "content": "text" }));
     update(Job, "/spec/url", json!({ "maxLength": 500 }));
+    update(Job, "/spec/webhooks", json!([]));
     let smaller = with(Ring, "/spec/replicas", json!(2));
     cases.push(Case { kind: Ring, old: Some(base(Ring)), new: smaller, says: "below three" });
     cases

@@ -18,6 +18,7 @@
 pub mod address;
 pub mod budget;
 pub mod completion;
+pub mod delivery;
 pub mod host;
 pub mod keys;
 pub mod record;

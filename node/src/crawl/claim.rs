@@ -12,7 +12,7 @@ use scrapering_core::register::{Change, Outcome, Versioned};
 /// A partition that is this node's now.
 pub(super) struct Claimed {
     pub(super) shard: Shard,
-    /// Jobs whose own record lives here and that have not ended.
+    /// Jobs whose own record lives here and that have not ended, or have errands left.
     pub(super) jobs: Vec<JobId>,
 }
 
@@ -79,7 +79,7 @@ async fn load(driver: &Driver, partition: Partition, mut shard: Shard) -> Result
                     .content
                     .as_deref()
                     .and_then(|content| decode::<JobRecord>(content).ok())
-                    .is_some_and(|record| !record.phase.has_ended())
+                    .is_some_and(|record| !record.phase.has_ended() || record.errands)
             {
                 jobs.push(id);
             }

@@ -4,7 +4,7 @@ use super::claim::confirm;
 use super::router::Router;
 use super::shards::{Command, Report};
 use super::specs::Spec;
-use super::{Crawl, dedup};
+use super::{Crawl, dedup, errands, webhooks};
 use crate::driver::registers::Unavailable;
 use crate::job::window::any_is_open;
 use crate::rpc::convert;
@@ -83,6 +83,7 @@ enum Next {
 
 /// Coordinates `job` from now on, unless that is being done already. `token`: under which its partition is owned.
 pub(super) fn start(crawl: &Crawl, job: JobId, partition: Partition, token: Token) {
+    errands::start(crawl, job, partition, token);
     if crawl.coordinators.running().insert(job, Progress::default()).is_some() {
         return;
     }
@@ -310,7 +311,7 @@ pub(super) async fn report(crawl: &Crawl, job: JobId, order: Order, confirmed: b
 
 /// Removes everything of a job: the records of its pages first, its own last.
 async fn delete(crawl: &Crawl, job: JobId) -> Result<Next, Unavailable> {
-    if !purge(crawl, job).await {
+    if !purge(crawl, job).await || !webhooks::forget(crawl, job).await? {
         return Ok(Next::LookAgain);
     }
     let partition = job_partition(job);
@@ -355,6 +356,7 @@ pub(super) async fn submit(crawl: &Crawl, job: JobId, file: &str) -> Result<bool
         completed_ms: 0,
         totals: Counters::default(),
         message: None,
+        errands: errands::has_any(&loaded.file.spec),
     };
     if let Some(pages) = loaded.job.limits.max_pages {
         // Before the job, so that no job is seen without its budget; a budget without its job harms nobody.

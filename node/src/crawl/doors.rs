@@ -48,7 +48,7 @@ struct Gathered {
 /// The jobs of the ring. A cheap clone.
 #[derive(Clone)]
 pub struct Jobs {
-    crawl: Crawl,
+    pub(super) crawl: Crawl,
 }
 
 impl From<Unavailable> for JobsError {
@@ -90,7 +90,7 @@ impl Jobs {
     }
 
     /// The record of a job and its version.
-    async fn record(&self, job: &JobRef) -> Result<(JobRecord, u64), JobsError> {
+    pub(super) async fn record(&self, job: &JobRef) -> Result<(JobRecord, u64), JobsError> {
         let found = self.crawl.specs.record(job.id).await?;
         found.filter(|(record, _)| tenant_of(&record.file) == job.tenant).ok_or(JobsError::NotFound(job.id))
     }
@@ -202,18 +202,18 @@ impl Jobs {
     }
 
     /// Brings a job to its coordinator.
-    async fn bring(&self, id: JobId, file: &str) -> Result<(), JobsError> {
+    pub(super) async fn bring(&self, id: JobId, file: &str) -> Result<(), JobsError> {
         let brought = coordinator::submit_anywhere(&self.crawl, &self.crawl.router, id, file, ATTEMPTS).await;
         brought.map_err(|error| self.unavailable(error))
     }
 
     /// Why no majority took a change, as far as this node can tell.
-    fn unavailable(&self, error: Unavailable) -> JobsError {
+    pub(super) fn unavailable(&self, error: Unavailable) -> JobsError {
         if self.crawl.driver.disk().is_full() { JobsError::DiskFull } else { error.into() }
     }
 
     /// Writes what `change` makes of a job's record, tried against whoever else changes it; nothing if that is what it was.
-    async fn edit(
+    pub(super) async fn edit(
         &self,
         job: &JobRef,
         only: Option<u64>,
@@ -397,7 +397,12 @@ fn tenant_of(file: &str) -> Tenant {
         namespace: Option<String>,
     }
     let head: Option<Head> = serde_json::from_str(file).ok();
-    head.and_then(|head| head.metadata.namespace?.parse().ok()).unwrap_or_default()
+    tenant_named(head.and_then(|head| head.metadata.namespace).as_deref())
+}
+
+/// The tenant of a file with this namespace.
+pub(super) fn tenant_named(namespace: Option<&str>) -> Tenant {
+    namespace.and_then(|namespace| namespace.parse().ok()).unwrap_or_default()
 }
 
 /// URL, reason and detail.

@@ -4,6 +4,7 @@ use super::cursor::Cursor;
 use crate::auth::Tenant;
 use crate::job::FieldError;
 use schemars::JsonSchema;
+use scrapering_core::frontier::delivery::DeliveryId;
 use scrapering_core::frontier::record::JobId;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -242,6 +243,9 @@ pub enum JobsError {
     /// The caller named a job that does not exist (any more). Nothing changed.
     #[error("there is no job {0}")]
     NotFound(JobId),
+    /// The caller named a message to a webhook that is not, or not any more, in the log. Nothing changed.
+    #[error("there is no delivery {0}; the log of a webhook keeps the last 50")]
+    NoDelivery(DeliveryId),
     /// The caller asked for something that the job's phase does not allow. Nothing changed.
     #[error("{0}")]
     Conflict(String),

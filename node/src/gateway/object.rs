@@ -135,11 +135,15 @@ impl From<JobStatus> for JobObject {
     }
 }
 
-/// Headers marked `secret` keep their names and lose their values.
+/// Headers marked `secret` keep their names and lose their values, and so do the keys of webhooks.
 fn hide_secrets(spec: &mut Value) {
     let headers = spec.pointer_mut("/request/headers").and_then(Value::as_array_mut);
     for header in headers.into_iter().flatten().filter(|header| header["secret"] == true) {
         header["value"] = Value::from(HIDDEN);
+    }
+    let webhooks = spec.pointer_mut("/webhooks").and_then(Value::as_array_mut);
+    for secret in webhooks.into_iter().flatten().filter_map(|webhook| webhook.get_mut("secret")) {
+        *secret = Value::from(HIDDEN);
     }
 }
 
@@ -171,6 +175,9 @@ mod tests {
             json!({ "name": "authorization", "value": "[secret]", "secret": true })
         );
         assert_eq!(spec["request"]["headers"][1]["value"], "de");
-        hide_secrets(&mut json!({ "request": 3 }));
+        hide_secrets(&mut json!({ "request": 3, "webhooks": ["x"] }));
+        let mut spec = json!({ "webhooks": [{ "url": "https://a.example/", "secret": "abc" }, { "url": "b" }] });
+        hide_secrets(&mut spec);
+        assert_eq!(spec["webhooks"], json!([{ "url": "https://a.example/", "secret": "[secret]" }, { "url": "b" }]));
     }
 }

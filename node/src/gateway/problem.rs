@@ -28,6 +28,8 @@ pub(super) enum Kind {
     MethodNotAllowed,
     /// No such job.
     JobNotFound,
+    /// No such message to a webhook.
+    DeliveryNotFound,
     /// Not in this phase of the job.
     Conflict,
     /// A query parameter is wrong.
@@ -93,13 +95,14 @@ pub(super) enum Kind {
 impl Kind {
     /// Every kind there is.
     #[cfg(test)]
-    pub(super) const ALL: [Self; 36] = [
+    pub(super) const ALL: [Self; 37] = [
         Self::Unauthorized,
         Self::Forbidden,
         Self::RateLimited,
         Self::NoSuchRoute,
         Self::MethodNotAllowed,
         Self::JobNotFound,
+        Self::DeliveryNotFound,
         Self::Conflict,
         Self::InvalidParameter,
         Self::InvalidHeader,
@@ -143,6 +146,7 @@ impl Kind {
                 ("method-not-allowed", StatusCode::METHOD_NOT_ALLOWED, "This path does not know the method")
             }
             Self::JobNotFound => ("job-not-found", StatusCode::NOT_FOUND, "There is no such job"),
+            Self::DeliveryNotFound => ("delivery-not-found", StatusCode::NOT_FOUND, "There is no such delivery"),
             Self::Conflict => ("conflict", StatusCode::CONFLICT, "The state of things does not allow this"),
             Self::InvalidParameter => ("invalid-parameter", StatusCode::BAD_REQUEST, "A query parameter is not valid"),
             Self::NotAcceptable => {
@@ -302,6 +306,7 @@ impl From<JobsError> for Problem {
         let detail = error.to_string();
         let kind = match error {
             JobsError::NotFound(_) => Kind::JobNotFound,
+            JobsError::NoDelivery(_) => Kind::DeliveryNotFound,
             JobsError::Conflict(_) => Kind::Conflict,
             JobsError::Changed { current } => {
                 let tag = format!("\"{current}\"");

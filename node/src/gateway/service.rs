@@ -2,12 +2,14 @@
 
 use crate::auth::Tenant;
 use crate::crawl::cursor::Cursor;
+use crate::crawl::deliveries::Delivery;
 use crate::crawl::hosts::{HostLimitsObject, HostObject};
 use crate::crawl::jobs::{
     FetchedPage, ItemFault, JobChange, JobRef, JobStatus, JobsError, Load, Page, SeedVerdict, Skipped,
 };
 use crate::crawl::{Hosts, Jobs};
 use futures::future::BoxFuture;
+use scrapering_core::frontier::delivery::DeliveryId;
 use scrapering_crds::ScrapeJobFile;
 use serde_json::value::RawValue;
 
@@ -34,6 +36,10 @@ pub trait JobService: Send + Sync + 'static {
     fn change<'a>(&'a self, job: &'a JobRef, change: &'a JobChange, only: Option<u64>) -> Answer<'a, ()>;
     /// Adds seeds to a job that has not ended, if `only` is given only in that version.
     fn add_seeds<'a>(&'a self, job: &'a JobRef, urls: &'a [String], only: Option<u64>) -> Answer<'a, Vec<SeedVerdict>>;
+    /// The messages to the webhooks of a job, the newest first.
+    fn deliveries<'a>(&'a self, job: &'a JobRef) -> Answer<'a, Vec<Delivery>>;
+    /// Sends a message to a webhook once more.
+    fn redeliver<'a>(&'a self, tenant: &'a Tenant, id: DeliveryId) -> Answer<'a, Delivery>;
     /// The work that this node coordinates.
     fn load(&self) -> Load;
 }
@@ -91,6 +97,14 @@ impl JobService for Jobs {
 
     fn add_seeds<'a>(&'a self, job: &'a JobRef, urls: &'a [String], only: Option<u64>) -> Answer<'a, Vec<SeedVerdict>> {
         Box::pin(Self::add_seeds(self, job, urls, only))
+    }
+
+    fn deliveries<'a>(&'a self, job: &'a JobRef) -> Answer<'a, Vec<Delivery>> {
+        Box::pin(Self::deliveries(self, job))
+    }
+
+    fn redeliver<'a>(&'a self, tenant: &'a Tenant, id: DeliveryId) -> Answer<'a, Delivery> {
+        Box::pin(Self::redeliver(self, tenant, id))
     }
 
     fn load(&self) -> Load {

@@ -24,7 +24,7 @@ use thiserror::Error;
 use super::status::{self, Finding, has_ended};
 use super::submission::submission;
 use super::ways::{self, Ways};
-use super::{FINALIZER, KIND, farewell, headers};
+use super::{FINALIZER, KIND, farewell, headers, webhooks};
 use crate::condition::holds;
 use crate::desk::{Desk, key};
 use crate::gateway::{self, Jobs, Phase, Report};
@@ -218,9 +218,10 @@ async fn find<W: Ways>(context: &Context<W>, job: &ScrapeJob) -> Result<Finding,
     };
     let asked = match &id {
         Some(id) => way.read(id).await,
-        None => match secret_headers(context, job).await {
-            Ok(secret) => hand_in(job, secret, &*way).await,
-            Err(error) => return Ok(Finding::Waiting { reason: error.reason(), message: error.to_string() }),
+        None => match (secret_headers(context, job).await, with_keys(context, job).await) {
+            (Ok(secret), Ok(job)) => hand_in(&job, secret, &*way).await,
+            (Err(error), _) => return Ok(Finding::Waiting { reason: error.reason(), message: error.to_string() }),
+            (_, Err(error)) => return Ok(Finding::Waiting { reason: error.reason(), message: error.to_string() }),
         },
     };
     let asked = match asked {
@@ -263,6 +264,17 @@ async fn secret_headers<W: Ways>(context: &Context<W>, job: &ScrapeJob) -> Resul
     let Some(reference) = &job.spec.request.headers_secret_ref else { return Ok(Vec::new()) };
     let secrets: Api<Secret> = Api::namespaced(context.desk.client.clone(), &job.namespace().unwrap_or_default());
     headers::of_secret(&reference.name, secrets.get_opt(&reference.name).await?)
+}
+
+/// The job with the keys of its webhooks from the Secrets that it refers to.
+async fn with_keys<W: Ways>(context: &Context<W>, job: &ScrapeJob) -> Result<ScrapeJob, webhooks::Error> {
+    let mut job = job.clone();
+    let secrets: Api<Secret> = Api::namespaced(context.desk.client.clone(), &job.namespace().unwrap_or_default());
+    for (place, name) in webhooks::references(&job) {
+        let secret = secrets.get_opt(&name).await?;
+        webhooks::fill(&mut job, place, &name, secret)?;
+    }
+    Ok(job)
 }
 
 /// The job as the ring took it.

@@ -1,5 +1,6 @@
 //! The names of the frontier's registers. They hold ids and hashes only: keys are not sealed on disk.
 
+use super::delivery::DeliveryId;
 use super::record::{JobId, UrlHash};
 use crate::id::{Key, Partition};
 use crate::job::NormalizedUrl;
@@ -12,6 +13,7 @@ const HOST: u8 = b'H';
 const URL: u8 = b'U';
 const LINK: u8 = b'L';
 const CONTENT: u8 = b'C';
+const DELIVERY: u8 = b'D';
 
 /// Every name of the frontier is below this; those of the key-value store and of locks are above.
 pub const END: &[u8] = b"V";
@@ -33,6 +35,8 @@ pub enum Name {
     Link(JobId, UrlHash),
     /// The pages of a job with this content, or with this block of a simhash.
     Content(JobId, [u8; 20]),
+    /// A message to a webhook of a job.
+    Delivery(DeliveryId),
 }
 
 /// Where a job's own registers live.
@@ -78,6 +82,9 @@ impl Name {
             Self::Url(job, url) => extend(&mut name, URL, &[&job.0, &url.0]),
             Self::Link(job, url) => extend(&mut name, LINK, &[&job.0, &url.0]),
             Self::Content(job, hash) => extend(&mut name, CONTENT, &[&job.0, hash]),
+            Self::Delivery(DeliveryId { job, hook, number }) => {
+                extend(&mut name, DELIVERY, &[&job.0, &hook.to_be_bytes(), &number.to_be_bytes()]);
+            }
         }
         Key::new(partition, name)
     }
@@ -100,6 +107,12 @@ impl Name {
         [&[CONTENT], job.0.as_slice()].concat()
     }
 
+    /// What the names of the messages of a job begin with; they come by webhook, and then in order.
+    #[must_use]
+    pub fn deliveries_prefix(job: JobId) -> Vec<u8> {
+        [&[DELIVERY], job.0.as_slice()].concat()
+    }
+
     /// The name in `key`; `None` if it is not one of the frontier's.
     #[must_use]
     pub fn parse(key: &Key) -> Option<Self> {
@@ -116,6 +129,12 @@ impl Name {
             URL => job_url().map(|(job, url)| Self::Url(job, url)),
             LINK => job_url().map(|(job, url)| Self::Link(job, url)),
             CONTENT => job_url().map(|(job, hash)| Self::Content(job, hash.0)),
+            DELIVERY => {
+                let (job, rest) = rest.split_first_chunk::<16>()?;
+                let (hook, number) = rest.split_first_chunk::<2>()?;
+                let (hook, number) = (u16::from_be_bytes(*hook), u32::from_be_bytes(number.try_into().ok()?));
+                Some(Self::Delivery(DeliveryId { job: JobId(*job), hook, number }))
+            }
             _ => None,
         }
     }
@@ -141,6 +160,7 @@ mod tests {
             Name::Url(job, url),
             Name::Link(job, url),
             Name::Content(job, [4; 20]),
+            Name::Delivery(DeliveryId { job, hook: 2, number: 300 }),
         ] {
             let key = name.key(Partition(5));
             assert!(key.name.as_slice() < END && END < crate::kv::PREFIX);

@@ -136,6 +136,8 @@ pub struct JobRecord {
     pub totals: Counters,
     /// A sentence for people.
     pub message: Option<String>,
+    /// Whether something is left to be done beside the crawl, also after its end: messages to its webhooks.
+    pub errands: bool,
 }
 
 /// Counters of a job, or of its part in one partition. All but `in_flight` only grow.

@@ -3,6 +3,7 @@
 use crate::crawl::jobs::{JobChange, JobsError, SeedStatus, SeedVerdict};
 use scrapering_core::frontier::record::{JobId, JobPhase, JobRecord};
 use scrapering_core::job::{NormalizedUrl, SkipReason};
+use scrapering_crds::ScrapeJobFile;
 use serde_json::Value;
 use std::collections::BTreeSet;
 
@@ -74,6 +75,8 @@ fn reopen(id: JobId, record: &mut JobRecord) -> Result<(), JobsError> {
         _ if record.totals.failed == 0 => Err(JobsError::Conflict("no page of the job has failed".to_owned())),
         _ => {
             record.phase = JobPhase::Reopening;
+            record.errands = serde_json::from_str::<ScrapeJobFile>(&record.file)
+                .is_ok_and(|file| crate::crawl::errands::has_any(&file.spec));
             Ok(())
         }
     }
@@ -159,6 +162,7 @@ mod tests {
             completed_ms: 0,
             totals: scrapering_core::frontier::record::Counters::default(),
             message: None,
+            errands: false,
         }
     }
 

@@ -2,6 +2,7 @@
 
 use crate::auth::Tenant;
 use crate::crawl::cursor::Cursor;
+use crate::crawl::deliveries::{Delivery, DeliveryWord};
 use crate::crawl::hosts::{HostLimitsObject, HostObject};
 use crate::crawl::jobs::{
     FetchedPage, ItemFault, JobChange, JobRef, JobStatus, JobsError, Load, Page, PageCounts, Phase, SeedStatus,
@@ -13,6 +14,7 @@ use crate::gateway::{
 };
 use crate::job::FieldError;
 use futures::future::{BoxFuture, ready};
+use scrapering_core::frontier::delivery::DeliveryId;
 use scrapering_core::frontier::record::JobId;
 use scrapering_core::id::Partition;
 use scrapering_crds::ScrapeJobFile;
@@ -169,9 +171,28 @@ impl JobService for MemoryJobs {
         })
     }
 
+    fn deliveries<'a>(&'a self, job: &'a JobRef) -> Answer<'a, Vec<Delivery>> {
+        self.answer(|jobs| find(jobs, job).map(|_| vec![delivery(DeliveryId { job: job.id, hook: 0, number: 0 })]))
+    }
+
+    fn redeliver<'a>(&'a self, tenant: &'a Tenant, id: DeliveryId) -> Answer<'a, Delivery> {
+        let job = JobRef { tenant: tenant.clone(), id: id.job };
+        self.answer(|jobs| {
+            find(jobs, &job)?;
+            if id.number == 0 { Ok(delivery(id)) } else { Err(JobsError::NoDelivery(id)) }
+        })
+    }
+
     fn load(&self) -> Load {
         Load { jobs: self.count() as u64, queued: 7, in_flight: 1 }
     }
+}
+
+fn delivery(id: DeliveryId) -> Delivery {
+    let (created_at, next_attempt_at) = ("2026-01-02T03:04:05Z".to_owned(), None);
+    let (event, state) = ("job.completed".to_owned(), DeliveryWord::Delivered);
+    let (job, webhook, id) = (id.job, id.hook, id.to_string());
+    Delivery { id, job, webhook, event, created_at, state, next_attempt_at, attempts: Vec::new() }
 }
 
 fn revise(job: &mut JobStatus, spec: Option<&Value>) -> Result<(), JobsError> {

@@ -1,0 +1,44 @@
+//! Messages to addresses that users have named: through the same guard as pages, and with bounds of their own.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, header};
+use scrapering_core::job::NormalizedUrl;
+
+use super::clock::Deadline;
+use super::error::{FetchError, Phase};
+use super::{Fetcher, body};
+
+/// What a receiver answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Receipt {
+    /// The HTTP status. A redirect is not followed.
+    pub status: u16,
+    /// `Retry-After`, to be read with [`super::retry_after::parse`].
+    pub retry_after: Option<String>,
+}
+
+impl Fetcher {
+    /// Posts `body` to `url`, with `headers` and no others of ours, within `total`. What the answer holds is not read.
+    ///
+    /// # Errors
+    /// [`FetchError`]; an HTTP status is none. The receiver may have got the message all the same.
+    pub async fn post(
+        &self,
+        url: &NormalizedUrl,
+        headers: HeaderMap,
+        body: Bytes,
+        total: Duration,
+    ) -> Result<Receipt, FetchError> {
+        self.guard.check_url(url.as_url())?;
+        let deadline = Deadline::after(total);
+        let sending = self.client.post(url.as_url().clone()).headers(headers).body(body).send();
+        let response =
+            deadline.limit(self.header_timeout, Phase::FirstByte, sending).await?.map_err(FetchError::from_client)?;
+        let retry_after = response.headers().get(header::RETRY_AFTER).and_then(|value| value.to_str().ok());
+        let receipt = Receipt { status: response.status().as_u16(), retry_after: retry_after.map(str::to_owned) };
+        body::drain(response, deadline).await;
+        Ok(receipt)
+    }
+}
