@@ -16,18 +16,22 @@ pub mod jobs;
 mod outlinks;
 mod reopen;
 mod router;
+pub mod schedules;
 mod shards;
 mod specs;
 mod worker;
 
 pub use doors::Jobs;
 pub use hosts::Hosts;
+pub use schedules::Schedules;
 
 use crate::driver::Driver;
 use crate::fetch::Fetcher;
+use crate::kv::RingRegisters;
 use addresses::Addresses;
 use coordinator::Coordinators;
 use router::Router;
+use schedules::Keepers;
 use scrapering_core::frontier::shard::Policy;
 use shards::Shards;
 use specs::Specs;
@@ -48,6 +52,9 @@ pub struct Crawl {
     router: Router,
     specs: Specs,
     coordinators: Coordinators,
+    /// Schedules, as anybody may read and change them.
+    registers: RingRegisters,
+    keepers: Keepers,
     addresses: Addresses,
     /// What the operator asks of every visit.
     policy: Policy,
@@ -64,6 +71,7 @@ impl Crawl {
     #[must_use]
     pub fn start(
         driver: Driver,
+        registers: RingRegisters,
         fetcher: Fetcher,
         policy: Policy,
         tasks: TaskTracker,
@@ -75,6 +83,8 @@ impl Crawl {
             router: Router::new(driver.clone()),
             specs: Specs::new(driver.clone()),
             coordinators: Coordinators::default(),
+            registers,
+            keepers: Keepers::default(),
             addresses: Addresses::default(),
             policy,
             parsers: Arc::new(Semaphore::new(cores)),

@@ -32,7 +32,13 @@ pub fn reference(key: &Key, content: &[u8]) -> Result<Option<BodyHash>, UnknownR
         return Ok(Some(chunk.hash));
     }
     match Name::parse(key).ok_or_else(unknown)? {
-        Name::Owner | Name::Job(_) | Name::Budget(_) | Name::Host(_) | Name::Link(..) | Name::Content(..) => Ok(None),
+        Name::Owner
+        | Name::Job(_)
+        | Name::Budget(_)
+        | Name::Host(_)
+        | Name::Link(..)
+        | Name::Content(..)
+        | Name::Schedule(_) => Ok(None),
         Name::Url(..) => {
             let record: UrlRecord = decode(content).map_err(|_| unknown())?;
             let UrlState::Closed { result: PageResult::Fetched(page), .. } = record.state else { return Ok(None) };

@@ -48,6 +48,10 @@ pub(super) enum Kind {
     InvalidBody,
     /// The job has bad fields.
     InvalidJob,
+    /// No such schedule.
+    ScheduleNotFound,
+    /// The schedule has bad fields.
+    InvalidSchedule,
     /// The patch changes what cannot be changed.
     InvalidPatch,
     /// The key was used for another job.
@@ -93,7 +97,7 @@ pub(super) enum Kind {
 impl Kind {
     /// Every kind there is.
     #[cfg(test)]
-    pub(super) const ALL: [Self; 36] = [
+    pub(super) const ALL: [Self; 38] = [
         Self::Unauthorized,
         Self::Forbidden,
         Self::RateLimited,
@@ -110,6 +114,8 @@ impl Kind {
         Self::UnsupportedMediaType,
         Self::InvalidBody,
         Self::InvalidJob,
+        Self::ScheduleNotFound,
+        Self::InvalidSchedule,
         Self::InvalidPatch,
         Self::IdempotencyKeyReused,
         Self::Unavailable,
@@ -159,6 +165,10 @@ impl Kind {
             ),
             Self::InvalidBody => ("invalid-body", StatusCode::UNPROCESSABLE_ENTITY, "The body is not valid"),
             Self::InvalidJob => ("invalid-job", StatusCode::UNPROCESSABLE_ENTITY, "The job is not valid"),
+            Self::ScheduleNotFound => ("schedule-not-found", StatusCode::NOT_FOUND, "There is no such schedule"),
+            Self::InvalidSchedule => {
+                ("invalid-schedule", StatusCode::UNPROCESSABLE_ENTITY, "The schedule is not valid")
+            }
             Self::InvalidPatch => ("invalid-patch", StatusCode::UNPROCESSABLE_ENTITY, "The patch is not valid"),
             Self::IdempotencyKeyReused => (
                 "idempotency-key-reused",

@@ -9,7 +9,9 @@ use super::access::{self, Access};
 use super::openapi::{Inputs, Operation};
 use super::problem::{Kind, Problem};
 use super::trace::{TraceId, traced};
-use super::{GatewayState, files, grpc, hosts, jobs, kv, locks, probes, reference, results, ring, tokens, trial};
+use super::{
+    GatewayState, files, grpc, hosts, jobs, kv, locks, probes, reference, results, ring, schedules, tokens, trial,
+};
 use crate::console;
 use crate::metrics::Metrics;
 use axum::Router;
@@ -66,6 +68,7 @@ pub(super) fn all() -> Vec<Route> {
         probes::routes(),
         reference::routes(),
         jobs::routes(),
+        schedules::routes(),
         files::routes(),
         results::routes(),
         hosts::routes(),

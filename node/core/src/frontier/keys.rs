@@ -3,6 +3,7 @@
 use super::record::{JobId, UrlHash};
 use crate::id::{Key, Partition};
 use crate::job::NormalizedUrl;
+use crate::schedule::ScheduleKey;
 use sha1::{Digest, Sha1};
 
 const OWNER: u8 = b'O';
@@ -12,6 +13,7 @@ const HOST: u8 = b'H';
 const URL: u8 = b'U';
 const LINK: u8 = b'L';
 const CONTENT: u8 = b'C';
+const SCHEDULE: u8 = b'S';
 
 /// Every name of the frontier is below this; those of the key-value store and of locks are above.
 pub const END: &[u8] = b"V";
@@ -33,6 +35,8 @@ pub enum Name {
     Link(JobId, UrlHash),
     /// The pages of a job with this content, or with this block of a simhash.
     Content(JobId, [u8; 20]),
+    /// A schedule and its runs.
+    Schedule(ScheduleKey),
 }
 
 /// Where a job's own registers live.
@@ -78,6 +82,7 @@ impl Name {
             Self::Url(job, url) => extend(&mut name, URL, &[&job.0, &url.0]),
             Self::Link(job, url) => extend(&mut name, LINK, &[&job.0, &url.0]),
             Self::Content(job, hash) => extend(&mut name, CONTENT, &[&job.0, hash]),
+            Self::Schedule(key) => extend(&mut name, SCHEDULE, &[&key.0]),
         }
         Key::new(partition, name)
     }
@@ -86,6 +91,12 @@ impl Name {
     #[must_use]
     pub fn jobs_prefix() -> Vec<u8> {
         vec![JOB]
+    }
+
+    /// What the names of all schedules begin with.
+    #[must_use]
+    pub fn schedules_prefix() -> Vec<u8> {
+        vec![SCHEDULE]
     }
 
     /// What the names of all URLs of a job begin with.
@@ -116,6 +127,7 @@ impl Name {
             URL => job_url().map(|(job, url)| Self::Url(job, url)),
             LINK => job_url().map(|(job, url)| Self::Link(job, url)),
             CONTENT => job_url().map(|(job, hash)| Self::Content(job, hash.0)),
+            SCHEDULE => Some(Self::Schedule(ScheduleKey(rest.try_into().ok()?))),
             _ => None,
         }
     }
@@ -141,6 +153,7 @@ mod tests {
             Name::Url(job, url),
             Name::Link(job, url),
             Name::Content(job, [4; 20]),
+            Name::Schedule(ScheduleKey([5; 20])),
         ] {
             let key = name.key(Partition(5));
             assert!(key.name.as_slice() < END && END < crate::kv::PREFIX);

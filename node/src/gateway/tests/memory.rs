@@ -7,6 +7,8 @@ use crate::crawl::jobs::{
     FetchedPage, ItemFault, JobChange, JobRef, JobStatus, JobsError, Load, Page, PageCounts, Phase, SeedStatus,
     SeedVerdict, Skipped,
 };
+use crate::crawl::schedules::Hands;
+use crate::driver::registers::Unavailable;
 use crate::gateway::{
     Answer, BackgroundStatus, HostService, JobService, LeaveError, Liveness, Lookup, NodePoints, NodeStatus,
     PartitionView, Recovery, RingMap, RingStatus, RingView, Serving, ViewCounts,
@@ -15,6 +17,7 @@ use crate::job::FieldError;
 use futures::future::{BoxFuture, ready};
 use scrapering_core::frontier::record::JobId;
 use scrapering_core::id::Partition;
+use scrapering_core::schedule::ScheduleKey;
 use scrapering_crds::ScrapeJobFile;
 use serde_json::Value;
 use serde_json::value::{RawValue, to_raw_value};
@@ -171,6 +174,25 @@ impl JobService for MemoryJobs {
 
     fn load(&self) -> Load {
         Load { jobs: self.count() as u64, queued: 7, in_flight: 1 }
+    }
+}
+
+/// Nobody keeps these schedules.
+impl Hands for MemoryJobs {
+    fn begin<'a>(&'a self, job: &'a JobRef, file: &'a ScrapeJobFile) -> Answer<'a, ()> {
+        self.submit(job, file)
+    }
+
+    fn status<'a>(&'a self, job: &'a JobRef) -> Answer<'a, JobStatus> {
+        JobService::status(self, job)
+    }
+
+    fn remove<'a>(&'a self, job: &'a JobRef) -> Answer<'a, ()> {
+        self.change(job, &JobChange::Delete, None)
+    }
+
+    fn wake(&self, _: ScheduleKey) -> BoxFuture<'_, Result<(), Unavailable>> {
+        Box::pin(ready(Ok(())))
     }
 }
 

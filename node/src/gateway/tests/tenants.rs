@@ -22,11 +22,11 @@ const OF_NOBODY: [&str; 11] = [
     "validateJob",
 ];
 /// Operations that make something of the caller's own, whatever another tenant has under the same name.
-const MAKERS: [&str; 5] = ["createJob", "scrapePage", "writeKey", "writeFile", "acquireLock"];
+const MAKERS: [&str; 6] = ["createJob", "createSchedule", "scrapePage", "writeKey", "writeFile", "acquireLock"];
 /// Removing what is not there is done already, also when it is there for another.
 const REMOVERS: [&str; 2] = ["deleteKey", "deleteFile"];
 /// Lists, which begin empty.
-const LISTS: [&str; 3] = ["listJobs", "listKeys", "listFiles"];
+const LISTS: [&str; 4] = ["listJobs", "listSchedules", "listKeys", "listFiles"];
 /// A job that there is not.
 const NO_JOB: &str = "/v1/jobs/0198c1d2-7f3e-7abc-9def-0123456789ab";
 
@@ -38,7 +38,7 @@ fn other() -> Tenant {
 fn request_of(operation: &Described) -> (Vec<(&'static str, &'static str)>, &'static str, &'static str) {
     let json = vec![("content-type", "application/json")];
     match operation.id.as_str() {
-        "patchJob" => (json, r#"{"spec":{"suspend":true}}"#, ""),
+        "patchJob" | "patchSchedule" => (json, r#"{"spec":{"suspend":true}}"#, ""),
         "addSeeds" => (json, r#"{"urls":["https://books.example/more"]}"#, ""),
         "renewLock" => (json, r#"{"token":1}"#, ""),
         "releaseLock" => (vec![], "", "?token=1"),
@@ -62,6 +62,7 @@ async fn furnished() -> (House, String) {
         ("PUT", "/v1/kv/mine", "secret"),
         ("PUT", "/v1/files/mine", "secret"),
         ("POST", "/v1/locks/mine", r#"{"ttlSeconds":60}"#),
+        ("POST", "/v1/schedules", super::schedules::MINE),
     ] {
         let answer = house.call(method, path, &json, body).await;
         assert!(answer.status.is_success(), "{path}: {}", answer.status);
@@ -126,6 +127,7 @@ async fn is_untouched(house: &House, job: &str) {
     }
     assert_eq!(house.get(job).await.json()["status"]["phase"], "Running");
     assert_eq!(house.get("/v1/locks/mine").await.status, StatusCode::OK);
+    assert_eq!(house.get("/v1/schedules/mine").await.json()["spec"]["suspend"], false);
 }
 
 #[test]
