@@ -53,13 +53,13 @@ pub struct JobMetadata {
 #[derive(Debug, thiserror::Error)]
 pub enum JobFileError {
     /// More than [`FILE_BYTES_MAX`].
-    #[error("the document has {bytes} bytes; a job may have {FILE_BYTES_MAX}")]
+    #[error("the document has {bytes} bytes; it may have {FILE_BYTES_MAX}")]
     TooLarge {
         /// Size of the text.
         bytes: usize,
     },
     /// Nothing but blanks and comments.
-    #[error("the document is empty; write a {JOB_KIND} with apiVersion, kind, metadata and spec")]
+    #[error("the document is empty; write apiVersion, kind, metadata and spec")]
     Empty,
     /// Not YAML, or YAML that grows beyond bounds.
     #[error("line {line}, column {column}: {message}")]
@@ -72,7 +72,7 @@ pub enum JobFileError {
         message: String,
     },
     /// `---` between two documents.
-    #[error("the text holds several documents, the second from line {line}; submit one job at a time")]
+    #[error("the text holds several documents, the second from line {line}; give one at a time")]
     MultipleDocuments {
         /// Line on which the second begins.
         line: u64,
@@ -93,10 +93,15 @@ impl ScrapeJobFile {
     /// # Errors
     /// See [`JobFileError`]; only shape is judged here, not meaning.
     pub fn parse(text: &str) -> Result<Self, JobFileError> {
-        let value = document(text)?;
-        check_head(&value)?;
-        typed(value)
+        parse(text, JOB_KIND)
     }
+}
+
+/// Reads one document of `kind`.
+pub(crate) fn parse<T: DeserializeOwned>(text: &str, kind: &str) -> Result<T, JobFileError> {
+    let value = document(text)?;
+    check_head(&value, kind)?;
+    typed(value)
 }
 
 /// Reads one document of YAML or JSON as it is written; what it means is not judged.
@@ -151,15 +156,15 @@ fn yaml_error(error: serde_saphyr::Error) -> JobFileError {
 }
 
 /// The head decides what the rest means, so it is named before any other fault.
-fn check_head(value: &Value) -> Result<(), JobFileError> {
+fn check_head(value: &Value, kind: &str) -> Result<(), JobFileError> {
     let fault = |path: &str, message: String| Err(JobFileError::Field { path: path.to_owned(), message });
     let Some(document) = value.as_object() else {
         if value.is_null() {
             return Err(JobFileError::Empty);
         }
-        return fault(".", format!("expected a {JOB_KIND} with apiVersion, kind, metadata and spec"));
+        return fault(".", format!("expected a {kind} with apiVersion, kind, metadata and spec"));
     };
-    for (field, expected) in [("apiVersion", API_VERSION), ("kind", JOB_KIND)] {
+    for (field, expected) in [("apiVersion", API_VERSION), ("kind", kind)] {
         match document.get(field) {
             Some(Value::String(found)) if found == expected => {}
             Some(Value::String(found)) => {

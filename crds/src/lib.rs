@@ -15,7 +15,6 @@ pub mod file;
 pub mod job;
 #[cfg(feature = "kube")]
 pub mod ring;
-#[cfg(feature = "kube")]
 pub mod schedule;
 mod schema;
 pub mod trial;
@@ -33,7 +32,8 @@ pub use ring::{
     Endpoints, MemberStatus, Operation, RingState, RingStorage, ScrapeRing, ScrapeRingSpec, ScrapeRingStatus, TlsStatus,
 };
 #[cfg(feature = "kube")]
-pub use schedule::{ScrapeSchedule, ScrapeScheduleSpec, ScrapeScheduleStatus};
+pub use schedule::ScrapeSchedule;
+pub use schedule::{ScrapeScheduleFile, ScrapeScheduleSpec, ScrapeScheduleStatus};
 pub use trial::TrialSpec;
 pub use units::{ByteSize, Span};
 

@@ -1,5 +1,8 @@
 //! `ScrapeSchedule`: makes a `ScrapeJob` at every time of a cron schedule, in the words of `batch/v1` CronJob.
 
+pub mod clock;
+pub mod file;
+#[cfg(feature = "kube")]
 mod rules;
 
 use std::collections::BTreeMap;
@@ -10,9 +13,19 @@ use serde::{Deserialize, Serialize};
 use crate::condition::Condition;
 use crate::job::ScrapeJobSpec;
 
+pub use file::ScrapeScheduleFile;
+
+/// Longest name of a schedule: eleven characters are added to make the name of a job.
+pub const NAME_LENGTH_MAX: usize = 52;
+/// Largest of the two history limits.
+pub const HISTORY_MAX: i32 = 100;
+/// Shortest and longest `startingDeadlineSeconds`.
+pub const DEADLINE_SECONDS: std::ops::RangeInclusive<i64> = 10..=31_536_000;
+
 /// When to make which job.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema, kube::CustomResource)]
-#[kube(
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[cfg_attr(feature = "kube", derive(kube::CustomResource))]
+#[cfg_attr(feature = "kube", kube(
     group = "scrapering.io",
     version = "v1alpha1",
     kind = "ScrapeSchedule",
@@ -47,7 +60,7 @@ use crate::job::ScrapeJobSpec;
         priority = 1
     ),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
-)]
+))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(transform = crate::schema::without_null)]
 pub struct ScrapeScheduleSpec {

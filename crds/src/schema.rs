@@ -13,13 +13,10 @@ const RULES: &str = "x-kubernetes-validations";
 const LIST_TYPE: &str = "x-kubernetes-list-type";
 
 /// Most entries of a list of somebody else's type.
-#[cfg(feature = "kube")]
 const FOREIGN_ITEMS_MAX: u64 = 64;
 /// Most entries of a map of somebody else's type.
-#[cfg(feature = "kube")]
 const FOREIGN_PROPERTIES_MAX: u64 = 64;
 /// Longest text in somebody else's type, characters.
-#[cfg(feature = "kube")]
 const FOREIGN_LENGTH_MAX: u64 = 4_096;
 
 const TIME_ZONE_PATTERN: &str = "^[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+)*$";
@@ -70,7 +67,6 @@ pub(crate) fn set(schema: &mut Schema) {
 }
 
 /// A list of entries that are known, and merged, by their `name`.
-#[cfg(feature = "kube")]
 pub(crate) fn keyed_by_name(schema: &mut Schema) {
     keyed(schema, "name");
 }
@@ -109,7 +105,6 @@ fn push_rule(schema: &mut Schema, rule: Value) {
 
 /// Removes, here and below, the rules that compare with the object before: for a schema inside another kind, whose
 /// owner may change it at will.
-#[cfg(feature = "kube")]
 pub(crate) fn without_transition_rules(schema: &mut Schema) {
     each(schema.ensure_object(), &mut |object| {
         let Some(rules) = object.get_mut(RULES).and_then(Value::as_array_mut) else { return };
@@ -151,7 +146,6 @@ pub(crate) fn without_null(schema: &mut Schema) {
 }
 
 /// Bounds every list, map and text of a type that is not ours.
-#[cfg(feature = "kube")]
 pub(crate) fn bounded(schema: &mut Schema) {
     without_null(schema);
     each(schema.ensure_object(), &mut |object| {

@@ -121,7 +121,15 @@ impl RunningNode {
             metrics: metrics.clone(),
             ..FetcherConfig::default()
         })?;
-        let crawl = Crawl::start(driver.clone(), fetcher, config.options.policy, tasks.clone(), part.clone());
+        let registers = RingRegisters::start(driver.clone(), &tasks, stop.clone());
+        let crawl = Crawl::start(
+            driver.clone(),
+            registers.clone(),
+            fetcher,
+            config.options.policy,
+            tasks.clone(),
+            part.clone(),
+        );
         let extra = Doors {
             formation: FormationDoor::new(
                 config.ring_id,
@@ -133,11 +141,12 @@ impl RunningNode {
         let services = Services::new(driver.clone(), crawl.clone());
         let services = services.serve(doors.ring.tokio()?, doors.tls.of_ring, extra, stop.clone());
         let background = upkeep::start(&driver, tasks.clone(), part.clone());
-        let kv = Kv::new(RingRegisters::start(driver.clone(), &tasks, stop.clone()));
+        let kv = Kv::new(registers);
         let ring_view = NodeView::new(driver.clone(), &config.own, control.clone(), background.clone());
         let files = Files::new(kv.clone(), driver.clone());
         let mut state =
-            GatewayState::new(crawl.jobs(), crawl.hosts(), ring_view, files, kv, verifier).with_metrics(metrics);
+            GatewayState::new(crawl.jobs(), crawl.hosts(), crawl.schedules(), ring_view, files, kv, verifier)
+                .with_metrics(metrics);
         if let Some(rate) = config.options.requests_per_second {
             state = state.with_rate(rate);
         }

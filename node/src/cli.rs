@@ -28,6 +28,7 @@ mod ports;
 mod progress;
 mod ring;
 mod run;
+mod schedule;
 mod sealed;
 mod sheet;
 mod signals;
@@ -65,6 +66,8 @@ enum Command {
     Up(up::UpArgs),
     /// See and steer the jobs of a ring.
     Job(job::JobArgs),
+    /// Make, see and steer schedules: jobs that the ring makes at their times.
+    Schedule(schedule::ScheduleArgs),
     /// Read the items of a job.
     Items(items::ItemsArgs),
     /// Make an identity to which items can be encrypted.
@@ -146,6 +149,7 @@ async fn dispatch(command: Command) -> anyhow::Result<Status> {
         Command::Run(args) => run::run(args).await,
         Command::Up(args) => up::up(args).await,
         Command::Job(args) => job::job(args).await,
+        Command::Schedule(args) => schedule::schedule(args).await,
         Command::Items(args) => items::items(args).await,
         Command::Export(args) => export::export(args).await,
         Command::Webhook(args) => webhook::webhook(args).await,

@@ -18,6 +18,7 @@ pub mod jobs;
 mod outlinks;
 mod reopen;
 mod router;
+pub mod schedules;
 mod shards;
 mod specs;
 mod webhooks;
@@ -25,13 +26,16 @@ mod worker;
 
 pub use doors::Jobs;
 pub use hosts::Hosts;
+pub use schedules::Schedules;
 
 use crate::driver::Driver;
 use crate::fetch::Fetcher;
+use crate::kv::RingRegisters;
 use addresses::Addresses;
 use coordinator::Coordinators;
 use errands::Errands;
 use router::Router;
+use schedules::Keepers;
 use scrapering_core::frontier::shard::Policy;
 use shards::Shards;
 use specs::Specs;
@@ -53,6 +57,9 @@ pub struct Crawl {
     specs: Specs,
     coordinators: Coordinators,
     errands: Errands,
+    /// Schedules, as anybody may read and change them.
+    registers: RingRegisters,
+    keepers: Keepers,
     addresses: Addresses,
     /// What the operator asks of every visit.
     policy: Policy,
@@ -69,6 +76,7 @@ impl Crawl {
     #[must_use]
     pub fn start(
         driver: Driver,
+        registers: RingRegisters,
         fetcher: Fetcher,
         policy: Policy,
         tasks: TaskTracker,
@@ -81,6 +89,8 @@ impl Crawl {
             specs: Specs::new(driver.clone()),
             coordinators: Coordinators::default(),
             errands: Errands::default(),
+            registers,
+            keepers: Keepers::default(),
             addresses: Addresses::default(),
             policy,
             parsers: Arc::new(Semaphore::new(cores)),

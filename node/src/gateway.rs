@@ -22,6 +22,7 @@ mod reference;
 mod results;
 mod ring;
 mod routes;
+mod schedules;
 mod server;
 mod service;
 mod tokens;
@@ -31,6 +32,7 @@ mod unformed;
 mod webhooks;
 
 use crate::auth::Verifier;
+use crate::crawl::Schedules;
 use crate::files::Files;
 use crate::kv::Kv;
 use crate::locks::Locks;
@@ -49,6 +51,7 @@ pub use ring::{
     BackgroundStatus, GiveUp, LeaveError, Liveness, Lookup, NodeIdentity, NodePoints, NodeStatus, OwnStatus,
     PartitionView, Recovery, RingMap, RingStatus, RingView, Serving, ViewCounts,
 };
+pub use schedules::object::{ScheduleList, ScheduleObject};
 pub use server::{ServeError, serve};
 pub use service::{Answer, HostService, JobService};
 pub use unformed::serve as serve_unformed;
@@ -62,6 +65,7 @@ pub const IDEMPOTENCY_KEY_HEADER: &str = "idempotency-key";
 pub struct GatewayState {
     jobs: Arc<dyn JobService>,
     hosts: Arc<dyn HostService>,
+    schedules: Schedules,
     ring: Arc<dyn RingView>,
     kv: Kv,
     files: Files,
@@ -73,11 +77,12 @@ pub struct GatewayState {
 }
 
 impl GatewayState {
-    /// A gateway to `jobs`, `hosts`, `ring`, `files` and `kv` for callers whose tokens `verifier` accepts.
+    /// A gateway to `jobs`, `hosts`, `schedules`, `ring`, `files` and `kv` for callers whose tokens `verifier` accepts.
     #[must_use]
     pub fn new(
         jobs: impl JobService,
         hosts: impl HostService,
+        schedules: Schedules,
         ring: impl RingView,
         files: Files,
         kv: Kv,
@@ -86,6 +91,7 @@ impl GatewayState {
         Self {
             jobs: Arc::new(jobs),
             hosts: Arc::new(hosts),
+            schedules,
             ring: Arc::new(ring),
             files,
             locks: Locks::new(kv.clone()),

@@ -9,6 +9,7 @@ mod follow;
 mod labels;
 mod politeness;
 mod report;
+pub mod schedule;
 mod seeds;
 pub mod webhook;
 pub mod window;

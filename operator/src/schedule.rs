@@ -1,9 +1,8 @@
 //! The controller of `ScrapeSchedule`: makes a `ScrapeJob` at every time of a cron schedule, and removes old ones.
 //!
-//! [`clock`] says which time is due, [`plan`] what follows from it and from the jobs that are there. A job is named after
-//! its time, so that a time never makes two jobs, whatever is repeated.
+//! `scrapering_crds::schedule::clock` says which time is due, [`plan`] what follows from it and from the jobs that are
+//! there. A job is named after its time, so that a time never makes two jobs, whatever is repeated.
 
-pub mod clock;
 pub mod plan;
 mod reconcile;
 

@@ -18,6 +18,7 @@ pub mod membership;
 pub mod references;
 pub mod register;
 pub mod ring;
+pub mod schedule;
 pub mod simhash;
 pub mod store;
 pub mod sync;

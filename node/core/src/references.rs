@@ -32,7 +32,7 @@ pub fn reference(key: &Key, content: &[u8]) -> Result<Option<BodyHash>, UnknownR
         return Ok(Some(chunk.hash));
     }
     match Name::parse(key).ok_or_else(unknown)? {
-        Name::Owner | Name::Job(_) | Name::Budget(_) | Name::Host(_) => Ok(None),
+        Name::Owner | Name::Job(_) | Name::Budget(_) | Name::Host(_) | Name::Schedule(_) => Ok(None),
         Name::Link(..) | Name::Content(..) | Name::Delivery(_) => Ok(None),
         Name::Url(..) => {
             let record: UrlRecord = decode(content).map_err(|_| unknown())?;

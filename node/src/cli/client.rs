@@ -7,6 +7,7 @@ pub(super) mod events;
 pub(super) mod files;
 pub(super) mod kv;
 mod locks;
+mod schedules;
 mod webhooks;
 
 pub(super) use error::ClientError;

@@ -1,4 +1,4 @@
-//! A job file as a command is given it: read whole, checked before anything is sent.
+//! A job file, or a schedule, as a command is given it: read whole, checked before anything is sent.
 
 use super::client::ClientError;
 use super::failure::BadInput;
@@ -13,19 +13,29 @@ pub(super) struct Document {
     pub(super) path: PathBuf,
     /// What it says.
     pub(super) text: String,
-    /// What the job is called.
+    /// What the job or the schedule is called.
     pub(super) name: String,
 }
 
 impl Document {
     /// Reads the job in `path`, or on standard input if that is `-`.
     pub(super) fn read(path: &Path) -> anyhow::Result<Self> {
+        Self::read_as(path, |text| job::load(text).map(|loaded| loaded.file.metadata.name))
+    }
+
+    /// Reads the schedule in `path`, or on standard input if that is `-`.
+    pub(super) fn read_schedule(path: &Path) -> anyhow::Result<Self> {
+        Self::read_as(path, |text| job::schedule::load(text).map(|loaded| loaded.file.metadata.name))
+    }
+
+    /// `load` judges the text and says what it calls itself.
+    fn read_as(path: &Path, load: impl Fn(&str) -> Result<String, job::JobError>) -> anyhow::Result<Self> {
         let shown = path.display();
         let bytes = bytes(path).map_err(|error| BadInput::one(format!("{shown} cannot be read: {error}")))?;
         let text = String::from_utf8(bytes)
             .map_err(|_| BadInput::one(format!("{shown} is not a text file in UTF-8; give a job in YAML or JSON")))?;
-        let name = match job::load(&text) {
-            Ok(loaded) => loaded.file.metadata.name,
+        let name = match load(&text) {
+            Ok(name) => name,
             Err(error) => {
                 let lines = error.field_errors().iter().map(|field| format!("{shown}: {field}")).collect();
                 return Err(BadInput(lines).into());
@@ -37,7 +47,7 @@ impl Document {
     /// A ring of another version may refuse what was accepted here.
     pub(super) fn refused(&self, error: ClientError) -> anyhow::Error {
         match error {
-            ClientError::Problem(problem) if problem.slug() == "invalid-job" => {
+            ClientError::Problem(problem) if ["invalid-job", "invalid-schedule"].contains(&problem.slug()) => {
                 let lines = problem
                     .errors
                     .iter()

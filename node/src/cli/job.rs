@@ -122,7 +122,7 @@ async fn submit(client: &Client, args: SubmitArgs) -> anyhow::Result<Status> {
     if args.watch { watch::watch(client, job.metadata.uid).await } else { Ok(Status::Done) }
 }
 
-fn table(jobs: &[JobObject]) -> String {
+pub(super) fn table(jobs: &[JobObject]) -> String {
     let row = |job: &JobObject| {
         let (status, pages) = (&job.status, &job.status.pages);
         [

@@ -8,12 +8,15 @@ use scrapering_core::frontier::record::{JobId, JobRecord, OwnerRecord, Token, de
 use scrapering_core::frontier::shard::{Policy, Previous};
 use scrapering_core::id::Partition;
 use scrapering_core::register::{Change, Outcome, Versioned};
+use scrapering_core::schedule::ScheduleKey;
 
 /// A partition that is this node's now.
 pub(super) struct Claimed {
     pub(super) shard: Shard,
     /// Jobs whose own record lives here and that have not ended, or have errands left.
     pub(super) jobs: Vec<JobId>,
+    /// Schedules that live here.
+    pub(super) schedules: Vec<ScheduleKey>,
 }
 
 /// Whether an owner that still lives is left in its place.
@@ -67,12 +70,15 @@ pub(super) async fn confirm(driver: &Driver, partition: Partition, token: Token)
 }
 
 async fn load(driver: &Driver, partition: Partition, mut shard: Shard) -> Result<Claimed, Unavailable> {
-    let (mut jobs, mut after) = (Vec::new(), None);
+    let (mut jobs, mut schedules, mut after) = (Vec::new(), Vec::new(), None);
     loop {
         let page = driver.scan(partition, Vec::new(), after).await?;
         for (key, value) in &page.entries {
             if let Err(error) = shard.load(key, value, driver.clock().now(), driver.clock().wall_ms()) {
                 tracing::error!(%error, ?key, "a record of the frontier is passed over");
+            }
+            if let Some(Name::Schedule(schedule)) = Name::parse(key) {
+                schedules.push(schedule);
             }
             if let Some(Name::Job(id)) = Name::parse(key)
                 && value
@@ -87,7 +93,7 @@ async fn load(driver: &Driver, partition: Partition, mut shard: Shard) -> Result
         // Behind the frontier's names come the users' own keys.
         after = page.next.filter(|name| name.as_slice() < END);
         if after.is_none() {
-            return Ok(Claimed { shard, jobs });
+            return Ok(Claimed { shard, jobs, schedules });
         }
     }
 }

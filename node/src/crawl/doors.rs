@@ -2,6 +2,8 @@
 
 mod changes;
 
+pub(super) use changes::merge;
+
 use super::coordinator::Progress;
 use super::cursor::Cursor;
 use super::handlers::Enough;

@@ -11,6 +11,7 @@ use scrapering_core::frontier::record::{self, Items, JobId, LinkRecord, PageResu
 use scrapering_core::frontier::shard::{Control, ResultKind};
 use scrapering_core::id::{Key, Partition};
 use scrapering_core::register::Versioned;
+use scrapering_core::schedule::ScheduleKey;
 use scrapering_proto::v1;
 use scrapering_proto::v1::results_request::Kind;
 use std::collections::BTreeMap;
@@ -127,6 +128,16 @@ impl Crawl {
     pub async fn handle_reopen(&self, message: v1::ReopenRequest) -> Result<v1::ReopenReply, Status> {
         let reopened = super::reopen::here(self, convert::job(&message.job)?).await;
         Ok(v1::ReopenReply { partitions: reopened.into_iter().map(|partition| u32::from(partition.0)).collect() })
+    }
+
+    /// A schedule is to be kept here.
+    ///
+    /// # Errors
+    /// `INVALID_ARGUMENT`, `UNAVAILABLE`; it may be asked for again.
+    pub async fn handle_keep(&self, message: v1::KeepRequest) -> Result<v1::KeepReply, Status> {
+        let key = message.schedule.as_ref().try_into().map_err(|_| Malformed("schedule"))?;
+        let kept = self.keep_if_owned(ScheduleKey(key)).await;
+        Ok(v1::KeepReply { not_owned: !kept.map_err(|error| Status::unavailable(error.to_string()))? })
     }
 
     /// Committed results of this node's partitions, with what is in them.

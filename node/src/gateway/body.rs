@@ -1,6 +1,9 @@
 //! Reads request bodies: a job (YAML or JSON), a merge patch, and other JSON, with a problem for each way they can be wrong.
 
 mod faults;
+mod schedule;
+
+pub(super) use schedule::{ScheduleBody, SchedulePatch};
 
 use super::openapi::{Input, Operation, schema_of};
 use super::problem::{BadField, Kind, Problem};

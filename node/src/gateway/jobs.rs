@@ -1,9 +1,9 @@
 //! Jobs: submit, check, list, read, pause, resume, patch, delete.
 
-mod key;
+pub(super) mod key;
 mod list;
 mod validate;
-mod version;
+pub(super) mod version;
 
 use super::access::Access;
 use super::body::{JobBody, JobPatch, JsonBody};
@@ -143,7 +143,7 @@ impl Input for JobPath {
 }
 
 /// A job with its version as `ETag`.
-fn answer(status: StatusCode, job: JobStatus) -> Response {
+pub(super) fn answer(status: StatusCode, job: JobStatus) -> Response {
     let tag = etag(job.version);
     (status, [(ETAG, tag)], Json(JobObject::from(job))).into_response()
 }
@@ -183,15 +183,19 @@ pub(super) async fn create(
 /// A job belongs to the tenant that its token speaks for; a document may say so, and may not say otherwise. On a ring that
 /// is not shared, everybody is the one tenant, and the namespace of a document is for Kubernetes.
 pub(super) fn own(file: &mut ScrapeJobFile, tenant: &Tenant) -> Result<(), Problem> {
-    match file.metadata.namespace.as_deref() {
+    own_namespace(file.metadata.namespace.as_deref(), tenant, Kind::InvalidJob)?;
+    file.metadata.namespace = Some(tenant.to_string());
+    Ok(())
+}
+
+/// Refuses, as `kind`, a document that says to be another tenant's.
+pub(super) fn own_namespace(named: Option<&str>, tenant: &Tenant, kind: Kind) -> Result<(), Problem> {
+    match named {
         Some(named) if named != tenant.as_str() && *tenant != Tenant::default() => {
             let message = format!("is `{named}`, and the token speaks for `{tenant}`; leave the namespace out");
-            Err(Problem::of_fields(Kind::InvalidJob, vec![BadField::at_path("metadata.namespace", message)]))
+            Err(Problem::of_fields(kind, vec![BadField::at_path("metadata.namespace", message)]))
         }
-        _ => {
-            file.metadata.namespace = Some(tenant.to_string());
-            Ok(())
-        }
+        _ => Ok(()),
     }
 }
 

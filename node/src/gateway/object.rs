@@ -136,7 +136,7 @@ impl From<JobStatus> for JobObject {
 }
 
 /// Headers marked `secret` keep their names and lose their values, and so do the keys of webhooks.
-fn hide_secrets(spec: &mut Value) {
+pub(super) fn hide_secrets(spec: &mut Value) {
     let headers = spec.pointer_mut("/request/headers").and_then(Value::as_array_mut);
     for header in headers.into_iter().flatten().filter(|header| header["secret"] == true) {
         header["value"] = Value::from(HIDDEN);

@@ -50,6 +50,10 @@ pub(super) enum Kind {
     InvalidBody,
     /// The job has bad fields.
     InvalidJob,
+    /// No such schedule.
+    ScheduleNotFound,
+    /// The schedule has bad fields.
+    InvalidSchedule,
     /// The patch changes what cannot be changed.
     InvalidPatch,
     /// The key was used for another job.
@@ -95,7 +99,7 @@ pub(super) enum Kind {
 impl Kind {
     /// Every kind there is.
     #[cfg(test)]
-    pub(super) const ALL: [Self; 37] = [
+    pub(super) const ALL: [Self; 39] = [
         Self::Unauthorized,
         Self::Forbidden,
         Self::RateLimited,
@@ -113,6 +117,8 @@ impl Kind {
         Self::UnsupportedMediaType,
         Self::InvalidBody,
         Self::InvalidJob,
+        Self::ScheduleNotFound,
+        Self::InvalidSchedule,
         Self::InvalidPatch,
         Self::IdempotencyKeyReused,
         Self::Unavailable,
@@ -163,6 +169,10 @@ impl Kind {
             ),
             Self::InvalidBody => ("invalid-body", StatusCode::UNPROCESSABLE_ENTITY, "The body is not valid"),
             Self::InvalidJob => ("invalid-job", StatusCode::UNPROCESSABLE_ENTITY, "The job is not valid"),
+            Self::ScheduleNotFound => ("schedule-not-found", StatusCode::NOT_FOUND, "There is no such schedule"),
+            Self::InvalidSchedule => {
+                ("invalid-schedule", StatusCode::UNPROCESSABLE_ENTITY, "The schedule is not valid")
+            }
             Self::InvalidPatch => ("invalid-patch", StatusCode::UNPROCESSABLE_ENTITY, "The patch is not valid"),
             Self::IdempotencyKeyReused => (
                 "idempotency-key-reused",

@@ -10,7 +10,8 @@ use super::openapi::{Inputs, Operation};
 use super::problem::{Kind, Problem};
 use super::trace::{TraceId, traced};
 use super::{
-    GatewayState, files, grpc, hosts, jobs, kv, locks, probes, reference, results, ring, tokens, trial, webhooks,
+    GatewayState, files, grpc, hosts, jobs, kv, locks, probes, reference, results, ring, schedules, tokens, trial,
+    webhooks,
 };
 use crate::console;
 use crate::metrics::Metrics;
@@ -68,6 +69,7 @@ pub(super) fn all() -> Vec<Route> {
         probes::routes(),
         reference::routes(),
         jobs::routes(),
+        schedules::routes(),
         files::routes(),
         results::routes(),
         hosts::routes(),

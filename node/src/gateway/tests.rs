@@ -8,6 +8,7 @@ mod kv;
 mod locks;
 pub(crate) mod memory;
 mod results;
+mod schedules;
 pub(crate) mod serving;
 mod tenants;
 mod tokens;
@@ -15,6 +16,7 @@ mod trial;
 
 use super::{GatewayState, ProblemBody, openapi, routes};
 use crate::auth::{Grant, Issuer, Scope, Tenant};
+use crate::crawl::Schedules;
 use crate::files::Files;
 use crate::files::memory::MemoryBodies;
 use crate::kv::Kv;
@@ -88,7 +90,8 @@ impl House {
         let registers = MemoryRegisters::default();
         let (kv, bodies) = (Kv::new(registers.clone()), MemoryBodies::default());
         let files = Files::new(kv.clone(), bodies.clone());
-        let state = GatewayState::new(jobs.clone(), NoHosts, OneNode, files, kv, issuer.verifier());
+        let schedules = Schedules::new(registers.clone(), jobs.clone());
+        let state = GatewayState::new(jobs.clone(), NoHosts, schedules, OneNode, files, kv, issuer.verifier());
         let router = routes::router(&state);
         Self {
             jobs,

@@ -174,6 +174,11 @@ impl Frontier for Services {
         self.crawl.handle_host(message).await.map(Response::new)
     }
 
+    async fn keep(&self, request: Request<v1::KeepRequest>) -> Result<Response<v1::KeepReply>, Status> {
+        let message = self.gate.admit(request, |message| message.header.take())?;
+        self.crawl.handle_keep(message).await.map(Response::new)
+    }
+
     async fn reopen(&self, request: Request<v1::ReopenRequest>) -> Result<Response<v1::ReopenReply>, Status> {
         let message = self.gate.admit(request, |message| message.header.take())?;
         self.crawl.handle_reopen(message).await.map(Response::new)

@@ -6,10 +6,10 @@ use std::time::Duration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::jiff::Timestamp;
 use kube::{Resource, ResourceExt};
+use scrapering_crds::schedule::clock::{Clock, Error};
 use scrapering_crds::schedule::{ActiveJob, ConcurrencyPolicy};
 use scrapering_crds::{ScrapeJob, ScrapeSchedule, ScrapeScheduleStatus};
 
-use super::clock::{Clock, Error};
 use super::{SCHEDULE, SCHEDULED_AT};
 use crate::condition::{Verdict, holds, time};
 use crate::job::status::{COMPLETE, has_ended};

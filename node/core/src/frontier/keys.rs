@@ -4,6 +4,7 @@ use super::delivery::DeliveryId;
 use super::record::{JobId, UrlHash};
 use crate::id::{Key, Partition};
 use crate::job::NormalizedUrl;
+use crate::schedule::ScheduleKey;
 use sha1::{Digest, Sha1};
 
 const OWNER: u8 = b'O';
@@ -14,6 +15,7 @@ const URL: u8 = b'U';
 const LINK: u8 = b'L';
 const CONTENT: u8 = b'C';
 const DELIVERY: u8 = b'D';
+const SCHEDULE: u8 = b'S';
 
 /// Every name of the frontier is below this; those of the key-value store and of locks are above.
 pub const END: &[u8] = b"V";
@@ -37,6 +39,8 @@ pub enum Name {
     Content(JobId, [u8; 20]),
     /// A message to a webhook of a job.
     Delivery(DeliveryId),
+    /// A schedule and its runs.
+    Schedule(ScheduleKey),
 }
 
 /// Where a job's own registers live.
@@ -85,6 +89,7 @@ impl Name {
             Self::Delivery(DeliveryId { job, hook, number }) => {
                 extend(&mut name, DELIVERY, &[&job.0, &hook.to_be_bytes(), &number.to_be_bytes()]);
             }
+            Self::Schedule(key) => extend(&mut name, SCHEDULE, &[&key.0]),
         }
         Key::new(partition, name)
     }
@@ -93,6 +98,12 @@ impl Name {
     #[must_use]
     pub fn jobs_prefix() -> Vec<u8> {
         vec![JOB]
+    }
+
+    /// What the names of all schedules begin with.
+    #[must_use]
+    pub fn schedules_prefix() -> Vec<u8> {
+        vec![SCHEDULE]
     }
 
     /// What the names of all URLs of a job begin with.
@@ -135,6 +146,7 @@ impl Name {
                 let (hook, number) = (u16::from_be_bytes(*hook), u32::from_be_bytes(number.try_into().ok()?));
                 Some(Self::Delivery(DeliveryId { job: JobId(*job), hook, number }))
             }
+            SCHEDULE => Some(Self::Schedule(ScheduleKey(rest.try_into().ok()?))),
             _ => None,
         }
     }
@@ -161,6 +173,7 @@ mod tests {
             Name::Link(job, url),
             Name::Content(job, [4; 20]),
             Name::Delivery(DeliveryId { job, hook: 2, number: 300 }),
+            Name::Schedule(ScheduleKey([5; 20])),
         ] {
             let key = name.key(Partition(5));
             assert!(key.name.as_slice() < END && END < crate::kv::PREFIX);

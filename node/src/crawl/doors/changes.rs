@@ -105,7 +105,7 @@ fn revise(record: &mut JobRecord, change: impl FnOnce(&mut Value)) -> Result<(),
 }
 
 /// RFC 7396, section 2.
-fn merge(target: &mut Value, patch: &Value) {
+pub(in crate::crawl) fn merge(target: &mut Value, patch: &Value) {
     let Value::Object(fields) = patch else {
         *target = patch.clone();
         return;

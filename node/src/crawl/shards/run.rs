@@ -3,7 +3,7 @@
 use super::super::budget::Share;
 use super::super::claim::{self, Respect};
 use super::super::coordinator::Order;
-use super::super::{Crawl, coordinator, worker};
+use super::super::{Crawl, coordinator, schedules, worker};
 use super::{Command, Ended, Found, FoundResults, Report, RobotsResult};
 use scrapering_core::frontier::Shard;
 use scrapering_core::frontier::keys::{Name, origin_hash};
@@ -403,6 +403,9 @@ impl Task {
             self.shards.insert(partition, claimed.shard);
             for job in claimed.jobs {
                 coordinator::start(&self.crawl, job, partition, token);
+            }
+            for schedule in claimed.schedules {
+                schedules::keep(&self.crawl, schedule, token);
             }
             let known: Vec<(JobId, Control)> = self.shards[&partition]
                 .jobs()

@@ -12,12 +12,12 @@ use sha2::{Digest, Sha256};
 const LONGEST: usize = 255;
 
 /// What a key may be.
-pub(super) fn schema(_: &mut SchemaGenerator) -> Schema {
+pub(in crate::gateway) fn schema(_: &mut SchemaGenerator) -> Schema {
     json_schema!({"type": "string", "minLength": 1, "maxLength": LONGEST, "pattern": "^[!#-~]+$"})
 }
 
 /// The key among `headers`.
-pub(super) fn of(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
+pub(in crate::gateway) fn of(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
     let mut values = headers.get_all(IDEMPOTENCY_KEY_HEADER).iter();
     let Some(value) = values.next() else { return Ok(None) };
     let key = value.to_str().ok().map(|text| text.trim().trim_matches('"'));

@@ -1,4 +1,4 @@
-//! `ETag` and `If-Match` of a job: a change that is made only if nobody has changed the job meanwhile.
+//! `ETag` and `If-Match` of a job or a schedule: a change that is made only if nobody has changed it meanwhile.
 
 use crate::gateway::openapi::{Input, Operation, Parameter};
 use crate::gateway::problem::{Kind, Problem};
@@ -8,7 +8,7 @@ use http::header::IF_MATCH;
 use http::request::Parts;
 use schemars::json_schema;
 
-/// The version that the job must have, if the caller names one.
+/// The version that it must have, if the caller names one.
 pub(in crate::gateway) struct IfMatch(pub(in crate::gateway) Option<u64>);
 
 impl<S: Send + Sync> FromRequestParts<S> for IfMatch {
@@ -22,7 +22,8 @@ impl<S: Send + Sync> FromRequestParts<S> for IfMatch {
             (Some(_), Some(_)) => None,
         };
         version.map(Self).ok_or_else(|| {
-            let detail = "If-Match must be the ETag of the job, once: a version in double quotes, such as \"7\"; or *";
+            let detail =
+                "If-Match must be the ETag that a read gave, once: a version in double quotes, such as \"7\"; or *";
             Problem::new(Kind::InvalidHeader, detail)
         })
     }
@@ -30,7 +31,7 @@ impl<S: Send + Sync> FromRequestParts<S> for IfMatch {
 
 impl Input for IfMatch {
     fn describe(operation: &mut Operation) {
-        let says = "The job's ETag: the change is made only if the job is still in that version.";
+        let says = "The ETag that a read gave: the change is made only if nothing has changed since.";
         operation.take(Parameter::header(
             "if-match",
             says,
@@ -50,7 +51,7 @@ fn version(tag: &str) -> Option<Option<u64>> {
 }
 
 /// The `ETag` of a version.
-pub(super) fn etag(version: u64) -> HeaderValue {
+pub(in crate::gateway) fn etag(version: u64) -> HeaderValue {
     HeaderValue::from_str(&format!("\"{version}\"")).expect("digits and quotes are visible ASCII")
 }
 

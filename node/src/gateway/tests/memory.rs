@@ -8,6 +8,8 @@ use crate::crawl::jobs::{
     FetchedPage, ItemFault, JobChange, JobRef, JobStatus, JobsError, Load, Page, PageCounts, Phase, SeedStatus,
     SeedVerdict, Skipped,
 };
+use crate::crawl::schedules::Hands;
+use crate::driver::registers::Unavailable;
 use crate::gateway::{
     Answer, BackgroundStatus, HostService, JobService, LeaveError, Liveness, Lookup, NodePoints, NodeStatus,
     PartitionView, Recovery, RingMap, RingStatus, RingView, Serving, ViewCounts,
@@ -17,6 +19,7 @@ use futures::future::{BoxFuture, ready};
 use scrapering_core::frontier::delivery::DeliveryId;
 use scrapering_core::frontier::record::JobId;
 use scrapering_core::id::Partition;
+use scrapering_core::schedule::ScheduleKey;
 use scrapering_crds::ScrapeJobFile;
 use serde_json::Value;
 use serde_json::value::{RawValue, to_raw_value};
@@ -193,6 +196,25 @@ fn delivery(id: DeliveryId) -> Delivery {
     let (event, state) = ("job.completed".to_owned(), DeliveryWord::Delivered);
     let (job, webhook, id) = (id.job, id.hook, id.to_string());
     Delivery { id, job, webhook, event, created_at, state, next_attempt_at, attempts: Vec::new() }
+}
+
+/// Nobody keeps these schedules.
+impl Hands for MemoryJobs {
+    fn begin<'a>(&'a self, job: &'a JobRef, file: &'a ScrapeJobFile) -> Answer<'a, ()> {
+        self.submit(job, file)
+    }
+
+    fn status<'a>(&'a self, job: &'a JobRef) -> Answer<'a, JobStatus> {
+        JobService::status(self, job)
+    }
+
+    fn remove<'a>(&'a self, job: &'a JobRef) -> Answer<'a, ()> {
+        self.change(job, &JobChange::Delete, None)
+    }
+
+    fn wake(&self, _: ScheduleKey) -> BoxFuture<'_, Result<(), Unavailable>> {
+        Box::pin(ready(Ok(())))
+    }
 }
 
 fn revise(job: &mut JobStatus, spec: Option<&Value>) -> Result<(), JobsError> {

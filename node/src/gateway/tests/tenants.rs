@@ -22,11 +22,11 @@ const OF_NOBODY: [&str; 11] = [
     "validateJob",
 ];
 /// Operations that make something of the caller's own, whatever another tenant has under the same name.
-const MAKERS: [&str; 5] = ["createJob", "scrapePage", "writeKey", "writeFile", "acquireLock"];
+const MAKERS: [&str; 6] = ["createJob", "createSchedule", "scrapePage", "writeKey", "writeFile", "acquireLock"];
 /// Removing what is not there is done already, also when it is there for another.
 const REMOVERS: [&str; 2] = ["deleteKey", "deleteFile"];
 /// Lists, which begin empty.
-const LISTS: [&str; 3] = ["listJobs", "listKeys", "listFiles"];
+const LISTS: [&str; 4] = ["listJobs", "listSchedules", "listKeys", "listFiles"];
 /// A job that there is not.
 const NO_JOB: &str = "/v1/jobs/0198c1d2-7f3e-7abc-9def-0123456789ab";
 
@@ -38,10 +38,11 @@ fn other() -> Tenant {
 fn request_of(operation: &Described) -> (Vec<(&'static str, &'static str)>, &'static str, &'static str) {
     let json = vec![("content-type", "application/json")];
     match operation.id.as_str() {
-        "patchJob" => (json, r#"{"spec":{"suspend":true}}"#, ""),
+        "patchJob" | "patchSchedule" => (json, r#"{"spec":{"suspend":true}}"#, ""),
         "addSeeds" => (json, r#"{"urls":["https://books.example/more"]}"#, ""),
         "renewLock" => (json, r#"{"token":1}"#, ""),
         "releaseLock" => (vec![], "", "?token=1"),
+        "listDeliveries" => (vec![], "", "?job={job}"),
         _ => (vec![], "", ""),
     }
 }
@@ -49,7 +50,10 @@ fn request_of(operation: &Described) -> (Vec<(&'static str, &'static str)>, &'st
 /// Sends an operation as another tenant, to the job at `job` and the name `name`.
 async fn sent(house: &House, operation: &Described, job: &str, name: &str) -> Answer {
     let (headers, body, query) = request_of(operation);
+    let id = job.rsplit('/').next().expect("a path has an end");
     let place = operation.path.replace("/v1/jobs/{id}", job).replace("{key}", name).replace("{name}", name);
+    let place = place.replace("/deliveries/{id}", &format!("/deliveries/{id}-0-1"));
+    let query = query.replace("{job}", id);
     house.call_as(other(), &operation.method, &format!("{place}{query}"), &headers, body).await
 }
 
@@ -62,6 +66,7 @@ async fn furnished() -> (House, String) {
         ("PUT", "/v1/kv/mine", "secret"),
         ("PUT", "/v1/files/mine", "secret"),
         ("POST", "/v1/locks/mine", r#"{"ttlSeconds":60}"#),
+        ("POST", "/v1/schedules", super::schedules::MINE),
     ] {
         let answer = house.call(method, path, &json, body).await;
         assert!(answer.status.is_success(), "{path}: {}", answer.status);
@@ -126,6 +131,7 @@ async fn is_untouched(house: &House, job: &str) {
     }
     assert_eq!(house.get(job).await.json()["status"]["phase"], "Running");
     assert_eq!(house.get("/v1/locks/mine").await.status, StatusCode::OK);
+    assert_eq!(house.get("/v1/schedules/mine").await.json()["spec"]["suspend"], false);
 }
 
 #[test]

@@ -86,7 +86,8 @@ impl Shard {
                 }
             }
             Some(Name::Host(hash)) => self.load_host(hash, &decode(content)?, value.version, now, wall_ms),
-            Some(Name::Owner | Name::Job(_) | Name::Budget(_) | Name::Content(..) | Name::Delivery(_)) | None => {}
+            Some(Name::Owner | Name::Job(_) | Name::Budget(_) | Name::Content(..)) | None => {}
+            Some(Name::Delivery(_) | Name::Schedule(_)) => {}
         }
         Ok(())
     }

@@ -1,8 +1,10 @@
 //! Times of a cron schedule: which one is due, and when the next one comes. Whose clock is asked is given, never read.
+//!
+//! The operator and the ring keep their schedules by it, so that the same text means the same times at both.
 
 use cronexpr::{Crontab, parse_crontab};
-use k8s_openapi::jiff::Timestamp;
-use k8s_openapi::jiff::tz::TimeZone;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use thiserror::Error;
 
 /// First look back; it is doubled until a time is found.
