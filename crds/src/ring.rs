@@ -13,7 +13,8 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 pub use access::{
-    GatewayService, NetworkPolicySpec, RingGateway, RingScraping, RingSecurity, RingTls, ServiceType, WEB_PORTS,
+    ConfigMapKeyRef, GatewayService, NetworkPolicySpec, OidcSpec, RingGateway, RingScraping, RingSecurity, RingTls,
+    ServiceType, WEB_PORTS,
 };
 pub use pods::{ImagePullPolicy, ImagePullSecret, RingStorage, RingUpdate, ScaleInPolicy, ScaleInSpec, WhenDeleted};
 pub use status::{Endpoints, MemberStatus, Operation, RingState, ScrapeRingStatus, TlsStatus};

@@ -81,15 +81,17 @@ pub trait Jobs: Send + Sync {
 pub struct Gateway {
     client: Client,
     keys: Keys,
+    namespace: String,
     places: Vec<Place>,
 }
 
 impl Gateway {
     /// The way to the nodes at `places`, in this order, which prove themselves to the authorities in `trusted` (PEM).
+    /// Jobs belong to the tenant called like their `namespace`.
     ///
     /// # Errors
     /// [`Error::Keys`], [`Error::Nobody`].
-    pub fn new(keys: Keys, trusted: &[u8], places: Vec<Place>) -> Result<Self, Error> {
+    pub fn new(keys: Keys, namespace: String, trusted: &[u8], places: Vec<Place>) -> Result<Self, Error> {
         if places.is_empty() {
             return Err(Error::Nobody);
         }
@@ -104,7 +106,7 @@ impl Gateway {
             // The port of the URL wins over that of the address.
             builder = builder.resolve(&place.name, SocketAddr::new(place.ip, 0));
         }
-        Ok(Self { client: builder.build().map_err(unusable)?, keys, places })
+        Ok(Self { client: builder.build().map_err(unusable)?, keys, namespace, places })
     }
 
     async fn ask(
@@ -113,7 +115,8 @@ impl Gateway {
         path: &str,
         fill: impl Fn(RequestBuilder) -> RequestBuilder,
     ) -> Result<(StatusCode, Vec<u8>), Error> {
-        let token = self.keys.token(SCOPES, SystemTime::now()).map_err(|error| Error::Keys(error.into()))?;
+        let token =
+            self.keys.token(SCOPES, &self.namespace, SystemTime::now()).map_err(|error| Error::Keys(error.into()))?;
         let mut failure = Error::Nobody;
         for place in &self.places {
             let url = format!("https://{}:{GATEWAY_PORT}/v1/{path}", place.name);

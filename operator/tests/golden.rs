@@ -29,7 +29,14 @@ fn full() -> ScrapeRingSpec {
         "imagePullSecrets": [{ "name": "registry" }],
         "storage": { "size": "200Gi", "storageClassName": "fast", "whenDeleted": "Delete" },
         "scraping": { "allowedPrivateCidrs": ["10.20.0.0/16"] },
-        "gateway": { "service": { "type": "LoadBalancer", "annotations": { "example.com/internal": "true" } } },
+        "gateway": {
+            "service": { "type": "LoadBalancer", "annotations": { "example.com/internal": "true" } },
+            "oidc": {
+                "issuer": "https://accounts.example", "audience": "scrapering", "scopes": ["jobs:read", "results:read"],
+                "caConfigMapRef": { "name": "kube-root-ca.crt" }, "cidrs": ["10.96.0.0/12"],
+            },
+            "requestsPerSecond": 200,
+        },
         "security": { "networkPolicy": {
             "gatewayFrom": [{ "namespaceSelector": { "matchLabels": { "team": "web" } } }],
             "deniedCidrs": ["8.8.0.0/16", "2a00:1450::/32"],

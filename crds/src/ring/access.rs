@@ -35,6 +35,58 @@ pub struct RingGateway {
     /// The Service `<ring>-gateway`.
     #[serde(default)]
     pub service: GatewayService,
+    /// An OpenID Connect issuer whose tokens are accepted besides the ring's own. A token's tenant is its claim `tenant`, or the namespace of a Kubernetes service account; the jobs of this namespace belong to the tenant of that name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub oidc: Option<OidcSpec>,
+    /// Requests a second that each caller may send to each node; 5000 when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub requests_per_second: Option<i32>,
+}
+
+/// An issuer of tokens, and what they may do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct OidcSpec {
+    /// The issuer as it stands in `iss`; its keys are found below it, at `.well-known/openid-configuration`, and fetched again when they change.
+    #[schemars(length(min = 9, max = 512), regex(pattern = r"^https://[^@?#\s]+$"))]
+    pub issuer: String,
+    /// What `aud` of its tokens must name.
+    #[schemars(length(min = 1, max = 253))]
+    pub audience: String,
+    /// What every token of the issuer may do, besides what its own `scope` or `scp` says.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(
+        length(max = 16),
+        inner(length(min = 1, max = 32), regex(pattern = r"^(jobs:(read|write)|results:read|kv:(read|write)|hosts:write|metrics:read|ring:admin)$")),
+        transform = crate::schema::set
+    )]
+    pub scopes: Vec<String>,
+    /// A ConfigMap of this namespace with the authorities of the issuer's server, such as `kube-root-ca.crt` for the cluster's own issuer; without it the public ones.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca_config_map_ref: Option<ConfigMapKeyRef>,
+    /// Networks where the issuer's server is, where it is not on the public internet; the nodes, and not their jobs, may reach them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(
+        length(max = 16),
+        inner(length(min = 1, max = 49)),
+        transform = rules::of_cidrs,
+        transform = crate::schema::set
+    )]
+    pub cidrs: Vec<String>,
+}
+
+/// A key of a ConfigMap of the same namespace.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ConfigMapKeyRef {
+    /// Name of the ConfigMap.
+    #[schemars(length(min = 1, max = 253))]
+    pub name: String,
+    /// The key that holds certificates in PEM form.
+    #[serde(default = "default_ca_key")]
+    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[-._a-zA-Z0-9]+$"))]
+    pub key: String,
 }
 
 /// The Service of the gateway.
@@ -141,6 +193,10 @@ impl Default for NetworkPolicySpec {
 
 fn default_leaf_duration() -> Span {
     Span(Duration::from_secs(90 * 24 * 3600))
+}
+
+fn default_ca_key() -> String {
+    "ca.crt".to_owned()
 }
 
 fn default_enabled() -> bool {

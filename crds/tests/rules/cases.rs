@@ -58,6 +58,10 @@ fn base(kind: Kind) -> Value {
             "replicas": 5,
             "storage": { "size": "10Gi", "storageClassName": "fast" },
             "scraping": { "allowedPrivateCidrs": ["10.20.0.0/16", "fd00::/8"] },
+            "gateway": { "oidc": {
+                "issuer": "https://kubernetes.default.svc", "audience": "scrapering", "cidrs": ["10.96.0.1/32"],
+                "scopes": ["jobs:read"], "caConfigMapRef": { "name": "kube-root-ca.crt" },
+            } },
             "security": { "networkPolicy": { "deniedCidrs": ["198.51.100.0/24"] } },
             "podLabels": { "team": "search" },
         }),

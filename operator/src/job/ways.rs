@@ -78,7 +78,8 @@ impl RingWays {
         let labels = build::selector(&name).iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>();
         let pods: Api<Pod> = Api::namespaced(self.client.clone(), &namespace);
         let pods = pods.list(&ListParams::default().labels(&labels.join(","))).await?.items;
-        Ok(Gateway::new(keys, &trusted.0, places(&name, &namespace, &pods))?)
+        let places = places(&name, &namespace, &pods);
+        Ok(Gateway::new(keys, namespace, &trusted.0, places)?)
     }
 }
 

@@ -28,6 +28,9 @@ pub const TLS_FILES: [(&str, &str); 3] = [
     (certificates::LEAF_KEY, "TLS_KEY_FILE"),
 ];
 
+/// The file below [`KEYS_DIR`] with the authorities of an OpenID Connect issuer's server.
+pub const OIDC_CA: &str = "oidc-ca.crt";
+
 /// Key of the ring's ConfigMap that says whether the ring was formed; read when a container starts.
 pub const FORMED: &str = "formed";
 

@@ -64,7 +64,7 @@ impl Found {
             let ip = pod.status.as_ref()?.pod_ip.as_ref()?.parse().ok()?;
             Some((*ordinal, Place { name: contract::node_name(&name, &namespace, *ordinal), ip }))
         });
-        match Door::new(&keys, &trusted.0, places.collect()) {
+        match Door::new(&keys, &namespace, &trusted.0, places.collect()) {
             Ok(door) => Some(door),
             Err(error) => {
                 let cause = std::error::Error::source(&error).map(tracing::field::display);

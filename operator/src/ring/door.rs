@@ -63,13 +63,14 @@ pub struct Door {
 }
 
 impl Door {
-    /// The way to the nodes at `places`, which prove themselves to the authorities in `trusted` (PEM).
+    /// The way to the nodes at `places` of a ring in `namespace`, which prove themselves to the authorities in
+    /// `trusted` (PEM).
     ///
     /// # Errors
     /// [`Error::Keys`].
-    pub fn new(keys: &Keys, trusted: &[u8], places: BTreeMap<u32, Place>) -> Result<Self, Error> {
+    pub fn new(keys: &Keys, namespace: &str, trusted: &[u8], places: BTreeMap<u32, Place>) -> Result<Self, Error> {
         let unusable = |error: Box<dyn std::error::Error + Send + Sync>| Error::Keys(error);
-        let token = keys.token("ring:admin", SystemTime::now()).map_err(|error| unusable(error.into()))?;
+        let token = keys.token("ring:admin", namespace, SystemTime::now()).map_err(|error| unusable(error.into()))?;
         let roots = Certificate::from_pem_bundle(trusted).map_err(|error| unusable(error.into()))?;
         let mut builder = Client::builder()
             .tls_certs_only(roots)

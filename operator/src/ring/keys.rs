@@ -115,11 +115,11 @@ impl Keys {
         })
     }
 
-    /// A token of the operator's own for the ring's gateway, with these scopes.
+    /// A token of the operator's own for the ring's gateway, with these scopes; what it makes belongs to the tenant `tenant`.
     ///
     /// # Errors
     /// The key signs nothing: it is of another kind.
-    pub fn token(&self, scopes: &str, now: SystemTime) -> Result<String, jsonwebtoken::errors::Error> {
+    pub fn token(&self, scopes: &str, tenant: &str, now: SystemTime) -> Result<String, jsonwebtoken::errors::Error> {
         let now = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         let claims = Claims {
             iss: format!("urn:scrapering:ring:{}", self.ring_id),
@@ -129,6 +129,7 @@ impl Keys {
             iat: now,
             exp: now + TOKEN_LIFE.as_secs(),
             scope: scopes,
+            tenant,
         };
         let header = Header { typ: Some("at+jwt".to_owned()), ..Header::new(Algorithm::EdDSA) };
         jsonwebtoken::encode(&header, &claims, &self.token_key)
@@ -150,6 +151,7 @@ struct Claims<'a> {
     iat: u64,
     exp: u64,
     scope: &'a str,
+    tenant: &'a str,
 }
 
 /// As the nodes derive it from the same key: the first 16 bytes of a SHA-256, in hex.
@@ -171,12 +173,13 @@ mod tests {
         let data = Keys::make(&founders()).expect("keys");
         let keys = Keys::read("main-keys", &data).expect("good keys");
         assert_eq!(keys.founders, founders());
-        let token = keys.token("ring:admin", UNIX_EPOCH + Duration::from_secs(1_000_000)).expect("a token");
+        let token = keys.token("ring:admin", "web", UNIX_EPOCH + Duration::from_secs(1_000_000)).expect("a token");
         let claims = token.split('.').nth(1).expect("three parts");
         let claims = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(claims).expect("base64url");
         let claims: serde_json::Value = serde_json::from_slice(&claims).expect("JSON");
         assert_eq!(claims["iss"], format!("urn:scrapering:ring:{}", keys.ring_id));
         assert_eq!((&claims["exp"], &claims["scope"]), (&1_000_300.into(), &"ring:admin".into()));
+        assert_eq!(claims["tenant"], "web");
         assert!(!format!("{keys:?}").contains("jwt") && Keys::make(&founders()).expect("keys") != data);
     }
 

@@ -120,7 +120,8 @@ fn dns(ring: &ValidatedRing) -> NetworkPolicy {
     )
 }
 
-/// The public web on its ports, and on every port the private networks that the ring's owner allows by name.
+/// The public web on its ports, and on every port the private networks that the ring's owner allows by name: for jobs,
+/// or for the issuer of tokens.
 fn web(ring: &ValidatedRing) -> NetworkPolicy {
     let asked = &ring.spec.security.network_policy;
     let ports: Vec<NetworkPolicyPort> = asked.web_ports.iter().map(|port| tcp(IntOrString::Int(*port))).collect();
@@ -131,7 +132,9 @@ fn web(ring: &ValidatedRing) -> NetworkPolicy {
         block(cidr, &except)
     });
     let mut rules = vec![NetworkPolicyEgressRule { to: Some(blocks.collect()), ports: Some(ports) }];
-    let private: Vec<_> = ring.spec.scraping.allowed_private_cidrs.iter().map(|cidr| block(cidr, &[])).collect();
+    let of_issuer = ring.spec.gateway.oidc.iter().flat_map(|oidc| &oidc.cidrs);
+    let named = ring.spec.scraping.allowed_private_cidrs.iter().chain(of_issuer);
+    let private: Vec<_> = named.map(|cidr| block(cidr, &[])).collect();
     if !private.is_empty() {
         rules.push(NetworkPolicyEgressRule { to: Some(private), ports: None });
     }

@@ -1,8 +1,8 @@
 //! The pod of one node: it meets the Pod Security Standard `restricted`, has a read-only root and no API token.
 
 use k8s_openapi::api::core::v1::{
-    Capabilities, ConfigMapKeySelector, Container, ContainerPort, EmptyDirVolumeSource, EnvVar, EnvVarSource,
-    HTTPGetAction, KeyToPath, Lifecycle, LifecycleHandler, LocalObjectReference, ObjectFieldSelector,
+    Capabilities, ConfigMapKeySelector, ConfigMapProjection, Container, ContainerPort, EmptyDirVolumeSource, EnvVar,
+    EnvVarSource, HTTPGetAction, KeyToPath, Lifecycle, LifecycleHandler, LocalObjectReference, ObjectFieldSelector,
     PodSecurityContext, PodSpec, PodTemplateSpec, Probe, ProjectedVolumeSource, ResourceRequirements, SeccompProfile,
     SecretKeySelector, SecretProjection, SecurityContext, SleepAction, TopologySpreadConstraint, Volume, VolumeMount,
     VolumeProjection,
@@ -164,6 +164,17 @@ fn environment(ring: &ValidatedRing) -> Vec<EnvVar> {
     if !private.is_empty() {
         all.push(plain("ALLOW_PRIVATE_CIDR", private.join(",")));
     }
+    if let Some(oidc) = &ring.spec.gateway.oidc {
+        all.push(plain("OIDC_ISSUER", oidc.issuer.clone()));
+        all.push(plain("OIDC_AUDIENCE", oidc.audience.clone()));
+        if !oidc.scopes.is_empty() {
+            all.push(plain("OIDC_SCOPES", oidc.scopes.join(" ")));
+        }
+        let ca = oidc.ca_config_map_ref.as_ref();
+        all.extend(ca.map(|_| plain("OIDC_CA_FILE", format!("{}/{}", contract::KEYS_DIR, contract::OIDC_CA))));
+    }
+    let limit = ring.spec.gateway.requests_per_second;
+    all.extend(limit.map(|limit| plain("REQUESTS_PER_SECOND", limit.to_string())));
     let files = contract::KEY_FILES.iter().chain(&contract::TLS_FILES);
     all.extend(files.map(|(key, variable)| plain(variable, format!("{}/{key}", contract::KEYS_DIR))));
     all
@@ -183,13 +194,21 @@ fn volumes(ring: &ValidatedRing) -> Vec<Volume> {
         }),
         ..VolumeProjection::default()
     };
-    let keys = ProjectedVolumeSource {
-        default_mode: Some(0o440),
-        sources: Some(vec![
-            project(contract::keys_name(&ring.name), &contract::KEY_FILES),
-            project(contract::tls_name(&ring.name), &contract::TLS_FILES),
-        ]),
-    };
+    let of_issuer = ring.spec.gateway.oidc.as_ref().and_then(|oidc| oidc.ca_config_map_ref.as_ref());
+    let authorities = of_issuer.map(|from| VolumeProjection {
+        config_map: Some(ConfigMapProjection {
+            name: from.name.clone(),
+            items: Some(vec![KeyToPath { key: from.key.clone(), path: contract::OIDC_CA.to_owned(), mode: None }]),
+            optional: None,
+        }),
+        ..VolumeProjection::default()
+    });
+    let secrets = [
+        project(contract::keys_name(&ring.name), &contract::KEY_FILES),
+        project(contract::tls_name(&ring.name), &contract::TLS_FILES),
+    ];
+    let sources = Some(secrets.into_iter().chain(authorities).collect());
+    let keys = ProjectedVolumeSource { default_mode: Some(0o440), sources };
     let tmp = EmptyDirVolumeSource { size_limit: Some(Quantity("1Gi".to_owned())), ..EmptyDirVolumeSource::default() };
     vec![
         Volume { name: KEYS_VOLUME.to_owned(), projected: Some(keys), ..Volume::default() },
