@@ -37,8 +37,10 @@ PAGES ?= 200
 # Power cuts of one node and of the whole ring.
 SINGLE ?= 50
 WHOLE ?= 10
+# Drawn calls of each operation of the gateway.
+CALLS ?= 100
 
-.PHONY: help setup nextest build run test sim bench chaos power-cuts cut-points fuzz oracle e2e cluster-e2e lint chart manifests images
+.PHONY: help setup nextest build run test sim bench chaos power-cuts cut-points fuzz api-fuzz doors oracle e2e cluster-e2e lint chart manifests images
 .NOTPARALLEL:
 
 help: ## Lists the targets.
@@ -111,6 +113,12 @@ fuzz: nextest build ## Feeds mutated inputs to everything that reads what strang
 
 oracle: build ## Compares extraction with an implementation in Python on 200 pages of documentation: make oracle PAGES=200.
 	@scripts/extract-oracle.sh "$(BIN)" $(PAGES)
+
+api-fuzz: build ## Thousands of calls made of the OpenAPI document against a ring of three; every answer as it says: make api-fuzz CALLS=100 [SEED=n].
+	@scripts/api-fuzz.sh "$(BIN)" $(CALLS) $(SEED)
+
+doors: build ## Does all that the command line can do with curl alone and over gRPC from Python, as docs/doors.md says.
+	@scripts/doors.sh "$(BIN)"
 
 manifests: build ## Writes what is generated from the code: custom resource definitions, the OpenAPI document.
 	@"$(BIN)/crdgen" helm/templates/crds crds/yaml

@@ -43,6 +43,8 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 
 pub use files::{FileList, FileObject};
+pub use hosts::{HostChange, HostList};
+pub use jobs::SeedVerdicts;
 pub use kv::{KvEvent, KvItem, KvList};
 pub use locks::LockObject;
 pub use page::{COMPLETE_HEADER, CURSOR_HEADER, LARGEST_PAGE};

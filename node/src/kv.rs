@@ -59,7 +59,7 @@ pub enum Precondition {
 pub struct Written {
     /// The key's version now.
     pub version: u64,
-    /// Whether the key is known to have held nothing before.
+    /// Whether the key held nothing before, as far as a put that is sent again can tell.
     pub created: bool,
 }
 
@@ -159,9 +159,9 @@ impl Kv {
             Precondition::Absent => Change::Create(content),
             Precondition::Version(version) => Change::CompareAndSet { version, content },
         };
-        let value = self.change(kv::register(tenant.as_str(), key), change, operation).await?;
+        let (value, replaced) = self.done(kv::register(tenant.as_str(), key), change, operation).await?;
         let version = value.map_or(0, |value| value.version);
-        Ok(Written { version, created: precondition == Precondition::Absent || version == 1 })
+        Ok(Written { version, created: precondition == Precondition::Absent || !replaced })
     }
 
     /// Removes `key`, if `version` is given only from that version. A key that holds nothing is removed already.
@@ -182,7 +182,7 @@ impl Kv {
     /// Reads a register as on one machine; a tombstone is there with its version.
     pub(crate) async fn read(&self, register: Key) -> Result<Option<Versioned>, KvError> {
         match self.registers.change(register, Change::Read, OperationId::default()).await {
-            Outcome::Done { value } | Outcome::Conflict { current: value } => Ok(value),
+            Outcome::Done { value, .. } | Outcome::Conflict { current: value } => Ok(value),
             Outcome::Indeterminate | Outcome::Unavailable => Err(KvError::Unavailable),
         }
     }
@@ -194,9 +194,19 @@ impl Kv {
         change: Change,
         operation: OperationId,
     ) -> Result<Option<Versioned>, KvError> {
+        self.done(register, change, operation).await.map(|(value, _)| value)
+    }
+
+    /// As [`Kv::change`], and whether there was content before.
+    async fn done(
+        &self,
+        register: Key,
+        change: Change,
+        operation: OperationId,
+    ) -> Result<(Option<Versioned>, bool), KvError> {
         let _turn = self.turnstiles.wait(&register).await.ok_or(KvError::Unavailable)?;
         match self.registers.change(register, change, operation).await {
-            Outcome::Done { value } => Ok(value),
+            Outcome::Done { value, replaced } => Ok((value, replaced)),
             Outcome::Conflict { current } => {
                 let present = current.filter(|value| value.content.is_some());
                 Err(KvError::Precondition { current: present.map(|value| value.version) })

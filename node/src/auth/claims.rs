@@ -3,6 +3,7 @@
 use super::scope::Scopes;
 use super::tenant::Tenant;
 use serde::{Deserialize, Serialize};
+use std::time::SystemTime;
 
 /// The claims of a token. A claim that comes twice or has another type makes the token malformed.
 ///
@@ -91,4 +92,6 @@ pub struct Caller {
     pub scopes: Scopes,
     /// Names the token in logs, if it has a name.
     pub token_id: Option<String>,
+    /// Until when the token is good.
+    pub good_until: SystemTime,
 }

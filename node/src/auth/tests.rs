@@ -121,6 +121,31 @@ fn a_token_without_a_claim_that_must_be_there_is_told_which() {
     }
 }
 
+#[tokio::test]
+async fn a_token_is_over_when_its_time_is_or_it_was_taken_back() {
+    let keys = keys();
+    let verifier = Issuer::new(keys.private_pem.as_bytes(), RING).expect("issuer").verifier();
+    let caller = |id: Option<&str>, good_until| Caller {
+        subject: "ada".to_owned(),
+        tenant: Tenant::default(),
+        scopes: Scopes::default(),
+        token_id: id.map(str::to_owned),
+        good_until,
+    };
+    verifier.until_over(&caller(None, UNIX_EPOCH)).await;
+    let lasting = caller(Some("a"), SystemTime::now() + LONGEST_TTL);
+    verifier.revoked().set(["b".to_owned()].into());
+    let revoke = async {
+        verifier.revoked().set(["a".to_owned(), "b".to_owned()].into());
+        std::future::pending().await
+    };
+    tokio::select! {
+        biased;
+        () = verifier.until_over(&lasting) => {}
+        () = revoke => unreachable!("it is pending"),
+    }
+}
+
 #[test]
 fn times_are_checked_with_five_seconds_of_leeway_and_named() {
     let keys = keys();

@@ -4,6 +4,7 @@
 
 use super::claims::{Caller, Claims};
 use super::error::AuthError;
+use super::issuer::LONGEST_TTL;
 use super::keys::{KeyError, KeySet};
 use super::oidc::{OidcError, OidcOptions};
 use super::revoked::Revoked;
@@ -16,7 +17,7 @@ use jsonwebtoken::{Algorithm, DecodingKey, Header, Validation};
 use scrapering_core::id::RingId;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Longest token that is looked at, bytes; one of ours has about 500.
 pub(super) const LONGEST_TOKEN_BYTES: usize = 8 * 1024;
@@ -145,7 +146,25 @@ impl Verifier {
         let scopes: Scopes = claims.scopes().iter().chain(issuer.granted.iter()).collect();
         let missing = || AuthError::MissingClaim { claim: "sub".to_owned() };
         let subject = claims.sub.filter(|subject| !subject.is_empty()).ok_or_else(missing)?;
-        Ok(Caller { subject, tenant, scopes, token_id: claims.jti })
+        // That the claim is there was checked with the signature.
+        let good_until = Duration::from_secs(claims.exp.unwrap_or_default().saturating_add(LEEWAY_SECONDS));
+        let good_until = UNIX_EPOCH.checked_add(good_until).unwrap_or_else(far_away);
+        Ok(Caller { subject, tenant, scopes, token_id: claims.jti, good_until })
+    }
+
+    /// Returns when the token of `caller` is no longer good: its time is over, or it was taken back.
+    pub async fn until_over(&self, caller: &Caller) {
+        let left = caller.good_until.duration_since(SystemTime::now()).unwrap_or_default();
+        let revoked = async {
+            match &caller.token_id {
+                Some(id) => self.revoked.until(id).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = tokio::time::sleep(left) => {}
+            () = revoked => {}
+        }
     }
 
     /// The trusted issuer that a token names. Nothing else of it may be believed before its signature is checked.
@@ -165,6 +184,11 @@ impl std::fmt::Debug for Verifier {
 
 const MALFORMED: AuthError =
     AuthError::Malformed { what: "it is not three parts of base64url, or a claim has the wrong type or comes twice" };
+
+/// Later than any ring lives, for a claim that names no moment.
+fn far_away() -> SystemTime {
+    SystemTime::now() + LONGEST_TTL
+}
 
 /// The id of a token, read without checking anything: good for naming it, not for believing it.
 #[must_use]

@@ -15,8 +15,8 @@ pub(super) use error::ClientError;
 use crate::auth::{Grant, Issuer, Scopes, Tenant};
 use crate::gateway::object::{JobList, JobObject};
 use crate::gateway::{
-    COMPLETE_HEADER, CURSOR_HEADER, GiveUp, IDEMPOTENCY_KEY_HEADER, LARGEST_PAGE, Lookup, ProblemBody, Recovery,
-    RingStatus,
+    COMPLETE_HEADER, CURSOR_HEADER, GiveUp, HostChange, HostList, IDEMPOTENCY_KEY_HEADER, LARGEST_PAGE, Lookup,
+    ProblemBody, Recovery, RingStatus, SeedVerdicts,
 };
 use bytes::Bytes;
 use reqwest::header::{CONTENT_TYPE, HeaderMap};
@@ -150,10 +150,27 @@ impl Client {
         Ok(all)
     }
 
-    /// Pauses or resumes a job.
-    pub(super) async fn suspend(&self, id: JobId, suspended: bool) -> Result<JobObject, ClientError> {
-        let verb = if suspended { "pause" } else { "resume" };
+    /// Tells a job to `pause`, `resume`, `stop`, `cancel` or `retry-failed`.
+    pub(super) async fn steer(&self, id: JobId, verb: &str) -> Result<JobObject, ClientError> {
         json(self.call(Method::POST, &format!("/v1/jobs/{id}/{verb}"), |request| request).await?).await
+    }
+
+    /// Adds seeds to a job that has not ended.
+    pub(super) async fn add_seeds(&self, id: JobId, urls: &[String]) -> Result<SeedVerdicts, ClientError> {
+        let path = format!("/v1/jobs/{id}/seeds");
+        let urls = serde_json::json!({ "urls": urls });
+        json(self.call(Method::POST, &path, |request| request.json(&urls)).await?).await
+    }
+
+    /// How the ring treats a host.
+    pub(super) async fn host(&self, host: &str) -> Result<HostList, ClientError> {
+        self.read(&format!("/v1/hosts/{}", kv::escaped(host))).await
+    }
+
+    /// Asks for more gentleness at a host, or closes it.
+    pub(super) async fn limit_host(&self, host: &str, change: &HostChange) -> Result<HostList, ClientError> {
+        let path = format!("/v1/hosts/{}", kv::escaped(host));
+        json(self.call(Method::PATCH, &path, |request| request.json(change)).await?).await
     }
 
     /// Deletes a job.

@@ -9,7 +9,7 @@ use super::document::Document;
 use super::failure::Status;
 use super::progress::settled;
 use super::terms::print;
-use crate::crawl::jobs::Phase;
+use crate::crawl::jobs::{Phase, SeedStatus, SeedVerdict};
 use crate::gateway::object::JobObject;
 use clap::{Args, Subcommand};
 use scrapering_core::frontier::record::JobId;
@@ -53,6 +53,26 @@ enum JobCommand {
     /// Let a paused job go on.
     #[command(after_help = "Example: scrapering job resume 0198c1d2-7f3e-7abc-9def-0123456789ab")]
     Resume(OneJob),
+    /// End a job and keep what it found.
+    #[command(after_help = "Example: scrapering job stop 0198c1d2-7f3e-7abc-9def-0123456789ab")]
+    Stop(OneJob),
+    /// End a job and remove what it found; the job itself stays.
+    #[command(after_help = "Example: scrapering job cancel 0198c1d2-7f3e-7abc-9def-0123456789ab")]
+    Cancel(OneJob),
+    /// Try the failed pages of a job that has ended again.
+    #[command(after_help = "Example: scrapering job retry-failed 0198c1d2-7f3e-7abc-9def-0123456789ab")]
+    RetryFailed(OneJob),
+    /// Add seeds to a job that has not ended, and show what became of each.
+    #[command(
+        after_help = "Example: scrapering job seeds 0198c1d2-7f3e-7abc-9def-0123456789ab https://shop.example/new"
+    )]
+    Seeds {
+        #[command(flatten)]
+        job: OneJob,
+        /// Absolute http or https URLs.
+        #[arg(value_name = "URL", required = true)]
+        urls: Vec<String>,
+    },
     /// Delete a job and everything it found.
     #[command(after_help = "Example: scrapering job delete 0198c1d2-7f3e-7abc-9def-0123456789ab")]
     Delete(OneJob),
@@ -101,8 +121,12 @@ pub(super) async fn job(args: JobArgs) -> anyhow::Result<Status> {
             format.print(&job, || table(std::slice::from_ref(&job)) + &details(&job))?;
         }
         JobCommand::Watch(OneJob { id }) => return watch::watch(&client, id).await,
-        JobCommand::Pause(OneJob { id }) => print(table(&[client.suspend(id, true).await?]))?,
-        JobCommand::Resume(OneJob { id }) => print(table(&[client.suspend(id, false).await?]))?,
+        JobCommand::Pause(OneJob { id }) => print(table(&[client.steer(id, "pause").await?]))?,
+        JobCommand::Resume(OneJob { id }) => print(table(&[client.steer(id, "resume").await?]))?,
+        JobCommand::Stop(OneJob { id }) => print(table(&[client.steer(id, "stop").await?]))?,
+        JobCommand::Cancel(OneJob { id }) => print(table(&[client.steer(id, "cancel").await?]))?,
+        JobCommand::RetryFailed(OneJob { id }) => print(table(&[client.steer(id, "retry-failed").await?]))?,
+        JobCommand::Seeds { job: OneJob { id }, urls } => print(verdicts(&client.add_seeds(id, &urls).await?.items))?,
         JobCommand::Delete(OneJob { id }) => {
             client.delete(id).await?;
             print(format!("The job {id} is being deleted.\n"))?;
@@ -135,6 +159,18 @@ pub(super) fn table(jobs: &[JobObject]) -> String {
         ]
     };
     columns(["ID", "NAME", "PHASE", "PAGES", "ITEMS", "FAILED"], &jobs.iter().map(row).collect::<Vec<_>>())
+}
+
+fn verdicts(verdicts: &[SeedVerdict]) -> String {
+    let row = |verdict: &SeedVerdict| {
+        let (word, tone) = match verdict.status {
+            SeedStatus::Ok => ("added", Tone::Good),
+            SeedStatus::Skipped => ("known", Tone::Plain),
+            SeedStatus::Fail => ("refused", Tone::Bad),
+        };
+        [Cell::toned(word, tone), verdict.url.as_str().into(), verdict.detail.as_deref().unwrap_or_default().into()]
+    };
+    columns(["SEED", "URL", ""], &verdicts.iter().map(row).collect::<Vec<_>>())
 }
 
 /// What a row has no room for; empty if there is no such thing.

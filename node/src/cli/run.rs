@@ -131,5 +131,5 @@ async fn begin(resume: Option<JobId>, document: Option<&Document>, client: &Clie
         );
         return Err(BadInput::one(message));
     }
-    if job.status.phase.is_suspended() { Ok(client.suspend(id, false).await?) } else { Ok(job) }
+    if job.status.phase.is_suspended() { Ok(client.steer(id, "resume").await?) } else { Ok(job) }
 }

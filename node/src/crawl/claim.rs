@@ -49,8 +49,8 @@ pub(super) async fn claim(
         None => Change::Create(content),
     };
     let token = match driver.change_one(key, change).await {
-        Outcome::Done { value: Some(value) } => Token(value.version),
-        Outcome::Done { value: None } | Outcome::Conflict { .. } => return Ok(None),
+        Outcome::Done { value: Some(value), .. } => Token(value.version),
+        Outcome::Done { value: None, .. } | Outcome::Conflict { .. } => return Ok(None),
         Outcome::Indeterminate | Outcome::Unavailable => return Err(Unavailable),
     };
     let previous = match previous {

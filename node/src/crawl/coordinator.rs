@@ -347,6 +347,7 @@ pub(super) async fn submit(crawl: &Crawl, job: JobId, file: &str) -> Result<bool
     let Ok(loaded) = crate::job::load(file) else { return Err(Unavailable) };
     let record = JobRecord {
         file: file.to_owned(),
+        accepted: None,
         revision: 0,
         seeded: 0,
         phase: JobPhase::Pending,

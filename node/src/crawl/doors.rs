@@ -437,6 +437,7 @@ fn status(
         JobPhase::Reopening => (Phase::Running, Some("reopening".to_owned())),
     };
     let file = RawValue::from_string(record.file).ok()?;
+    let accepted = record.accepted.and_then(|accepted| RawValue::from_string(accepted).ok());
     let name = serde_json::from_str::<ScrapeJobFile>(file.get()).ok()?.metadata.name;
     Some(JobStatus {
         id: job.id,
@@ -461,6 +462,7 @@ fn status(
         started_at: moment(record.started_ms),
         completed_at: moment(record.completed_ms),
         file,
+        accepted,
     })
 }
 

@@ -134,8 +134,11 @@ pub struct JobStatus {
     pub started_at: Option<String>,
     /// RFC 3339; absent until the job has ended.
     pub completed_at: Option<String>,
-    /// The job file as it was accepted.
+    /// The job file as it was accepted, or last changed.
     pub file: Box<RawValue>,
+    /// The job file as it was accepted, if it was changed since.
+    #[serde(skip)]
+    pub accepted: Option<Box<RawValue>>,
 }
 
 /// What became of a URL that was added to a running job.

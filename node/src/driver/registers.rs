@@ -113,7 +113,7 @@ impl Driver {
         for keys in keys.chunks(MAX_KEYS) {
             let reads = keys.iter().map(|key| (key.clone(), Change::Read)).collect();
             for outcome in self.change(partition, reads).await {
-                let Outcome::Done { value } = outcome else { return Err(Unavailable) };
+                let Outcome::Done { value, .. } = outcome else { return Err(Unavailable) };
                 values.push(value.filter(|value| value.content.is_some()));
             }
         }

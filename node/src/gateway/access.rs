@@ -2,11 +2,13 @@
 
 use super::GatewayState;
 use super::problem::Problem;
-use crate::auth::{AuthError, Caller, Scope};
+use crate::auth::{AuthError, Caller, Scope, Verifier};
+use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use http::header::AUTHORIZATION;
+use futures::StreamExt;
+use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{Method, StatusCode};
 
 /// Where the log says who asked for which change, and what came of it.
@@ -49,11 +51,25 @@ pub(super) async fn check(
         return problem.into_response();
     }
     request.extensions_mut().insert(caller.clone());
-    let response = next.run(request).await;
+    let mut response = next.run(request).await;
+    if is_events(&response) {
+        response = while_good(response, state.verifier.clone(), caller.clone());
+    }
     if method != Method::GET && method != Method::HEAD {
         record(&caller, &method, &path, response.status());
     }
     response
+}
+
+fn is_events(response: &Response) -> bool {
+    let media_type = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    media_type.is_some_and(|media_type| media_type.starts_with("text/event-stream"))
+}
+
+/// Events end with the token that asked for them; whoever goes on with another one goes on behind the last event.
+fn while_good(response: Response, verifier: Verifier, caller: Caller) -> Response {
+    let over = async move { verifier.until_over(&caller).await };
+    response.map(|body| Body::from_stream(body.into_data_stream().take_until(Box::pin(over))))
 }
 
 fn record(caller: &Caller, method: &Method, path: &str, status: StatusCode) {

@@ -4,6 +4,7 @@
 //! which request. `call` carries it there and back, `streams` reads lists and watches.
 
 mod call;
+mod files;
 mod streams;
 
 use axum::Router;
@@ -13,12 +14,14 @@ use http::{Method, header};
 use scrapering_proto::gateway::v1::gateway_server::{Gateway, GatewayServer};
 use scrapering_proto::gateway::v1::put_value_request::Precondition;
 use scrapering_proto::gateway::v1::{
-    AcquireLockRequest, DeleteValueRequest, Document, Done, Event, GetRingRequest, GetValueRequest, HeldLockRequest,
-    JobRequest, LeaveRingRequest, ListJobsRequest, ListKeysRequest, LookUpRequest, Piece, PutValueRequest, ReadRequest,
-    ShowLockRequest, SubmitJobRequest, ValidateJobRequest, Value, WatchKeysRequest, Written,
+    AcquireLockRequest, AddSeedsRequest, DeleteValueRequest, Document, Done, Event, FilePiece, FollowJobRequest,
+    GetFileRequest, GetHostRequest, GetRingRequest, GetValueRequest, HeldLockRequest, JobRequest, LeaveRingRequest,
+    LimitHostRequest, ListJobsRequest, ListKeysRequest, LookUpRequest, PatchJobRequest, Piece, PutFileRequest,
+    PutValueRequest, ReadRequest, RecoverRingRequest, RevokeTokenRequest, ShowLockRequest, SubmitJobRequest,
+    ValidateJobRequest, Value, WatchKeysRequest, Written,
 };
 use serde_json::json;
-use tonic::{Request, Response, Status};
+use tonic::{Request, Response, Status, Streaming};
 
 type Answer<T> = Result<Response<T>, Status>;
 type Stream<T> = BoxStream<'static, Result<T, Status>>;
@@ -32,11 +35,27 @@ pub(super) fn router(rest: Router) -> Router {
     Router::new().route_service("/scrapering.gateway.v1.Gateway/{method}", server)
 }
 
+/// What a job is told to do by its path alone.
+async fn steer(doors: &Doors, request: Request<JobRequest>, what: &str) -> Answer<Document> {
+    let (call, JobRequest { id }) = doors.call(request)?;
+    document(call.send(Method::POST, &call::path("/v1/jobs", &id, what), "").await?).await
+}
+
+/// A document that is sent as it came.
+async fn told(call: call::Call, method: Method, path: &str, json: String) -> Answer<Document> {
+    let call = call.header(header::CONTENT_TYPE, "application/json");
+    document(call.send(method, path, json).await?).await
+}
+
 #[tonic::async_trait]
 impl Gateway for Doors {
+    type FollowJobStream = Stream<Event>;
     type ReadItemsStream = Stream<Piece>;
+    type ReadPagesStream = Stream<Piece>;
     type ReadSkippedStream = Stream<Piece>;
+    type ReadErrorsStream = Stream<Piece>;
     type WatchKeysStream = Stream<Event>;
+    type GetFileStream = Stream<FilePiece>;
 
     async fn submit_job(&self, request: Request<SubmitJobRequest>) -> Answer<Document> {
         let (call, asked) = self.call(request)?;
@@ -57,18 +76,40 @@ impl Gateway for Doors {
     }
 
     async fn list_jobs(&self, request: Request<ListJobsRequest>) -> Answer<Document> {
-        let (call, ListJobsRequest {}) = self.call(request)?;
-        document(call.send(Method::GET, "/v1/jobs", "").await?).await
+        let (call, ListJobsRequest { cursor }) = self.call(request)?;
+        document(call.send(Method::GET, &query("/v1/jobs", &[("cursor", &cursor)]), "").await?).await
     }
 
     async fn pause_job(&self, request: Request<JobRequest>) -> Answer<Document> {
-        let (call, JobRequest { id }) = self.call(request)?;
-        document(call.send(Method::POST, &call::path("/v1/jobs", &id, "/pause"), "").await?).await
+        steer(self, request, "/pause").await
     }
 
     async fn resume_job(&self, request: Request<JobRequest>) -> Answer<Document> {
-        let (call, JobRequest { id }) = self.call(request)?;
-        document(call.send(Method::POST, &call::path("/v1/jobs", &id, "/resume"), "").await?).await
+        steer(self, request, "/resume").await
+    }
+
+    async fn stop_job(&self, request: Request<JobRequest>) -> Answer<Document> {
+        steer(self, request, "/stop").await
+    }
+
+    async fn cancel_job(&self, request: Request<JobRequest>) -> Answer<Document> {
+        steer(self, request, "/cancel").await
+    }
+
+    async fn retry_failed(&self, request: Request<JobRequest>) -> Answer<Document> {
+        steer(self, request, "/retry-failed").await
+    }
+
+    async fn patch_job(&self, request: Request<PatchJobRequest>) -> Answer<Document> {
+        let (call, PatchJobRequest { id, patch, version }) = self.call(request)?;
+        let condition = if version == 0 { String::new() } else { format!("\"{version}\"") };
+        told(call.optional("if-match", &condition), Method::PATCH, &call::path("/v1/jobs", &id, ""), patch).await
+    }
+
+    async fn add_seeds(&self, request: Request<AddSeedsRequest>) -> Answer<Document> {
+        let (call, AddSeedsRequest { id, urls }) = self.call(request)?;
+        let body = json!({"urls": urls}).to_string();
+        told(call, Method::POST, &call::path("/v1/jobs", &id, "/seeds"), body).await
     }
 
     async fn delete_job(&self, request: Request<JobRequest>) -> Answer<Done> {
@@ -76,14 +117,54 @@ impl Gateway for Doors {
         done(call.send(Method::DELETE, &call::path("/v1/jobs", &id, ""), "").await?)
     }
 
+    async fn get_stats(&self, request: Request<JobRequest>) -> Answer<Document> {
+        let (call, JobRequest { id }) = self.call(request)?;
+        document(call.send(Method::GET, &call::path("/v1/jobs", &id, "/stats"), "").await?).await
+    }
+
+    async fn follow_job(&self, request: Request<FollowJobRequest>) -> Answer<Self::FollowJobStream> {
+        let (call, FollowJobRequest { id, last_event_id }) = self.call(request)?;
+        streams::events(call, &call::path("/v1/jobs", &id, "/events"), &last_event_id).await
+    }
+
     async fn read_items(&self, request: Request<ReadRequest>) -> Answer<Self::ReadItemsStream> {
         let (call, asked) = self.call(request)?;
         streams::pieces(call, "items", asked).await
     }
 
+    async fn read_pages(&self, request: Request<ReadRequest>) -> Answer<Self::ReadPagesStream> {
+        let (call, asked) = self.call(request)?;
+        streams::pieces(call, "pages", asked).await
+    }
+
     async fn read_skipped(&self, request: Request<ReadRequest>) -> Answer<Self::ReadSkippedStream> {
         let (call, asked) = self.call(request)?;
         streams::pieces(call, "skipped", asked).await
+    }
+
+    async fn read_errors(&self, request: Request<ReadRequest>) -> Answer<Self::ReadErrorsStream> {
+        let (call, asked) = self.call(request)?;
+        streams::pieces(call, "errors", asked).await
+    }
+
+    async fn test_extract(&self, request: Request<Document>) -> Answer<Document> {
+        let (call, Document { json }) = self.call(request)?;
+        told(call, Method::POST, "/v1/extract:test", json).await
+    }
+
+    async fn scrape_page(&self, request: Request<Document>) -> Answer<Document> {
+        let (call, Document { json }) = self.call(request)?;
+        told(call, Method::POST, "/v1/scrape", json).await
+    }
+
+    async fn get_host(&self, request: Request<GetHostRequest>) -> Answer<Document> {
+        let (call, GetHostRequest { host }) = self.call(request)?;
+        document(call.send(Method::GET, &call::path("/v1/hosts", &host, ""), "").await?).await
+    }
+
+    async fn limit_host(&self, request: Request<LimitHostRequest>) -> Answer<Document> {
+        let (call, LimitHostRequest { host, change }) = self.call(request)?;
+        told(call, Method::PATCH, &call::path("/v1/hosts", &host, ""), change).await
     }
 
     async fn get_value(&self, request: Request<GetValueRequest>) -> Answer<Value> {
@@ -101,11 +182,8 @@ impl Gateway for Doors {
         let (call, asked) = self.call(request)?;
         let call = match asked.precondition {
             None => call,
-            Some(Precondition::Version(version)) => call.header(header::IF_MATCH, &format!("\"{version}\"")),
-            Some(Precondition::Absent(true)) => call.header(header::IF_NONE_MATCH, "*"),
-            Some(Precondition::Absent(false)) => {
-                return Err(Status::invalid_argument("absent is true or left out: a key cannot be asked to be there"));
-            }
+            Some(Precondition::Version(version)) => call.only_version(version),
+            Some(Precondition::Absent(absent)) => call.only_if_absent(absent),
         };
         let call = call.optional("content-type", &asked.content_type).optional("operation-id", &asked.operation_id);
         let answer = call.send(Method::PUT, &call::path("/v1/kv", &asked.key, ""), asked.content).await?;
@@ -113,23 +191,34 @@ impl Gateway for Doors {
     }
 
     async fn delete_value(&self, request: Request<DeleteValueRequest>) -> Answer<Written> {
-        let (call, asked) = self.call(request)?;
-        let condition = asked.version.map(|version| format!("\"{version}\"")).unwrap_or_default();
-        let call = call.optional("if-match", &condition).optional("operation-id", &asked.operation_id);
-        let answer = call.send(Method::DELETE, &call::path("/v1/kv", &asked.key, ""), "").await?;
-        Ok(Response::new(call::written(&answer)))
+        Ok(Response::new(call::written(&self.delete("/v1/kv", request).await?)))
     }
 
     async fn list_keys(&self, request: Request<ListKeysRequest>) -> Answer<Document> {
-        let (call, asked) = self.call(request)?;
-        let limit = if asked.limit == 0 { String::new() } else { asked.limit.to_string() };
-        let path = query("/v1/kv", &[("prefix", &asked.prefix), ("cursor", &asked.cursor), ("limit", &limit)]);
-        document(call.send(Method::GET, &path, "").await?).await
+        streams::listing(self, request, "/v1/kv").await
     }
 
     async fn watch_keys(&self, request: Request<WatchKeysRequest>) -> Answer<Self::WatchKeysStream> {
+        let (call, WatchKeysRequest { prefix, last_event_id }) = self.call(request)?;
+        streams::events(call, &query("/v1/kv", &[("prefix", &prefix), ("watch", "true")]), &last_event_id).await
+    }
+
+    async fn put_file(&self, request: Request<Streaming<PutFileRequest>>) -> Answer<Document> {
+        let (call, pieces) = self.call(request)?;
+        files::put(call, pieces).await
+    }
+
+    async fn get_file(&self, request: Request<GetFileRequest>) -> Answer<Self::GetFileStream> {
         let (call, asked) = self.call(request)?;
-        streams::events(call, asked).await
+        files::get(call, asked).await
+    }
+
+    async fn list_files(&self, request: Request<ListKeysRequest>) -> Answer<Document> {
+        streams::listing(self, request, "/v1/files").await
+    }
+
+    async fn delete_file(&self, request: Request<DeleteValueRequest>) -> Answer<Done> {
+        done(self.delete("/v1/files", request).await?)
     }
 
     async fn acquire_lock(&self, request: Request<AcquireLockRequest>) -> Answer<Document> {
@@ -138,15 +227,12 @@ impl Gateway for Doors {
             true => json!({"ttlSeconds": asked.ttl_seconds}),
             false => json!({"ttlSeconds": asked.ttl_seconds, "owner": asked.owner}),
         };
-        let call = call.header(header::CONTENT_TYPE, "application/json");
-        document(call.send(Method::POST, &call::path("/v1/locks", &asked.name, ""), body.to_string()).await?).await
+        told(call, Method::POST, &call::path("/v1/locks", &asked.name, ""), body.to_string()).await
     }
 
     async fn renew_lock(&self, request: Request<HeldLockRequest>) -> Answer<Document> {
         let (call, HeldLockRequest { name, token }) = self.call(request)?;
-        let call = call.header(header::CONTENT_TYPE, "application/json");
-        let body = json!({"token": token}).to_string();
-        document(call.send(Method::PUT, &call::path("/v1/locks", &name, ""), body).await?).await
+        told(call, Method::PUT, &call::path("/v1/locks", &name, ""), json!({"token": token}).to_string()).await
     }
 
     async fn release_lock(&self, request: Request<HeldLockRequest>) -> Answer<Done> {
@@ -173,5 +259,15 @@ impl Gateway for Doors {
     async fn leave_ring(&self, request: Request<LeaveRingRequest>) -> Answer<Done> {
         let (call, LeaveRingRequest { node }) = self.call(request)?;
         done(call.send(Method::DELETE, &call::path("/v1/nodes", &node, ""), "").await?)
+    }
+
+    async fn recover_ring(&self, request: Request<RecoverRingRequest>) -> Answer<Document> {
+        let (call, RecoverRingRequest { give_up }) = self.call(request)?;
+        told(call, Method::POST, "/v1/ring/recover", json!({"giveUp": give_up}).to_string()).await
+    }
+
+    async fn revoke_token(&self, request: Request<RevokeTokenRequest>) -> Answer<Done> {
+        let (call, RevokeTokenRequest { id }) = self.call(request)?;
+        done(call.send(Method::DELETE, &call::path("/v1/tokens", &id, ""), "").await?)
     }
 }

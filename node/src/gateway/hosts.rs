@@ -32,7 +32,7 @@ pub(super) fn routes() -> Vec<Route> {
 
 /// A host has an origin for each scheme.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-pub(super) struct HostList {
+pub struct HostList {
     /// The origins.
     pub items: Vec<HostObject>,
 }
@@ -40,7 +40,7 @@ pub(super) struct HostList {
 /// What the operator asks for from now on.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(super) struct HostChange {
+pub struct HostChange {
     /// What jobs can only be gentler than. Nothing of it asks for nothing.
     #[serde(default)]
     pub limits: HostLimitsObject,

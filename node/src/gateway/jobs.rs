@@ -109,7 +109,7 @@ pub(super) struct NewSeeds {
 
 /// What became of new URLs.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-pub(super) struct SeedVerdicts {
+pub struct SeedVerdicts {
     /// One verdict a URL.
     pub items: Vec<SeedVerdict>,
 }
@@ -169,7 +169,7 @@ pub(super) async fn create(
         let detail = format!("the job was accepted, but could not be read back ({error}); read {location}");
         Problem::new(Kind::OutcomeUnknown, detail).see(&location)
     })?;
-    if key.is_some() && !is_same_job(&status.file, &file) {
+    if key.is_some() && !is_same_job(status.accepted.as_ref().unwrap_or(&status.file), &file) {
         let detail =
             format!("this Idempotency-Key already made {location} of another document; use a new key for a new job");
         return Err(Problem::new(Kind::IdempotencyKeyReused, detail).see(&location));

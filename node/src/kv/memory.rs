@@ -81,11 +81,11 @@ impl State {
         let version = current.as_ref().map_or(0, |value| value.version);
         let present = current.as_ref().is_some_and(|value| value.content.is_some());
         if current.as_ref().is_some_and(|value| value.operation == operation) {
-            return Outcome::Done { value: current };
+            return Outcome::Done { value: current, replaced: version > 1 };
         }
         let content = match change {
-            Change::Read => return Outcome::Done { value: current },
-            Change::Delete { .. } if !present => return Outcome::Done { value: current },
+            Change::Read => return Outcome::Done { value: current, replaced: false },
+            Change::Delete { .. } if !present => return Outcome::Done { value: current, replaced: false },
             Change::Put(content) => Some(content),
             Change::Create(content) if !present => Some(content),
             Change::CompareAndSet { version: expected, content } if present && expected == version => Some(content),
@@ -100,7 +100,7 @@ impl State {
         if self.fault == Some(Fault::DoneUnknown) {
             Outcome::Indeterminate
         } else {
-            Outcome::Done { value: Some(value) }
+            Outcome::Done { value: Some(value), replaced: present }
         }
     }
 }

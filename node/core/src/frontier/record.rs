@@ -118,6 +118,8 @@ impl JobPhase {
 pub struct JobRecord {
     /// The job file as it was accepted, or last changed, JSON.
     pub file: String,
+    /// The job file as it was accepted, if it was changed since.
+    pub accepted: Option<String>,
     /// How often the file was changed.
     pub revision: u32,
     /// The revision whose seeds are in the frontier.

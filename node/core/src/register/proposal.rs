@@ -4,7 +4,8 @@
 //! shows to matter:
 //! - a read answers after one round only if a majority accepted the same ballot;
 //! - a change always writes back in the second round, also when its precondition failed;
-//! - once an accept was sent, a mutation that got no majority is [`Outcome::Indeterminate`] and never repeated;
+//! - once an accept was sent, a mutation that lost to a rival is repeated only if the register shows that it was not
+//!   done and cannot be any more ([`settle`]); one that nobody answered is [`Outcome::Indeterminate`];
 //! - the same accept may be sent again: it is the same ballot and the same value;
 //! - a newer view is asked from the beginning; what was sent to be accepted in the old one is not repeated.
 //!
@@ -12,6 +13,7 @@
 
 mod change;
 mod round;
+mod settle;
 
 pub use change::{BallotClock, Change, Outcome};
 
@@ -22,6 +24,7 @@ use crate::time::Instant;
 use crate::view::View;
 use change::decide;
 use round::{Round, Stage};
+use settle::Sent;
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
@@ -70,6 +73,8 @@ pub struct Proposal {
     clock: Arc<BallotClock>,
     items: Vec<Item>,
     outcomes: Vec<Option<Outcome>>,
+    /// What was sent to be accepted in this view and lost to a rival, by item.
+    sent: Vec<Option<Sent>>,
     round: Option<Round>,
     rounds: u64,
     resume_at: Instant,
@@ -99,7 +104,7 @@ impl Proposal {
             (1..=MAX_KEYS).contains(&items.len()) && items.iter().all(|item| item.key.partition == partition)
         );
         debug_assert!(are_distinct(&items), "a batch names a key twice");
-        let outcomes = vec![None; items.len()];
+        let (outcomes, sent) = (vec![None; items.len()], vec![None; items.len()]);
         let reads_only = items.iter().all(|item| matches!(item.change, Change::Read));
         let mut proposal = Self {
             view,
@@ -108,6 +113,7 @@ impl Proposal {
             clock,
             items,
             outcomes,
+            sent,
             round: None,
             rounds: 0,
             resume_at: now,
@@ -164,7 +170,7 @@ impl Proposal {
             _ => {}
         }
         if current.stage != Stage::Accepting && self.newer.is_some() {
-            // Nothing was asked to be accepted yet: the newer view is asked instead.
+            // Nothing of this round was asked to be accepted yet: the newer view is asked instead.
             return self.start_over(now);
         }
         if let Some(highest) = current.record(from, reply) {
@@ -178,24 +184,31 @@ impl Proposal {
             self.start_preparing(now);
         } else if self.newer.is_some() {
             // Too few are left in the old view: what may have been accepted there is not repeated, the rest is.
-            let round = self.round.take();
-            for index in self.open_items() {
-                let sent = round.as_ref().and_then(|round| round.planned_for(index)).is_some_and(|plan| plan.mutates);
-                self.outcomes[index] = sent.then_some(Outcome::Indeterminate);
-            }
+            self.note_sent();
             self.start_over(now);
         } else {
             self.give_up();
         }
     }
 
-    /// Asks the newer view for what is still open, in a round of its own.
+    /// Asks the newer view for what is still open and was not asked to be accepted in the old one.
     fn start_over(&mut self, now: Instant) {
         self.outbox.clear();
-        if self.open_items().is_empty() {
-            self.round = None;
-        } else {
+        self.round = None;
+        for index in self.open_items() {
+            self.outcomes[index] = self.sent[index].is_some().then_some(Outcome::Indeterminate);
+        }
+        if !self.open_items().is_empty() {
             self.back_off(now);
+        }
+    }
+
+    /// Keeps in mind what the present round has asked to be accepted.
+    fn note_sent(&mut self) {
+        let Some(Round { stage: Stage::Accepting, items, request, planned, .. }) = &self.round else { return };
+        let Request::Accept { ballot, .. } = request else { return };
+        for (index, decision) in items.iter().zip(planned).filter(|(_, decision)| decision.mutates) {
+            Sent::add(&mut self.sent[*index], decision.value.as_ref(), *ballot);
         }
     }
 
@@ -275,7 +288,7 @@ impl Proposal {
         let quorum = self.view.quorum();
         for (position, index) in round.items.iter().enumerate() {
             if let Some(agreed) = round.tallies[position].agreed(quorum) {
-                self.outcomes[*index] = Some(Outcome::Done { value: agreed.value.clone() });
+                self.outcomes[*index] = Some(Outcome::Done { value: agreed.value.clone(), replaced: false });
             }
         }
         let undecided = self.outcomes.iter().any(Option::is_none);
@@ -307,11 +320,22 @@ impl Proposal {
             if tally.granted < self.view.quorum() {
                 continue;
             }
-            let item = &self.items[*index];
-            let decision = decide(&item.change, item.operation, tally.newest.value.as_ref(), self.view.epoch);
+            let (item, current) = (&self.items[*index], tally.newest.value.as_ref());
+            let decision = decide(&item.change, item.operation, current, self.view.epoch);
+            if let Some(sent) = &mut self.sent[*index] {
+                let chosen = tally.agreed(self.view.quorum()).map(|chosen| chosen.ballot);
+                if !sent.allows(&decision, item.operation, current, chosen, self.view.epoch) {
+                    self.outcomes[*index] = Some(Outcome::Indeterminate);
+                    continue;
+                }
+            }
             items.push(*index);
             writes.push((item.key.clone(), decision.value.clone()));
             planned.push(decision);
+        }
+        if items.is_empty() {
+            // What is left is unknown, or lost its race before it sent anything.
+            return if self.open_items().is_empty() { self.outbox.clear() } else { self.back_off(now) };
         }
         self.start_round(Stage::Accepting, items, Request::Accept { ballot, writes }, now);
         if let Some(round) = &mut self.round {
@@ -327,16 +351,15 @@ impl Proposal {
             let (tally, decision) = (&round.tallies[position], &round.planned[position]);
             if tally.granted >= quorum {
                 self.outcomes[*index] = Some(decision.outcome());
-            } else if tally.denied > members - quorum || no_more_answers {
-                // Some replica may hold the value: repeating the change could apply it twice.
-                self.outcomes[*index] = decision.mutates.then_some(Outcome::Indeterminate);
-            } else {
+            } else if tally.denied <= members - quorum && !no_more_answers {
                 waiting = true;
             }
         }
         if waiting {
             return;
         }
+        // Some replica may hold what lost: the next round sees whether it counts.
+        self.note_sent();
         self.round = None;
         if self.outcomes.iter().any(Option::is_none) {
             self.back_off(now);
@@ -351,11 +374,11 @@ impl Proposal {
     }
 
     fn give_up(&mut self) {
-        let round = self.round.take();
+        self.note_sent();
+        self.round = None;
         for index in self.open_items() {
-            let sent =
-                round.as_ref().and_then(|round| round.planned_for(index)).is_some_and(|decision| decision.mutates);
-            self.outcomes[index] = Some(if sent { Outcome::Indeterminate } else { Outcome::Unavailable });
+            let unknown = self.sent[index].is_some();
+            self.outcomes[index] = Some(if unknown { Outcome::Indeterminate } else { Outcome::Unavailable });
         }
         self.outbox.clear();
     }
@@ -366,87 +389,4 @@ fn are_distinct(items: &[Item]) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::register::message::MAX_REPLY_BYTES;
-    use crate::register::{Acceptor, Ballot, MAX_CONTENT_BYTES, ProposerId, Versioned};
-    use crate::store::Transaction;
-    use crate::store::memory::MemoryStore;
-    use bytes::Bytes;
-    use std::collections::BTreeMap;
-
-    const START: Instant = Instant(Duration::ZERO);
-
-    fn put(members: usize) -> Proposal {
-        let members: Vec<NodeId> = (0..members).map(|index| NodeId::new(&format!("ring-{index}"), 1)).collect();
-        let clock = Arc::new(BallotClock::new(ProposerId { node: members[0], boot: 1 }));
-        let key = Key::new(Partition(7), *b"key");
-        let items = vec![Item { key, change: Change::Put(b"content".as_slice().into()), operation: OperationId(1) }];
-        Proposal::new(View::genesis(members), Partition(7), items, clock, START, START + Duration::from_secs(1), 1)
-    }
-
-    /// The members that are asked now, with the round.
-    fn asked(proposal: &mut Proposal) -> Vec<(NodeId, u64)> {
-        std::iter::from_fn(|| proposal.poll_transmit()).map(|transmit| (transmit.to, transmit.round)).collect()
-    }
-
-    #[test]
-    fn a_proposal_that_is_settled_asks_nobody_anything_more() {
-        let mut proposal = put(1);
-        for reply in [Reply::Prepare(vec![Ok(Default::default())]), Reply::Accept(vec![Ok(())])] {
-            let [(member, round)] = asked(&mut proposal)[..] else { panic!("one member is asked") };
-            proposal.handle_reply(member, round, reply, START);
-        }
-        assert!(matches!(proposal.poll_outcomes().as_deref(), Some([Outcome::Done { .. }])));
-        proposal.handle_timeout(START + RESEND_AFTER);
-        assert_eq!(asked(&mut proposal), []);
-    }
-
-    #[test]
-    fn an_accept_is_unknown_as_soon_as_no_member_is_left_to_answer() {
-        let mut proposal = put(5);
-        for (member, round) in asked(&mut proposal) {
-            proposal.handle_reply(member, round, Reply::Prepare(vec![Ok(Default::default())]), START);
-        }
-        let (denied, granted) = (|| Reply::Accept(vec![Err(Ballot::default())]), || Reply::Accept(vec![Ok(())]));
-        let replies = [granted(), granted(), denied(), denied(), Reply::Refused];
-        let round = proposal.rounds;
-        for ((member, _), reply) in asked(&mut proposal).into_iter().filter(|(_, asked)| *asked == round).zip(replies) {
-            proposal.handle_reply(member, round, reply, START);
-        }
-        assert_eq!(proposal.poll_outcomes(), Some(vec![Outcome::Indeterminate]));
-    }
-
-    #[test]
-    fn a_batch_of_more_than_one_answer_may_carry_is_done_in_pieces() {
-        let mut proposal = put(1);
-        let (view, partition, clock) = (proposal.view.clone(), proposal.partition, proposal.clock.clone());
-        let mut acceptor = Acceptor::genesis(view.members[0], &BTreeMap::from([(partition, view.clone())]));
-        let store = MemoryStore::default();
-        let mut transaction = Transaction::new(&store);
-        let mut now = START;
-        let content = Bytes::from(vec![7; MAX_CONTENT_BYTES]);
-        let count = 2 * (MAX_REPLY_BYTES / MAX_CONTENT_BYTES) + 1;
-        for change in [Change::Put(content.clone()), Change::Put(content.clone()), Change::Read] {
-            let item = |number: usize| {
-                let key = Key::new(partition, (number as u16).to_be_bytes());
-                Item { key, change: change.clone(), operation: OperationId(number as u128) }
-            };
-            let deadline = now + Duration::from_secs(5);
-            let items = (0..count).map(item).collect();
-            proposal = Proposal::new(view.clone(), partition, items, clock.clone(), now, deadline, 1);
-            while proposal.poll_outcomes().is_none() {
-                while let Some(transmit) = proposal.poll_transmit() {
-                    let reply = acceptor.handle(&transmit.envelope, &mut transaction).expect("memory does not fail");
-                    proposal.handle_reply(transmit.to, transmit.round, reply, now);
-                }
-                now = now.max(proposal.poll_timeout());
-                proposal.handle_timeout(now);
-            }
-            let outcomes = proposal.poll_outcomes().expect("the loop waits for them");
-            let has_content = |value: &Option<Versioned>| value.as_ref().is_some_and(|value| value.content.is_some());
-            let done = |outcome: &&Outcome| matches!(outcome, Outcome::Done { value } if has_content(value));
-            assert_eq!((outcomes.len(), outcomes.iter().filter(done).count()), (count, count));
-        }
-    }
-}
+mod tests;

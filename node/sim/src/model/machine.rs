@@ -186,7 +186,7 @@ impl Machine {
 
 fn seen(outcome: &Outcome) -> Seen {
     match outcome {
-        Outcome::Done { value } => Seen::Done(state_of(value.as_ref())),
+        Outcome::Done { value, .. } => Seen::Done(state_of(value.as_ref())),
         Outcome::Conflict { current } => Seen::Conflict(state_of(current.as_ref())),
         Outcome::Indeterminate => Seen::Unknown,
         Outcome::Unavailable => Seen::Refused,

@@ -113,7 +113,7 @@ impl Early {
             let (_, value) = writes.iter().find(|(key, _)| *key == item.key)?;
             let kept = value.as_ref().is_none_or(|value| value.operation != item.operation);
             match (self.answer, &item.change) {
-                (EarlyAnswer::Read, Change::Read) => Some(Outcome::Done { value: value.clone() }),
+                (EarlyAnswer::Read, Change::Read) => Some(Outcome::Done { value: value.clone(), replaced: false }),
                 (EarlyAnswer::FailedCas, Change::CompareAndSet { .. }) if kept => {
                     Some(Outcome::Conflict { current: value.clone() })
                 }
@@ -158,7 +158,12 @@ impl Propose for Hasty {
     forward!(inner: poll_transmit, poll_timeout, handle_timeout);
 
     fn poll_outcomes(&self) -> Option<Vec<Outcome>> {
-        let read = || self.newest.iter().map(|accepted| Outcome::Done { value: accepted.value.clone() }).collect();
+        let read = || {
+            self.newest
+                .iter()
+                .map(|accepted| Outcome::Done { value: accepted.value.clone(), replaced: false })
+                .collect()
+        };
         if self.replied.len() >= self.quorum { Some(read()) } else { self.inner.poll_outcomes() }
     }
 

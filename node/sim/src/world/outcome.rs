@@ -30,7 +30,7 @@ impl World<'_> {
     fn finish_call(&mut self, place: usize, outcome: &Outcome) -> Option<BodyRef> {
         let call = self.history.calls[place];
         let seen = match outcome {
-            Outcome::Done { value } => Seen::Done(state_of(value.as_ref())),
+            Outcome::Done { value, .. } => Seen::Done(state_of(value.as_ref())),
             Outcome::Conflict { current } => Seen::Conflict(state_of(current.as_ref())),
             Outcome::Indeterminate => Seen::Unknown,
             Outcome::Unavailable => Seen::Refused,
@@ -49,7 +49,7 @@ impl World<'_> {
             let refused = self.watcher.handle_refused(call.operation);
             self.check(refused);
         }
-        let (Outcome::Done { value: shown } | Outcome::Conflict { current: shown }) = outcome else { return None };
+        let (Outcome::Done { value: shown, .. } | Outcome::Conflict { current: shown }) = outcome else { return None };
         self.finish_reference(call.key, shown.as_ref()).filter(|_| call.action == Action::Read)
     }
 

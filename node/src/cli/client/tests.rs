@@ -44,7 +44,7 @@ async fn a_job_is_submitted_read_paused_and_deleted() {
     assert_eq!(client.jobs().await.expect("list").items.len(), 1);
     let piece = client.piece(id, "items", "").await.expect("items");
     assert!(piece.lines.ends_with(b"}\n") && !piece.complete && !piece.cursor.is_empty());
-    assert_eq!(client.suspend(id, true).await.expect("paused").status.phase, Phase::Paused);
+    assert_eq!(client.steer(id, "pause").await.expect("paused").status.phase, Phase::Paused);
     assert!(client.piece(id, "skipped", "").await.expect("skipped").complete);
     assert_eq!(client.lookup("books.example").await.expect("lookup").owners, ["ring-0"]);
     assert_eq!(client.ring().await.expect("ring").ring_id, RING.to_string());

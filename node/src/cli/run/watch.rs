@@ -124,7 +124,7 @@ impl<'a> Watch<'a> {
 
     /// Pauses the job and writes what still comes in; the job, if it has ended meanwhile.
     async fn pause(&mut self) -> anyhow::Result<Option<JobObject>> {
-        match self.client.suspend(self.id, true).await {
+        match self.client.steer(self.id, "pause").await {
             // It may have ended between the look and the pause.
             Err(ClientError::Problem(problem)) if problem.slug() == "conflict" => {}
             Err(error) => return Err(self.gone(error)),

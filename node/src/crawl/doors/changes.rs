@@ -99,7 +99,9 @@ fn revise(record: &mut JobRecord, change: impl FnOnce(&mut Value)) -> Result<(),
         change(spec);
     }
     let loaded = crate::job::load(&file.to_string()).map_err(|error| JobsError::Invalid(error.field_errors()))?;
-    record.file = serde_json::to_string(&loaded.file).map_err(|_| JobsError::Unavailable)?;
+    let revised = serde_json::to_string(&loaded.file).map_err(|_| JobsError::Unavailable)?;
+    let before = std::mem::replace(&mut record.file, revised);
+    record.accepted.get_or_insert(before);
     record.revision += 1;
     Ok(())
 }
@@ -153,6 +155,7 @@ mod tests {
         let file = crate::job::load(text).expect("a job").file;
         JobRecord {
             file: serde_json::to_string(&file).expect("JSON"),
+            accepted: None,
             revision: 3,
             seeded: 3,
             phase: JobPhase::Running,
@@ -185,6 +188,8 @@ mod tests {
         revise(&mut good, |spec| merge(spec, &json!({"scope": {"exclude": ["/private/"]}}))).expect("a good change");
         assert_eq!(good.revision, 4);
         assert!(good.file.contains("/private/"), "{}", good.file);
+        revise(&mut good, |spec| merge(spec, &json!({"scope": {"exclude": []}}))).expect("a good change");
+        assert_eq!(good.accepted, Some(record().file), "what was submitted is known however often it was changed");
         let mut bad = record();
         let error =
             revise(&mut bad, |spec| merge(spec, &json!({"scope": {"exclude": ["("]}}))).expect_err("no pattern");

@@ -4,10 +4,10 @@ use super::super::ProblemBody;
 use axum::Router;
 use axum::body::Body;
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, ETAG};
+use http::header::{AUTHORIZATION, ETAG, IF_MATCH, IF_NONE_MATCH};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use http_body_util::BodyExt;
-use scrapering_proto::gateway::v1::{Document, Done, Written};
+use scrapering_proto::gateway::v1::{DeleteValueRequest, Document, Done, Written};
 use tonic::metadata::{MetadataMap, MetadataValue};
 use tonic::{Code, Request, Response, Status};
 use tower::ServiceExt;
@@ -55,7 +55,37 @@ impl Doors {
     }
 }
 
+impl Doors {
+    /// Removes what is named, if a version is given only from that version.
+    pub(super) async fn delete(
+        &self,
+        base: &str,
+        request: Request<DeleteValueRequest>,
+    ) -> Result<http::Response<Body>, Status> {
+        let (call, DeleteValueRequest { key, version, operation_id }) = self.call(request)?;
+        let call = match version {
+            Some(version) => call.only_version(version),
+            None => call,
+        };
+        call.optional("operation-id", &operation_id).send(Method::DELETE, &path(base, &key, ""), "").await
+    }
+}
+
 impl Call {
+    /// Changes only what is in this version.
+    pub(super) fn only_version(self, version: u64) -> Self {
+        self.header(IF_MATCH, &format!("\"{version}\""))
+    }
+
+    /// Changes only what is not there.
+    pub(super) fn only_if_absent(self, absent: bool) -> Self {
+        if absent {
+            return self.header(IF_NONE_MATCH, "*");
+        }
+        let fault = "absent is true or left out: a name cannot be asked to be there".to_owned();
+        Self { fault: Some(fault), ..self }
+    }
+
     /// With a header.
     pub(super) fn header(mut self, name: HeaderName, value: &str) -> Self {
         match HeaderValue::from_str(value) {

@@ -1,19 +1,19 @@
-//! Lists and watches over gRPC: piece after piece, each asked for when the one before it was taken.
+//! Lists, watches and jobs that are followed over gRPC: piece after piece, each asked for when the one before it was taken.
 
 use super::super::{COMPLETE_HEADER, CURSOR_HEADER, LARGEST_PAGE};
-use super::call::{self, Call};
+use super::call::{self, Call, Doors};
 use super::{Answer, Stream};
 use axum::body::BodyDataStream;
 use futures::{StreamExt, stream};
 use http::Method;
-use scrapering_proto::gateway::v1::{Event, Piece, ReadRequest, WatchKeysRequest};
+use scrapering_proto::gateway::v1::{Document, Event, ListKeysRequest, Piece, ReadRequest};
 use std::time::Duration;
-use tonic::{Response, Status};
+use tonic::{Request, Response, Status};
 
 /// Pause after a look that found nothing new.
 const PAUSE: Duration = Duration::from_millis(500);
-/// Most bytes of one event of a watch.
-const LARGEST_EVENT_BYTES: usize = 64 * 1024;
+/// Most bytes of one event: two hundred pages with long URLs.
+const LARGEST_EVENT_BYTES: usize = 4 * 1024 * 1024;
 
 /// A list of a job as it is now, or until the job has ended. Only what can be read at all begins.
 pub(super) async fn pieces(call: Call, list: &'static str, asked: ReadRequest) -> Answer<Stream<Piece>> {
@@ -35,6 +35,14 @@ pub(super) async fn pieces(call: Call, list: &'static str, asked: ReadRequest) -
         }
     });
     Ok(Response::new(pieces.boxed()))
+}
+
+/// A piece of the listing at `path`.
+pub(super) async fn listing(doors: &Doors, request: Request<ListKeysRequest>, path: &str) -> Answer<Document> {
+    let (call, ListKeysRequest { prefix, cursor, limit }) = doors.call(request)?;
+    let limit = if limit == 0 { String::new() } else { limit.to_string() };
+    let path = call::query(path, &[("prefix", &prefix), ("cursor", &cursor), ("limit", &limit)]);
+    call::document(call.send(Method::GET, &path, "").await?).await
 }
 
 /// What is sent next.
@@ -69,10 +77,9 @@ async fn piece(call: &Call, list: &str, id: &str, cursor: &str) -> Result<Piece,
     Ok(Piece { lines: text.lines().map(str::to_owned).collect(), cursor, complete })
 }
 
-/// Every key that begins so: what is there, and every change from then on.
-pub(super) async fn events(call: Call, asked: WatchKeysRequest) -> Answer<Stream<Event>> {
-    let path = call::query("/v1/kv", &[("prefix", &asked.prefix), ("watch", "true")]);
-    let answer = call.optional("last-event-id", &asked.last_event_id).send(Method::GET, &path, "").await?;
+/// The server-sent events at `path`, behind the event that was seen last.
+pub(super) async fn events(call: Call, path: &str, last_event_id: &str) -> Answer<Stream<Event>> {
+    let answer = call.optional("last-event-id", last_event_id).send(Method::GET, path, "").await?;
     let reader = Reader { body: answer.into_body().into_data_stream(), bytes: Vec::new() };
     let events = stream::unfold(Some(reader), |reader| async move {
         let mut reader = reader?;
@@ -91,7 +98,7 @@ struct Reader {
 }
 
 impl Reader {
-    /// The next event; `None` when the node ends the watch.
+    /// The next event; `None` when the node ends the stream.
     async fn next(&mut self) -> Option<Result<Event, Status>> {
         loop {
             if let Some(end) = self.bytes.windows(2).position(|window| window == b"\n\n") {
@@ -106,7 +113,7 @@ impl Reader {
             }
             match self.body.next().await? {
                 Ok(piece) => self.bytes.extend_from_slice(&piece),
-                Err(_) => return Some(Err(Status::unavailable("the watch ended; go on from its last event"))),
+                Err(_) => return Some(Err(Status::unavailable("the events broke off; go on from the last one"))),
             }
         }
     }

@@ -156,7 +156,15 @@ pub(in crate::gateway) fn lines_of<T: JsonSchema>(generator: &mut SchemaGenerato
 /// Server-sent events whose data is a `T`.
 pub(in crate::gateway) fn events_of<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
     let data = generator.subschema_for::<T>();
-    json_schema!({"type": "string", "description": "Events; the data of each is JSON.", "contentMediaType": "text/event-stream", "contentSchema": data})
+    json_schema!({
+        "type": "object",
+        "description": "One of the events that come.",
+        "properties": {
+            "event": {"type": "string"},
+            "id": {"type": "string"},
+            "data": {"type": "string", "contentMediaType": "application/json", "contentSchema": data},
+        },
+    })
 }
 
 /// Bytes as they are.

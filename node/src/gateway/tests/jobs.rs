@@ -64,6 +64,21 @@ async fn the_same_idempotency_key_makes_one_job_and_refuses_another_document() {
 }
 
 #[tokio::test]
+async fn a_submission_is_answered_as_the_first_time_although_the_job_was_changed_since() {
+    let house = House::new();
+    let key = ("idempotency-key", "nightly");
+    let first = house.submit(&[key]).await;
+    let patch = serde_json::json!({"spec": {"limits": {"maxItems": 7}}}).to_string();
+    let json = [("content-type", "application/json")];
+    for _ in 0..2 {
+        let patched = house.call("PATCH", first.header("location"), &json, patch.clone()).await;
+        assert_eq!(patched.status, StatusCode::OK);
+        let again = house.submit(&[key]).await;
+        assert_eq!((again.status, again.header("location")), (StatusCode::CREATED, first.header("location")));
+    }
+}
+
+#[tokio::test]
 async fn a_bad_idempotency_key_is_refused() {
     let house = House::new();
     let long = "k".repeat(256);

@@ -195,6 +195,18 @@ async fn events(
 }
 
 #[tokio::test]
+async fn a_key_that_was_removed_is_created_again() {
+    let house = House::new();
+    for (expected, version) in [(StatusCode::CREATED, "\"1\""), (StatusCode::CREATED, "\"3\"")] {
+        let put = house.put("/v1/kv/a", &[], "x").await;
+        assert_eq!((put.status, put.header("etag")), (expected, version));
+        house.delete("/v1/kv/a", &[]).await;
+    }
+    house.put("/v1/kv/a", &[], "x").await;
+    assert_eq!(house.put("/v1/kv/a", &[], "y").await.status, StatusCode::OK);
+}
+
+#[tokio::test]
 async fn a_watch_tells_what_is_there_and_goes_on_from_its_last_id() {
     let house = House::new();
     house.put("/v1/kv/a/1", &[("content-type", "text/plain")], "x").await;

@@ -72,7 +72,7 @@ impl MemoryJobs {
         let first = *cursor == Cursor::default();
         self.answer(|jobs| {
             let found = find(jobs, job)?;
-            let complete = matches!(found.phase, Phase::Paused | Phase::Completed);
+            let complete = matches!(found.phase, Phase::Paused | Phase::Completed | Phase::Stopped);
             let mut cursor = Cursor::default();
             cursor.advance(Partition(3), 1);
             Ok(Page { entries: if first { vec![entry] } else { vec![] }, cursor, complete })
@@ -108,6 +108,7 @@ impl JobService for MemoryJobs {
                 started_at: None,
                 completed_at: None,
                 file: to_raw_value(file).expect("JSON"),
+                accepted: None,
             });
             Ok(())
         })
@@ -225,6 +226,8 @@ fn revise(job: &mut JobStatus, spec: Option<&Value>) -> Result<(), JobsError> {
     }
     job.items += 1;
     job.version += 1;
+    let before = std::mem::replace(&mut job.file, to_raw_value(patch).expect("JSON"));
+    job.accepted.get_or_insert(before);
     Ok(())
 }
 

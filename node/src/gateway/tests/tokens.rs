@@ -5,7 +5,9 @@ use crate::auth::{Scope, token_id};
 use crate::gateway::routes;
 use axum::body::Body;
 use http::{Request, StatusCode};
+use http_body_util::BodyExt;
 use std::num::NonZeroU32;
+use tower::ServiceExt;
 
 fn listing(token: &str) -> Request<Body> {
     let request = Request::get("/v1/jobs").header("authorization", format!("Bearer {token}"));
@@ -33,6 +35,20 @@ async fn a_revoked_token_is_refused_and_others_are_not() {
         let answer = house.call("DELETE", &format!("/v1/tokens/{id}"), &[], Body::empty()).await;
         assert_eq!(answer.problem().slug(), "invalid-parameter", "{id}");
     }
+}
+
+#[tokio::test]
+async fn events_end_with_the_token_that_asked_for_them() {
+    let house = House::new();
+    let token = house.token(&[Scope::KvRead]);
+    let request = Request::get("/v1/kv?watch=true").header("authorization", format!("Bearer {token}"));
+    let request = request.body(Body::empty()).expect("request");
+    let mut events = house.router.clone().oneshot(request).await.expect("a router never fails").into_body();
+    let first = events.frame().await.expect("an event").expect("sound").into_data().expect("data");
+    assert!(first.starts_with(b"event: synced"), "{first:?}");
+    let id = token_id(&token).expect("an id");
+    house.call("DELETE", &format!("/v1/tokens/{id}"), &[], Body::empty()).await;
+    assert!(events.frame().await.is_none(), "there is nothing more to see with a token that was taken back");
 }
 
 #[tokio::test]

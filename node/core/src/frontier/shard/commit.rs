@@ -349,7 +349,7 @@ impl Shard {
 
     fn apply(&mut self, mut pending: Pending, outcome: Outcome, now: Instant) -> Option<Pending> {
         let current = match outcome {
-            Outcome::Done { value } => value,
+            Outcome::Done { value, .. } => value,
             Outcome::Conflict { .. } if matches!(pending.effect, Effect::RemoveHost(_)) => return None,
             Outcome::Conflict { current } => {
                 let Some(value) = current.as_ref().filter(|value| value.content.is_some()) else {

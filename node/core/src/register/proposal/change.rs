@@ -36,6 +36,8 @@ pub enum Outcome {
     Done {
         /// `None` if the register was never written.
         value: Option<Versioned>,
+        /// Whether there was content before, as far as a change that is sent again can tell.
+        replaced: bool,
     },
     /// The precondition failed; nothing was changed. `current` is what stood against it.
     Conflict {
@@ -82,19 +84,23 @@ pub(super) struct Decision {
     pub(super) value: Option<Versioned>,
     /// Whether `value` differs from what was there.
     pub(super) mutates: bool,
+    replaced: bool,
     conflict: bool,
 }
 
 impl Decision {
     pub(super) fn outcome(&self) -> Outcome {
         let value = self.value.clone();
-        if self.conflict { Outcome::Conflict { current: value } } else { Outcome::Done { value } }
+        if self.conflict {
+            return Outcome::Conflict { current: value };
+        }
+        Outcome::Done { value, replaced: self.replaced }
     }
 }
 
 /// The version before the first one that a register which was never written gets in `epoch`: an epoch change drops
 /// the marks of what was deleted, and yet no version comes twice in less than 2^32 changes an epoch.
-const fn floor(epoch: Epoch) -> u64 {
+pub(super) const fn floor(epoch: Epoch) -> u64 {
     epoch.0.saturating_sub(1) << 32
 }
 
@@ -104,9 +110,12 @@ pub(super) fn decide(change: &Change, operation: OperationId, current: Option<&V
     let set = |content: Option<&Bytes>| Decision {
         value: Some(Versioned { version: version + 1, operation, content: content.cloned() }),
         mutates: true,
+        replaced: present,
         conflict: false,
     };
-    let keep = |conflict| Decision { value: current.cloned(), mutates: false, conflict };
+    // The first version of all replaced nothing.
+    let replaced = version & u64::from(u32::MAX) > 1;
+    let keep = |conflict| Decision { value: current.cloned(), mutates: false, replaced, conflict };
     if current.is_some_and(|value| value.operation == operation) {
         // The same operation sent again: it is done already, and is not done twice.
         return keep(false);
@@ -141,7 +150,7 @@ mod tests {
             |change: &Change, current: Option<&Versioned>| match decide(change, OperationId(2), current, Epoch(1))
                 .outcome()
             {
-                Outcome::Done { value } => Ok(value.map(|value| (value.version, value.content.is_some()))),
+                Outcome::Done { value, .. } => Ok(value.map(|value| (value.version, value.content.is_some()))),
                 _ => Err("conflict"),
             };
         for (change, current, expected) in [
@@ -175,7 +184,10 @@ mod tests {
         ] {
             let decision = decide(&change, OperationId(1), Some(current), Epoch(1));
             assert!(!decision.mutates, "{change:?}");
-            assert_eq!(decision.outcome(), Outcome::Done { value: Some(current.clone()) }, "{change:?}");
+            assert!(
+                matches!(decision.outcome(), Outcome::Done { value, .. } if value.as_ref() == Some(current)),
+                "{change:?}"
+            );
         }
     }
 
@@ -183,10 +195,22 @@ mod tests {
     fn a_register_that_an_epoch_change_forgot_does_not_count_from_the_beginning_again() {
         let put = Change::Put(Bytes::from_static(b"new"));
         let version = |epoch| match decide(&put, OperationId(2), None, Epoch(epoch)).outcome() {
-            Outcome::Done { value } => value.map(|value| value.version),
+            Outcome::Done { value, .. } => value.map(|value| value.version),
             _ => None,
         };
         assert_eq!([1, 2, 3].map(version), [Some(1), Some((1 << 32) + 1), Some((2 << 32) + 1)]);
+    }
+
+    #[test]
+    fn what_was_put_over_a_tombstone_replaced_nothing() {
+        let put = Change::Put(Bytes::from_static(b"new"));
+        for (current, expected) in [(None, false), (Some(value(4, Some(b"old"))), true), (Some(value(5, None)), false)]
+        {
+            let outcome = decide(&put, OperationId(2), current.as_ref(), Epoch(1)).outcome();
+            assert!(matches!(outcome, Outcome::Done { replaced, .. } if replaced == expected), "{current:?}");
+        }
+        let again = decide(&put, OperationId(1), Some(&value(1, Some(b"mine"))), Epoch(1)).outcome();
+        assert!(matches!(again, Outcome::Done { replaced: false, .. }));
     }
 
     #[test]

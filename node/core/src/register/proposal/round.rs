@@ -77,11 +77,6 @@ impl Round {
         }
     }
 
-    pub(super) fn planned_for(&self, item: usize) -> Option<&Decision> {
-        let position = self.items.iter().position(|index| *index == item)?;
-        self.planned.get(position)
-    }
-
     /// Counts a member's first answer; returns the highest ballot seen in it.
     pub(super) fn record(&mut self, from: NodeId, reply: Reply) -> Option<Ballot> {
         if self.replied.contains(&from) || self.refused.contains(&from) {

@@ -58,7 +58,7 @@ impl World {
 
     pub(super) fn finish_call(&mut self, call: usize, outcome: &Outcome) {
         let seen = match outcome {
-            Outcome::Done { value } => Seen::Done(state_of(value.as_ref())),
+            Outcome::Done { value, .. } => Seen::Done(state_of(value.as_ref())),
             Outcome::Conflict { current } => Seen::Conflict(state_of(current.as_ref())),
             Outcome::Indeterminate => Seen::Unknown,
             Outcome::Unavailable => Seen::Refused,

@@ -48,9 +48,9 @@ impl Registers {
         match written {
             Some(value) => {
                 self.map.insert(key.clone(), value.clone());
-                Outcome::Done { value: Some(value) }
+                Outcome::Done { value: Some(value), replaced: false }
             }
-            None if nothing_to_delete => Outcome::Done { value: self.map.get(key).cloned() },
+            None if nothing_to_delete => Outcome::Done { value: self.map.get(key).cloned(), replaced: false },
             None => Outcome::Conflict { current: self.map.get(key).cloned() },
         }
     }
