@@ -35,28 +35,36 @@ impl<S: Send + Sync> FromRequest<S> for JobBody {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
-        check_type(request.headers(), &JOB_TYPES)?;
-        let bytes = read(request, state).await?;
-        let text =
-            std::str::from_utf8(&bytes).map_err(|_| Problem::new(Kind::MalformedBody, "the body is not UTF-8 text"))?;
-        job::load(text).map(|loaded| Self(loaded.file)).map_err(|error| match error {
-            JobError::File(unreadable) if !matches!(unreadable, JobFileError::Field { .. }) => {
-                Problem::new(Kind::MalformedBody, unreadable.to_string())
-            }
-            invalid => {
-                // The first fault of shape hides the others.
-                let shape = matches!(invalid, JobError::File(_));
-                let errors =
-                    if shape { file::document(text).map(|all| faults::of::<ScrapeJobFile>(&all)) } else { Ok(vec![]) };
-                if let Some(errors) = errors.ok().filter(|errors| !errors.is_empty()) {
-                    return Problem::of_fields(Kind::InvalidJob, errors);
-                }
-                let fields = invalid.field_errors().into_iter();
-                let errors = fields.map(|field| BadField::at_path(&field.path, field.message)).collect();
-                Problem::of_fields(Kind::InvalidJob, errors)
-            }
-        })
+        let loaded = loaded::<ScrapeJobFile, _>(request, state, job::load, Kind::InvalidJob).await?;
+        Ok(Self(loaded.file))
     }
+}
+
+/// A body that is a file of the shape `F`, read by `load`; what is wrong with it is a problem of the kind `invalid`.
+async fn loaded<F: DeserializeOwned, L>(
+    request: Request,
+    state: &(impl Send + Sync),
+    load: fn(&str) -> Result<L, JobError>,
+    invalid: Kind,
+) -> Result<L, Problem> {
+    check_type(request.headers(), &JOB_TYPES)?;
+    let bytes = read(request, state).await?;
+    let text =
+        std::str::from_utf8(&bytes).map_err(|_| Problem::new(Kind::MalformedBody, "the body is not UTF-8 text"))?;
+    load(text).map_err(|error| {
+        if let JobError::File(unreadable) = &error {
+            if !matches!(unreadable, JobFileError::Field { .. }) {
+                return Problem::new(Kind::MalformedBody, unreadable.to_string());
+            }
+            // The first fault of shape hides the others.
+            let all = file::document(text).map(|all| faults::of::<F>(&all)).unwrap_or_default();
+            if !all.is_empty() {
+                return Problem::of_fields(invalid, all);
+            }
+        }
+        let fields = error.field_errors().into_iter();
+        Problem::of_fields(invalid, fields.map(|field| BadField::at_path(&field.path, field.message)).collect())
+    })
 }
 
 impl Input for JobBody {

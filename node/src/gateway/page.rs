@@ -54,6 +54,14 @@ impl Input for PageQuery {
     }
 }
 
+/// The parameter `limit` as it was given, or the `usual` one.
+pub(super) fn limit_of(given: Option<&str>, usual: usize, largest: usize) -> Result<usize, Problem> {
+    let limit = given.map_or(Some(usual), |limit| limit.parse().ok());
+    limit
+        .filter(|limit| (1..=largest).contains(limit))
+        .ok_or_else(|| Problem::new(Kind::InvalidParameter, format!("limit must be a number from 1 to {largest}")))
+}
+
 impl PageQuery {
     fn of(query: &str) -> Result<Self, Problem> {
         let wrong = |detail: String| Problem::new(Kind::InvalidParameter, detail);
@@ -71,14 +79,7 @@ impl PageQuery {
                 return Err(wrong(format!("the parameter \"{name}\" comes twice")));
             }
         }
-        let limit = match limit {
-            None => USUAL_PAGE,
-            Some(text) => text
-                .parse()
-                .ok()
-                .filter(|limit| (1..=LARGEST_PAGE).contains(limit))
-                .ok_or_else(|| wrong(format!("limit must be a number from 1 to {LARGEST_PAGE}")))?,
-        };
+        let limit = limit_of(limit.as_deref(), USUAL_PAGE, LARGEST_PAGE)?;
         let cursor = match cursor {
             None => Cursor::default(),
             Some(text) if text.is_empty() => Cursor::default(),

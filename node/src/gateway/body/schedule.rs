@@ -1,12 +1,12 @@
 //! A schedule as a request body: the whole document, or a merge patch of its spec.
 
-use super::{JOB_TYPES, PATCH_TYPES, UNREADABLE, check_type, faults, json, read};
+use super::{JOB_TYPES, PATCH_TYPES, UNREADABLE, check_type, json, loaded, read};
 use crate::gateway::openapi::{Input, Operation, schema_of};
 use crate::gateway::problem::{BadField, Kind, Problem};
-use crate::job::{JobError, schedule};
+use crate::job::schedule;
 use axum::extract::{FromRequest, Request};
 use schemars::json_schema;
-use scrapering_crds::{JobFileError, ScrapeScheduleFile, file};
+use scrapering_crds::ScrapeScheduleFile;
 use serde_json::Value;
 
 /// A checked schedule.
@@ -16,28 +16,9 @@ impl<S: Send + Sync> FromRequest<S> for ScheduleBody {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
-        check_type(request.headers(), &JOB_TYPES)?;
-        let bytes = read(request, state).await?;
-        let text =
-            std::str::from_utf8(&bytes).map_err(|_| Problem::new(Kind::MalformedBody, "the body is not UTF-8 text"))?;
-        schedule::load(text).map(|loaded| Self(loaded.file)).map_err(|error| refused(text, &error))
+        let loaded = loaded::<ScrapeScheduleFile, _>(request, state, schedule::load, Kind::InvalidSchedule).await?;
+        Ok(Self(loaded.file))
     }
-}
-
-fn refused(text: &str, error: &JobError) -> Problem {
-    if let JobError::File(unreadable) = error {
-        if !matches!(unreadable, JobFileError::Field { .. }) {
-            return Problem::new(Kind::MalformedBody, unreadable.to_string());
-        }
-        // The first fault of shape hides the others.
-        let all = file::document(text).map(|all| faults::of::<ScrapeScheduleFile>(&all)).unwrap_or_default();
-        if !all.is_empty() {
-            return Problem::of_fields(Kind::InvalidSchedule, all);
-        }
-    }
-    let fields = error.field_errors().into_iter();
-    let errors = fields.map(|field| BadField::at_path(&field.path, field.message)).collect();
-    Problem::of_fields(Kind::InvalidSchedule, errors)
 }
 
 impl Input for ScheduleBody {

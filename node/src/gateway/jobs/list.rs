@@ -6,6 +6,7 @@ use crate::gateway::GatewayState;
 use crate::gateway::kv::parameters;
 use crate::gateway::object::JobList;
 use crate::gateway::openapi::{Input, Operation, Parameter, schema_of, text};
+use crate::gateway::page::limit_of;
 use crate::gateway::problem::{Kind, Problem};
 use axum::extract::{FromRequestParts, State};
 use axum::{Extension, Json};
@@ -68,10 +69,7 @@ impl ListQuery {
         if label.as_ref().is_some_and(|(name, _)| name.is_empty()) {
             return Err(wrong("label must be NAME or NAME=VALUE".to_owned()));
         }
-        let limit = given.get("limit").map_or(Some(LARGEST), |limit| limit.parse().ok());
-        let limit = limit
-            .filter(|limit| (1..=LARGEST).contains(limit))
-            .ok_or_else(|| wrong(format!("limit must be a number from 1 to {LARGEST}")))?;
+        let limit = limit_of(given.get("limit").map(|limit| &**limit), LARGEST, LARGEST)?;
         let cursor = given.get("cursor").filter(|cursor| !cursor.is_empty());
         let after = cursor.map(|cursor| place(cursor).ok_or(JobsError::BadCursor)).transpose()?;
         Ok(Self { phase, label, limit, after })

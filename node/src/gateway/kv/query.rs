@@ -1,6 +1,7 @@
 //! The query of a read and of a listing, checked by name.
 
 use crate::gateway::openapi::{Input, Operation, Parameter, boolean, text};
+use crate::gateway::page::limit_of;
 use crate::gateway::problem::{Kind, Problem};
 use crate::kv::{Consistency, Cursor, LARGEST_LISTING};
 use axum::extract::FromRequestParts;
@@ -131,10 +132,7 @@ impl ListQuery {
         if prefix.len() > UserKey::MAX_BYTES {
             return Err(wrong(&format!("prefix may have {} bytes, as a key", UserKey::MAX_BYTES)));
         }
-        let limit = given.get("limit").map_or(Some(USUAL_LISTING), |limit| limit.parse().ok());
-        let limit = limit
-            .filter(|limit| (1..=LARGEST_LISTING).contains(limit))
-            .ok_or_else(|| wrong(&format!("limit must be a number from 1 to {LARGEST_LISTING}")))?;
+        let limit = limit_of(given.get("limit").map(AsRef::as_ref), USUAL_LISTING, LARGEST_LISTING)?;
         let cursor = given.get("cursor").filter(|cursor| !cursor.is_empty()).map(|cursor| cursor.parse()).transpose();
         let cursor =
             cursor.map_err(|error: crate::kv::CursorError| Problem::new(Kind::BadCursor, error.to_string()))?;

@@ -7,6 +7,7 @@ use crate::crawl::schedules::ScheduleState;
 use crate::gateway::GatewayState;
 use crate::gateway::kv::parameters;
 use crate::gateway::openapi::{Input, Operation, Parameter, text};
+use crate::gateway::page::limit_of;
 use crate::gateway::problem::{Kind, Problem};
 use axum::extract::{FromRequestParts, State};
 use axum::{Extension, Json};
@@ -49,10 +50,7 @@ impl Input for ListQuery {
 impl ListQuery {
     fn of(query: &str) -> Result<Self, Problem> {
         let given = parameters(query, &["limit", "cursor"])?;
-        let limit = given.get("limit").map_or(Some(LARGEST), |limit| limit.parse().ok());
-        let limit = limit.filter(|limit| (1..=LARGEST).contains(limit)).ok_or_else(|| {
-            Problem::new(Kind::InvalidParameter, format!("limit must be a number from 1 to {LARGEST}"))
-        })?;
+        let limit = limit_of(given.get("limit").map(|limit| &**limit), LARGEST, LARGEST)?;
         let cursor = given.get("cursor").filter(|cursor| !cursor.is_empty());
         let after = cursor.map(|cursor| name(cursor).ok_or(JobsError::BadCursor)).transpose()?;
         Ok(Self { limit, after })
