@@ -38,7 +38,7 @@ impl Ring {
         arguments.extend(ports.options());
         let made = program::run(folder, "init", COMMAND_LIMIT, &arguments).await?;
         ensure!(made.code() == Some(0), "no ring was made: {made:?}");
-        let scopes = "jobs:read jobs:write results:read kv:read kv:write ring:admin";
+        let scopes = "jobs:read jobs:write results:read kv:read kv:write hosts:write ring:admin";
         let arguments = ["token", "create", "--data", "ring", "--ttl", "1h", "--scope", scopes];
         let token = program::run(folder, "token", COMMAND_LIMIT, arguments).await?;
         ensure!(token.code() == Some(0), "no token was made: {token:?}");

@@ -1,6 +1,7 @@
 //! The console in a real browser: a person signs in, submits a job with a mistake, mends it, takes the items away and sees nodes die.
 
 use anyhow::{Context, ensure};
+use reqwest::Method;
 use scrapering_e2e::browser::Browser;
 use scrapering_e2e::door::until;
 use scrapering_e2e::errand::Errand;
@@ -50,6 +51,7 @@ async fn a_person_signs_in_submits_mends_watches_downloads_and_sees_two_nodes_di
     browser.sees(&format!("{} items", errand.products()), LIMIT).await?;
     browser.press("Download items as NDJSON").await?;
     errand.check_items(&downloaded(&downloads.join("shop-items.jsonl")).await?)?;
+    stop_and_cancel(&browser, &ring, &errand).await?;
     browser.press("Ring").await?;
     browser.sees("All is well", LIMIT).await?;
     ring.kill(&[3, 4]).await?;
@@ -76,6 +78,29 @@ async fn submit_and_mend(browser: &Browser, errand: &Errand) -> anyhow::Result<(
     browser.run(PASTE, &[&right]).await?;
     browser.sees("Every field is right", LIMIT).await?;
     browser.press("Submit").await
+}
+
+/// Two jobs that cannot begin, because their host is closed: one is stopped and one is cancelled.
+async fn stop_and_cancel(browser: &Browser, ring: &Ring, errand: &Errand) -> anyhow::Result<()> {
+    let url = errand.url();
+    let host = url.trim_start_matches("http://").trim_end_matches('/');
+    let closed = r#"{"limits": {"closed": true}}"#;
+    let answer = ring.door().ask(Method::PATCH, &format!("/v1/hosts/{host}"), Some(closed)).await?;
+    ensure!(answer.status.is_success(), "{answer:?}");
+    for (name, lever, sure, ended) in
+        [("to-stop", "Stop", None, "Stopped"), ("to-cancel", "Cancel…", Some("Cancel the job"), "Cancelled")]
+    {
+        ring.door().submit(&errand.job("").replace("name: shop", &format!("name: {name}"))).await?;
+        browser.press("Jobs").await?;
+        browser.press(name).await?;
+        browser.sees(&format!("http://{host} closed by the operator, until it is opened again"), LIMIT).await?;
+        browser.press(lever).await?;
+        if let Some(sure) = sure {
+            browser.press(sure).await?;
+        }
+        browser.sees(ended, LIMIT).await?;
+    }
+    Ok(())
 }
 
 /// The items in a file, once the browser has finished it.

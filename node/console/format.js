@@ -40,6 +40,9 @@ export function ago(text) {
   return h("time", { datetime: text, title: moment.format(then) }, `${span(Date.now() - then)} ago`);
 }
 
+/** A moment as people write it. */
+export const clock = (then) => moment.format(then);
+
 /** Pages of a job that need no more work. */
 export const settled = (pages) => Math.max(0, pages.discovered - pages.queued - pages.inFlight);
 

@@ -3,6 +3,7 @@
 import { ask, live, read, session } from "./api.js";
 import { announce, confirmed, empty, fill, h, s, say, trouble } from "./dom.js";
 import { ago, bar, brief, count, isOver, pill, plural, settled, span, Speed, speed } from "./format.js";
+import { Blocked } from "./hosts.js";
 import { downloads, List, listTable } from "./items.js";
 
 const LOOK_MS = 1000;
@@ -19,6 +20,7 @@ export function jobPage(place, id) {
   const progress = h("div", { class: "big-bar" });
   const curve = new Curve();
   const reasons = h("div", { class: "reasons" });
+  const blocked = new Blocked();
   const tabs = h("div", { class: "tabs", role: "tablist", "aria-label": "What the job has", onkeydown: turn });
   const panel = h("div", { class: "panel", role: "tabpanel", tabindex: 0, "aria-labelledby": "tab-items" });
   const pace = new Speed();
@@ -32,7 +34,7 @@ export function jobPage(place, id) {
   let tab = "items";
   let file = "";
   head.append(levers);
-  fill(place, head, phase, failure, progress, h("div", { class: "job-figures" }, figures, curve.element), reasons, tabs, panel);
+  fill(place, head, phase, failure, progress, h("div", { class: "job-figures" }, figures, curve.element), blocked.element, reasons, tabs, panel);
   fill(tabs, TABS.map(([name, words]) => h("button", { type: "button", role: "tab", id: `tab-${name}`, "data-tab": name, onclick: () => open(name) }, words)));
 
   function open(name) {
@@ -78,7 +80,15 @@ export function jobPage(place, id) {
       show(await read(`${base}/${verb}`, { method: "POST" }));
       announce(`The job is asked to ${verb}.`);
     });
+    const runs = ["Pending", "Running", "Pausing", "Paused"].includes(now);
+    const cancel = lever("Cancel…", async () => {
+      const sure = await confirmed(`Cancel ${job.metadata.name}?`, `It ends, and its ${plural(job.status.items, "item")} are removed. Stop it instead to keep them.`, "Cancel the job");
+      if (!sure) return;
+      show(await read(`${base}/cancel`, { method: "POST" }));
+      announce(`${job.metadata.name} is cancelled.`);
+    }, "danger-quiet");
     fill(levers, ["Pending", "Running"].includes(now) ? steer("pause", "Pause") : null, now === "Paused" ? steer("resume", "Resume") : null,
+      runs ? steer("stop", "Stop") : null, runs ? cancel : null,
       now === "Deleting" ? null : lever("Delete…", async () => {
         const sure = await confirmed(`Delete ${job.metadata.name}?`, `Its ${plural(job.status.items, "item")} and everything known of its pages go from every node. This cannot be undone.`, "Delete the job");
         if (!sure) return;
@@ -110,7 +120,10 @@ export function jobPage(place, id) {
       file = text;
       if (tab === "file") open("file");
     }
-    if (isFirst) open(tab);
+    if (isFirst) {
+      open(tab);
+      blocked.know(job.spec.seeds.map((seed) => seed.url || seed.sitemap || seed.feed || seed.sitemapsOf));
+    }
   }
 
   function showReasons() {
@@ -128,12 +141,15 @@ export function jobPage(place, id) {
       const came = await lists[name].more(signal);
       if (came > 0 && tab === name) tables[name].show();
       if (came > 0 && name === "skipped") showReasons();
+      if (came > 0) blocked.know(lists[name].entries.slice(-came).map((entry) => entry.url || entry._url));
     }
   }
 
   return live(async (signal) => {
     show(await read(base, { signal }));
     await readLists(signal);
+    if (isOver(job.status.phase)) blocked.hide();
+    else await blocked.look(signal);
     fill(failure);
     const settledLists = Object.values(lists).every((list) => list.complete || list.isFull);
     return isOver(job.status.phase) && settledLists ? null : LOOK_MS;

@@ -35,14 +35,13 @@ mod sheet;
 mod signals;
 mod terms;
 mod token;
+mod traces;
 mod up;
 mod webhook;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use failure::Status;
-use std::io::IsTerminal;
 use std::process::ExitCode;
-use tracing_subscriber::EnvFilter;
 
 /// A web scraper without a master: equal nodes in a ring that crawl politely and keep what they find.
 #[derive(Debug, Parser)]
@@ -115,6 +114,15 @@ impl Command {
             _ => "error",
         }
     }
+
+    /// Where spans go, and whose they are; commands have none.
+    fn traces(&self) -> Option<(&traces::TraceArgs, Option<&str>)> {
+        match self {
+            Self::Node(node) => Some((&node.traces, Some(&node.name))),
+            Self::Up(up) => Some((&up.traces, None)),
+            _ => None,
+        }
+    }
 }
 
 /// Runs the command of this process's arguments.
@@ -123,25 +131,23 @@ pub fn main() -> ExitCode {
     // An error means that the process already has its provider.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let cli = Cli::parse();
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(cli.command.usual_log()));
-    let log = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(columns::has_colours(std::io::stderr().is_terminal()));
-    // For those who collect logs: one JSON object a line, with the trace of the request that caused it.
-    if std::env::var("SCRAPERING_LOG_FORMAT").is_ok_and(|format| format == "json") {
-        log.json().flatten_event(true).with_span_list(false).init();
-    } else {
-        log.init();
-    }
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return failure::report(&error.into()).into(),
     };
+    let within = runtime.enter();
+    let traces = match traces::set_up(&cli.command) {
+        Ok(traces) => traces,
+        Err(error) => return failure::report(&error.into()).into(),
+    };
+    drop(within);
     let status = match runtime.block_on(dispatch(cli.command)) {
         Ok(status) => status,
         Err(error) => failure::report(&error),
     };
+    if let Some(traces) = traces {
+        traces.end();
+    }
     // Work that does not end by itself must not keep a finished command alive.
     runtime.shutdown_timeout(std::time::Duration::from_secs(2));
     status.into()

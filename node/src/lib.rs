@@ -21,5 +21,6 @@ pub mod metrics;
 pub mod output;
 pub mod rpc;
 pub mod storage;
+pub mod traces;
 pub mod trial;
 pub mod upkeep;

@@ -12,5 +12,6 @@ pub mod membership;
 pub mod peers;
 pub mod ring;
 pub mod server;
+mod traced;
 
 pub use peers::{PeerAddress, Peers};

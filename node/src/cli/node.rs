@@ -4,6 +4,7 @@ use super::failure::{BadInput, Status};
 use super::folder::{self, GuardArgs};
 use super::signals::Signals;
 use super::terms;
+use super::traces::TraceArgs;
 use crate::app::config::{Member, parse_peers};
 use crate::app::{NodeConfig, NodeOptions, RunningNode};
 use crate::auth::{OidcOptions, Scopes};
@@ -30,7 +31,7 @@ pub(super) struct NodeArgs {
     ring_dir: Option<PathBuf>,
     /// Which of the members it is: ring-0, ring-1, ... A name such as main-0 also stands for the one peer whose name begins with "main-0.".
     #[arg(long, value_name = "NAME", env = "NODE_NAME")]
-    name: String,
+    pub(super) name: String,
     #[command(flatten)]
     peers: PeersArgs,
     /// Zone the node stands in; copies are spread over zones [default: that of the ring folder].
@@ -49,6 +50,8 @@ pub(super) struct NodeArgs {
     gateway: GatewayArgs,
     #[command(flatten)]
     guard: GuardArgs,
+    #[command(flatten)]
+    pub(super) traces: TraceArgs,
 }
 
 /// Whom the gateway serves.
@@ -119,7 +122,7 @@ struct PeersArgs {
 /// Runs the command.
 pub(super) async fn node(args: NodeArgs) -> anyhow::Result<Status> {
     args.guard.warn();
-    let NodeArgs { ring_dir, name, peers, zone, weight, ring_formed, rejoin, gateway, guard } = args;
+    let NodeArgs { ring_dir, name, peers, zone, weight, ring_formed, rejoin, gateway, guard, traces: _ } = args;
     let zone = zone.filter(|zone| !zone.is_empty());
     if let Some(zone) = zone.as_ref().filter(|zone| !layout::is_zone(zone)) {
         return Err(BadInput::one(format!("the zone {zone:?} is not {}", layout::ZONE_RULE)));

@@ -5,6 +5,7 @@ use super::failure::Status;
 use super::folder::{self, DataArgs, GuardArgs, ShapeArgs};
 use super::signals::Signals;
 use super::terms::{print, quoted};
+use super::traces::TraceArgs;
 use crate::app::LocalRing;
 use crate::auth::{Grant, Issuer, Scopes, Tenant};
 use crate::identity::layout::RingDir;
@@ -32,6 +33,8 @@ pub(super) struct UpArgs {
     gateway: Option<SocketAddr>,
     #[command(flatten)]
     guard: GuardArgs,
+    #[command(flatten)]
+    pub(super) traces: TraceArgs,
 }
 
 /// Runs the command.

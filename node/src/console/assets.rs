@@ -27,6 +27,7 @@ pub(super) const ASSETS: &[Asset] = &[
     asset!("dom.js", "text/javascript; charset=utf-8"),
     asset!("editor.js", "text/javascript; charset=utf-8"),
     asset!("format.js", "text/javascript; charset=utf-8"),
+    asset!("hosts.js", "text/javascript; charset=utf-8"),
     asset!("icon.svg", "image/svg+xml"),
     asset!("items.js", "text/javascript; charset=utf-8"),
     asset!("job.js", "text/javascript; charset=utf-8"),

@@ -5,6 +5,7 @@ mod bodies;
 pub use bodies::BodyWrite;
 
 use super::views::Views;
+use crate::traces;
 use scrapering_core::kv::PREFIX;
 use scrapering_core::register::message::{Envelope, Reply};
 use scrapering_core::register::{self, Acceptor};
@@ -14,6 +15,7 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
+use tracing::Span;
 
 /// Requests that wait for the disk; more wait with their senders.
 const QUEUE: usize = 4096;
@@ -27,6 +29,9 @@ enum Request {
     Body(BodyWrite, oneshot::Sender<bool>),
 }
 
+/// A request, and the span that it belongs to.
+type Waiting = (Request, Span);
+
 /// An answer that waits for the fsync.
 enum Answer {
     Reply(oneshot::Sender<Reply>, Reply),
@@ -38,7 +43,7 @@ enum Answer {
 pub struct Disk {
     /// For reads. Gone before `requests` is, so that the thread which ends with the last handle is the last user.
     store: Arc<dyn Store>,
-    requests: mpsc::Sender<Request>,
+    requests: mpsc::Sender<Waiting>,
     written: broadcast::Sender<Arc<[u8]>>,
     damaged: watch::Sender<bool>,
     full: Arc<AtomicBool>,
@@ -90,7 +95,7 @@ impl Disk {
 
     async fn ask<T>(&self, request: impl FnOnce(oneshot::Sender<T>) -> Request) -> Option<T> {
         let (sender, receiver) = oneshot::channel();
-        self.requests.send(request(sender)).await.ok()?;
+        self.requests.send((request(sender), traces::here())).await.ok()?;
         receiver.await.ok()
     }
 }
@@ -106,7 +111,7 @@ struct Server {
 }
 
 impl Server {
-    fn serve(mut self, mut inbox: mpsc::Receiver<Request>) {
+    fn serve(mut self, mut inbox: mpsc::Receiver<Waiting>) {
         let mut group = Vec::with_capacity(GROUP);
         while inbox.blocking_recv_many(&mut group, GROUP) > 0 {
             match self.serve_group(&mut group) {
@@ -140,11 +145,14 @@ impl Server {
     }
 
     /// Serves all of `group`; whether anything was written.
-    fn serve_group(&mut self, group: &mut Vec<Request>) -> Result<bool, StoreError> {
+    fn serve_group(&mut self, group: &mut Vec<Waiting>) -> Result<bool, StoreError> {
         let mut transaction = Transaction::new(self.store.as_ref());
         let (mut answers, mut names) = (Vec::with_capacity(group.len()), Vec::new());
-        let mut touched = BTreeSet::new();
-        for request in group.drain(..) {
+        let (mut touched, mut spans) = (BTreeSet::new(), Vec::new());
+        for (request, span) in group.drain(..) {
+            if !span.is_disabled() {
+                spans.push(span);
+            }
             answers.push(match request {
                 Request::Envelope(envelope, sender) => {
                     if matches!(envelope.request, register::Request::View(_)) {
@@ -162,6 +170,7 @@ impl Server {
         let batch = transaction.into_batch();
         let written = !batch.is_empty();
         if written {
+            let _commits = commits(&spans);
             self.store.commit(&batch)?;
         }
         touched.into_iter().for_each(|partition| self.views.note(partition, &self.acceptor));
@@ -178,6 +187,12 @@ impl Server {
         }
         Ok(written)
     }
+}
+
+/// One span in each of the traces that wait for the commit, with its fsync.
+fn commits(spans: &[Span]) -> Vec<Span> {
+    let requests = spans.len();
+    spans.iter().map(|span| tracing::trace_span!(target: traces::TARGET, parent: span, "commit", requests)).collect()
 }
 
 /// Names of the key-value store's registers for which `reply` says that they were accepted.

@@ -1,6 +1,7 @@
 //! Registers for the rest of the node: runs proposals and scans to their end.
 
 use super::Driver;
+use crate::traces::TARGET;
 use bytes::Bytes;
 use futures::stream::{FuturesUnordered, StreamExt};
 use scrapering_core::id::{Key, NodeId, OperationId, Partition};
@@ -10,6 +11,7 @@ use scrapering_core::register::scan::Scan;
 use scrapering_core::register::{Change, Outcome, Proposal, Versioned};
 use scrapering_core::view::View;
 use std::time::Duration;
+use tracing::Instrument;
 
 /// How long a change or read may take before it is given up.
 const DEADLINE: Duration = Duration::from_secs(5);
@@ -72,6 +74,13 @@ impl Driver {
         if items.is_empty() {
             return Vec::new();
         }
+        let span = tracing::trace_span!(
+            target: TARGET, "propose", node = %self.me(), partition = partition.0, keys = items.len()
+        );
+        self.carry_out(partition, items).instrument(span).await
+    }
+
+    async fn carry_out(&self, partition: Partition, items: Vec<Item>) -> Vec<Outcome> {
         let now = self.clock().now();
         let view = View::clone(&self.view(partition));
         let mut proposal =
@@ -178,7 +187,8 @@ impl Driver {
             return Some(self.disk().handle(envelope).await);
         }
         let partition = envelope.partition;
-        let reply = self.peers().exchange(to, envelope).await;
+        let span = tracing::trace_span!(target: TARGET, "exchange", otel.kind = "client", to = %to);
+        let reply = self.peers().exchange(to, envelope).instrument(span).await;
         match &reply {
             None => self.members().hint(to),
             Some(Reply::Stale(view)) => self.views().learn(partition, view),

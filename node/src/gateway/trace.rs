@@ -1,10 +1,13 @@
 //! The trace of a request: its id comes from `traceparent` (W3C Trace Context) or is drawn here, stands in every line of
 //! the log that the request causes at this node, and goes back in the header `Trace-Id`.
 
+use crate::traces;
 use axum::extract::Request;
 use axum::middleware::Next;
 use axum::response::Response;
 use http::{HeaderMap, HeaderName, HeaderValue};
+use tracing::Instrument;
+use tracing::field::Empty;
 
 /// Where an answer names its trace.
 const TRACE_ID: HeaderName = HeaderName::from_static("trace-id");
@@ -39,12 +42,30 @@ impl std::fmt::Display for TraceId {
 
 /// Gives a request its trace, and names it in the answer.
 pub(super) async fn traced(mut request: Request, next: Next) -> Response {
-    let trace = TraceId::of(request.headers()).unwrap_or_else(|| TraceId(rand::random::<u128>().max(1)));
+    let continued = TraceId::of(request.headers());
+    let span = span(&request);
+    // Whoever collects spans finds them under the same id.
+    let trace = traces::trace_of(&span).map(TraceId).or(continued);
+    let trace = trace.unwrap_or_else(|| TraceId(rand::random::<u128>().max(1)));
     request.extensions_mut().insert(trace);
-    let mut response = next.run(request).await;
+    let mut response = next.run(request).instrument(span.clone()).await;
+    span.record("http.response.status_code", response.status().as_u16());
     let value = HeaderValue::from_str(&trace.to_string()).expect("hex digits are visible ASCII");
     response.headers_mut().insert(TRACE_ID, value);
     response
+}
+
+/// The span of a request, for those who collect them.
+fn span(request: &Request) -> tracing::Span {
+    let (method, path) = (request.method().as_str(), request.uri().path());
+    let span = tracing::trace_span!(
+        target: traces::TARGET, "request", otel.kind = "server", http.request.method = method, url.path = path,
+        http.response.status_code = Empty
+    );
+    if let Some(parent) = request.headers().get(traces::HEADER).and_then(|value| value.to_str().ok()) {
+        traces::go_on(&span, parent);
+    }
+    span
 }
 
 #[cfg(test)]

@@ -188,7 +188,8 @@ pub fn envelope_to_wire(envelope: Envelope) -> v1::Envelope {
         }),
         Request::View(request) => Wire::View(view::request_to_wire(request)),
     };
-    v1::Envelope { partition: u32::from(envelope.partition.0), epoch: envelope.epoch.0, request: Some(request) }
+    let (partition, epoch) = (u32::from(envelope.partition.0), envelope.epoch.0);
+    v1::Envelope { partition, epoch, trace: None, request: Some(request) }
 }
 
 /// An acceptor's answer.

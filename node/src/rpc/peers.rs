@@ -9,6 +9,7 @@ pub use channel::PeerChannel;
 use super::convert;
 use crate::identity::tls::live::Live;
 use crate::identity::tls::wire;
+use crate::traces;
 use futures::stream::{FuturesUnordered, StreamExt};
 use hyper_util::rt::TokioIo;
 use prost::Message;
@@ -54,7 +55,8 @@ pub struct PeerAddress {
     pub address: String,
 }
 
-type Waiting = (Envelope, oneshot::Sender<Option<Reply>>);
+/// An envelope, the trace that it belongs to, and who waits for its answer.
+type Waiting = (Envelope, Option<String>, oneshot::Sender<Option<Reply>>);
 
 struct Peer {
     address: PeerAddress,
@@ -154,7 +156,8 @@ impl Peers {
     pub async fn exchange(&self, to: NodeId, envelope: Envelope) -> Option<Reply> {
         let (sender, receiver) = oneshot::channel();
         let outbox = self.table().peers.get(&to)?.outbox.clone();
-        outbox.send((envelope, sender)).await.ok()?;
+        let trace = traces::carried(&traces::here());
+        outbox.send((envelope, trace, sender)).await.ok()?;
         receiver.await.ok().flatten()
     }
 
@@ -258,8 +261,8 @@ type Outgoing = (Vec<v1::Envelope>, Vec<oneshot::Sender<Option<Reply>>>);
 /// Cuts what waits into messages of a size that travels.
 fn messages(batch: Vec<Waiting>) -> Vec<Outgoing> {
     let (mut messages, mut room) = (Vec::<Outgoing>::new(), 0_usize);
-    for (envelope, sender) in batch {
-        let envelope = convert::envelope_to_wire(envelope);
+    for (envelope, trace, sender) in batch {
+        let envelope = v1::Envelope { trace, ..convert::envelope_to_wire(envelope) };
         let bytes = envelope.encoded_len();
         if messages.is_empty() || bytes > room {
             messages.push(Outgoing::default());

@@ -9,10 +9,12 @@ use super::kv::KvDoor;
 use super::membership::{MAX_TABLE_BYTES, MembershipDoor};
 use super::peers::{FULL_MESSAGE_BYTES, MAX_MESSAGE_BYTES};
 use super::ring::RingDoor;
+use super::traced::Traced;
 use crate::crawl::Crawl;
 use crate::driver::Driver;
 use crate::identity::tls::live::Live;
 use crate::identity::tls::wire;
+use crate::traces;
 use futures::future::join_all;
 use prost::Message;
 use rustls::ServerConfig;
@@ -28,6 +30,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 use tonic_health::pb::health_server::HealthServer;
+use tracing::{Instrument, Span};
 
 /// The service whose health `grpc.health.v1` reports: serving means that this node takes part in its ring.
 pub const HEALTH_SERVICE: &str = "scrapering.v1.Ring";
@@ -72,6 +75,7 @@ impl Services {
     ) -> Result<(), tonic::transport::Error> {
         let door = MembershipDoor::new(self.driver.members().clone(), self.gate.clone());
         tonic::transport::Server::builder()
+            .layer(tower::layer::layer_fn(Traced))
             // A node that stood still finds many calls that their callers have given up: no attack among members.
             .http2_max_pending_accept_reset_streams(Some(MAX_ENVELOPES))
             .initial_stream_window_size(1024 * 1024)
@@ -126,8 +130,17 @@ impl Store for Services {
         if message.envelopes.len() > MAX_ENVELOPES {
             return Err(Malformed("envelopes").into());
         }
-        let envelopes = message.envelopes.into_iter().map(convert::envelope).collect::<Result<Vec<_>, _>>()?;
-        let replies = join_all(envelopes.into_iter().map(|envelope| self.driver.disk().handle(envelope))).await;
+        let me = self.driver.me();
+        let read = |mut envelope: v1::Envelope| {
+            let span = traces::served("accept", envelope.trace.take().as_deref());
+            convert::envelope(envelope).map(|envelope| (envelope, span))
+        };
+        let envelopes = message.envelopes.into_iter().map(read).collect::<Result<Vec<_>, _>>()?;
+        let handle = |(envelope, span): (_, Span)| {
+            span.record("node", tracing::field::display(me));
+            self.driver.disk().handle(envelope).instrument(span)
+        };
+        let replies = join_all(envelopes.into_iter().map(handle)).await;
         Ok(Response::new(v1::ExchangeReply { replies: fitting(replies) }))
     }
 

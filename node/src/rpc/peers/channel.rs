@@ -1,7 +1,9 @@
 //! The connection to one peer, which also notices when the peer says that this node was removed from the ring.
 
 use crate::rpc::gate::{REASON_HEADER, REMOVED};
+use crate::traces;
 use futures::future::BoxFuture;
+use http::HeaderValue;
 use std::task::{Context, Poll};
 use tokio::sync::watch;
 use tonic::body::Body;
@@ -30,7 +32,12 @@ impl Service<http::Request<Body>> for PeerChannel {
         self.channel.poll_ready(context)
     }
 
-    fn call(&mut self, request: http::Request<Body>) -> Self::Future {
+    fn call(&mut self, mut request: http::Request<Body>) -> Self::Future {
+        if let Some(trace) = traces::carried(&traces::here())
+            && let Ok(trace) = HeaderValue::from_str(&trace)
+        {
+            request.headers_mut().insert(traces::HEADER, trace);
+        }
         let (answer, removed) = (self.channel.call(request), self.removed.clone());
         Box::pin(async move {
             let answer = answer.await?;
