@@ -6,6 +6,7 @@
 mod addresses;
 mod budget;
 mod claim;
+mod cookies;
 mod coordinator;
 pub mod cursor;
 mod dedup;
@@ -13,11 +14,14 @@ mod doors;
 mod handlers;
 pub mod hosts;
 pub mod jobs;
+pub mod ledger;
+pub mod opt_outs;
 mod outlinks;
 mod reopen;
 mod router;
 mod shards;
 mod specs;
+pub mod urls;
 mod worker;
 
 pub use doors::Jobs;

@@ -20,6 +20,8 @@ pub mod budget;
 pub mod completion;
 pub mod host;
 pub mod keys;
+pub mod opt_out;
+pub mod places;
 pub mod record;
 pub mod shard;
 

@@ -9,7 +9,9 @@ use super::access::{self, Access};
 use super::openapi::{Inputs, Operation};
 use super::problem::{Kind, Problem};
 use super::trace::{TraceId, traced};
-use super::{GatewayState, files, grpc, hosts, jobs, kv, locks, probes, reference, results, ring, tokens, trial};
+use super::{
+    GatewayState, files, grpc, hosts, jobs, kv, locks, opt_outs, probes, reference, results, ring, tokens, trial,
+};
 use crate::console;
 use crate::metrics::Metrics;
 use axum::Router;
@@ -69,6 +71,7 @@ pub(super) fn all() -> Vec<Route> {
         files::routes(),
         results::routes(),
         hosts::routes(),
+        opt_outs::routes(),
         trial::routes(),
         kv::routes(),
         locks::routes(),

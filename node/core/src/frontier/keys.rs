@@ -12,6 +12,8 @@ const HOST: u8 = b'H';
 const URL: u8 = b'U';
 const LINK: u8 = b'L';
 const CONTENT: u8 = b'C';
+const JAR: u8 = b'K';
+const OPT_OUTS: u8 = b'P';
 
 /// Every name of the frontier is below this; those of the key-value store and of locks are above.
 pub const END: &[u8] = b"V";
@@ -33,6 +35,10 @@ pub enum Name {
     Link(JobId, UrlHash),
     /// The pages of a job with this content, or with this block of a simhash.
     Content(JobId, [u8; 20]),
+    /// The cookies of a job at an origin with this hash.
+    Jar(JobId, [u8; 20]),
+    /// Hosts that are not to be visited.
+    OptOuts,
 }
 
 /// Where a job's own registers live.
@@ -78,6 +84,8 @@ impl Name {
             Self::Url(job, url) => extend(&mut name, URL, &[&job.0, &url.0]),
             Self::Link(job, url) => extend(&mut name, LINK, &[&job.0, &url.0]),
             Self::Content(job, hash) => extend(&mut name, CONTENT, &[&job.0, hash]),
+            Self::Jar(job, hash) => extend(&mut name, JAR, &[&job.0, hash]),
+            Self::OptOuts => name.push(OPT_OUTS),
         }
         Key::new(partition, name)
     }
@@ -86,6 +94,12 @@ impl Name {
     #[must_use]
     pub fn jobs_prefix() -> Vec<u8> {
         vec![JOB]
+    }
+
+    /// What the names of all URLs of all jobs begin with.
+    #[must_use]
+    pub fn all_urls_prefix() -> Vec<u8> {
+        vec![URL]
     }
 
     /// What the names of all URLs of a job begin with.
@@ -110,12 +124,14 @@ impl Name {
         };
         match *kind {
             OWNER if rest.is_empty() => Some(Self::Owner),
+            OPT_OUTS if rest.is_empty() => Some(Self::OptOuts),
             JOB => Some(Self::Job(JobId(rest.try_into().ok()?))),
             BUDGET => Some(Self::Budget(JobId(rest.try_into().ok()?))),
             HOST => Some(Self::Host(rest.try_into().ok()?)),
             URL => job_url().map(|(job, url)| Self::Url(job, url)),
             LINK => job_url().map(|(job, url)| Self::Link(job, url)),
             CONTENT => job_url().map(|(job, hash)| Self::Content(job, hash.0)),
+            JAR => job_url().map(|(job, hash)| Self::Jar(job, hash.0)),
             _ => None,
         }
     }
@@ -141,6 +157,8 @@ mod tests {
             Name::Url(job, url),
             Name::Link(job, url),
             Name::Content(job, [4; 20]),
+            Name::Jar(job, [5; 20]),
+            Name::OptOuts,
         ] {
             let key = name.key(Partition(5));
             assert!(key.name.as_slice() < END && END < crate::kv::PREFIX);
