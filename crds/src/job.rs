@@ -3,10 +3,12 @@
 //! Serde refuses what is misspelt or of the wrong type; what needs more than one field, a CSS parser or a
 //! regex compiler to judge, the node judges when it turns this into its own checked job.
 
+pub mod credentials;
 pub mod dedup;
 pub mod extract;
 pub mod fetch;
 pub mod politeness;
+pub mod proxy;
 mod rules;
 pub mod status;
 pub mod webhook;
@@ -16,12 +18,14 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use credentials::{AuthSpec, BasicSpec, BearerSpec, CookieMode, CookieSpec, CookiesSpec};
 pub use dedup::{ContentIdentity, DedupSpec};
 pub use extract::{ElementType, ExtractSpec, FieldSpec, FieldType, MatchSpec, SourceType, TransformOp, TransformSpec};
 pub use fetch::{BackoffSpec, HeaderSpec, LimitsSpec, RedirectsSpec, RequestSpec, RetrySpec, SecretRef, TimeoutsSpec};
 pub use politeness::{
     AutoThrottleSpec, CircuitBreakerSpec, DaySpec, HostRuleSpec, OverMaxSpec, PolitenessSpec, RobotsSpec, WindowSpec,
 };
+pub use proxy::{ProxySpec, RotationSpec};
 pub use rules::MUTABLE;
 pub use status::{JobPhase, PageCounts, ScrapeJobStatus};
 pub use webhook::{WebhookEvent, WebhookSpec};
@@ -119,6 +123,10 @@ pub struct ScrapeJobSpec {
     /// The ring that runs the job, in the same namespace. Read in Kubernetes; elsewhere the job goes to the ring that is asked.
     #[serde(default)]
     pub ring_ref: RingRef,
+    /// How large the job's share is where it waits for the same host, or for the same places of a node, as other jobs: a share of `priority` + 1 parts. No job gets nothing. May be changed while the job runs, through the ring.
+    #[serde(default = "default_priority")]
+    #[schemars(with = "i32", range(min = 0, max = 100))]
+    pub priority: u32,
     /// Where the crawl starts.
     #[schemars(length(min = 1, max = 10_000), extend("x-kubernetes-list-type" = "atomic"))]
     pub seeds: Vec<SeedSpec>,

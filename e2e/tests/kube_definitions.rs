@@ -18,7 +18,11 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 /// Jobs that take more than a schema and rules to see through: a parser of selectors or patterns, or the ring itself.
-const JUDGED_BY_THE_RING: [&str; 30] = [
+const JUDGED_BY_THE_RING: [&str; 35] = [
+    "auth-and-header",
+    "auth-secret-ref",
+    "cookies-secret-ref",
+    "cookies-twice",
     "extract-base-selector",
     "extract-json-css",
     "extract-json-descents",
@@ -39,6 +43,7 @@ const JUDGED_BY_THE_RING: [&str; 30] = [
     "match-label-unknown",
     "match-url",
     "metadata-unknown",
+    "proxy-secret-ref",
     "scope-exclude-complex",
     "scope-exclude-lookahead",
     "scope-include",

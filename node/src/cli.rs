@@ -92,6 +92,8 @@ enum Command {
     Token(token::TokenArgs),
     /// Look at the ring itself, and make nodes leave.
     Ring(ring::RingArgs),
+    /// See how the ring treats hosts and what it asked of them, and have some left alone.
+    Hosts(hosts::HostsArgs),
     /// Know rings elsewhere by a name.
     Context(context::ContextCommandArgs),
     /// Make the folder of a local ring without starting it.
@@ -173,6 +175,7 @@ async fn dispatch(command: Command) -> anyhow::Result<Status> {
         Command::Completion(args) => completion::completion(&args, Cli::command()),
         Command::Token(args) => token::token(args).await,
         Command::Ring(args) => ring::ring(args).await,
+        Command::Hosts(args) => hosts::hosts(args).await,
         Command::Init(args) => init::init(&args),
         Command::Node(args) => node::node(*args).await,
         Command::Openapi => {

@@ -6,6 +6,7 @@
 mod addresses;
 mod budget;
 mod claim;
+mod cookies;
 mod coordinator;
 pub mod cursor;
 mod dedup;
@@ -15,12 +16,15 @@ mod errands;
 mod handlers;
 pub mod hosts;
 pub mod jobs;
+pub mod ledger;
+pub mod opt_outs;
 mod outlinks;
 mod reopen;
 mod router;
 pub mod schedules;
 mod shards;
 mod specs;
+pub mod urls;
 mod webhooks;
 mod worker;
 

@@ -15,6 +15,7 @@ pub mod guard;
 mod headers;
 mod ports;
 mod post;
+mod proxy;
 mod redirect;
 pub mod resolver;
 pub mod retry_after;
@@ -30,7 +31,7 @@ use http::HeaderMap;
 use reqwest::Response;
 use reqwest::redirect::Policy;
 use rustls_pki_types::CertificateDer;
-use scrapering_core::job::{NormalizedUrl, RequestOptions};
+use scrapering_core::job::{NormalizedUrl, Proxies, RequestOptions};
 
 pub use accept::AcceptedTypes;
 pub use cidr::{Cidr, CidrError};
@@ -39,6 +40,7 @@ pub use fixed::FixedName;
 pub use guard::Guard;
 pub use headers::ResponseHeaders;
 pub use post::Receipt;
+pub use proxy::ProxyError;
 pub use resolver::{Lookup, SystemLookup};
 pub use robots::{RobotsAnswer, RobotsOutcome};
 
@@ -46,6 +48,7 @@ use addresses::{AddressError, Addresses};
 use body::Cap;
 use clock::Deadline;
 use fixed::FixedLookup;
+use proxy::Tunnels;
 use resolver::GuardedResolver;
 
 /// What the operator decides about all requests of a node; a job has no say in it.
@@ -99,6 +102,9 @@ pub enum FetcherError {
         #[source]
         source: reqwest::Error,
     },
+    /// TLS could not be set up for requests through proxies.
+    #[error("TLS could not be set up")]
+    Tls(#[source] rustls::Error),
     /// The HTTP client could not be made, for example because the platform has no root certificates.
     #[error("the HTTP client could not be set up")]
     Client(#[source] reqwest::Error),
@@ -108,6 +114,7 @@ pub enum FetcherError {
 #[derive(Clone, Debug)]
 pub struct Fetcher {
     client: reqwest::Client,
+    tunnels: Tunnels,
     guard: Guard,
     addresses: Addresses,
     /// The connection is part of the wait: it is bounded on its own, inside the client.
@@ -123,33 +130,12 @@ pub struct FetchRequest<'a> {
     pub url: &'a NormalizedUrl,
     /// The job's user agent, headers and total timeout.
     pub options: &'a RequestOptions,
+    /// The value of the `Cookie` header, for this URL.
+    pub cookies: Option<&'a str>,
     /// Largest body after decompression, bytes.
     pub max_body_bytes: u64,
     /// Bodies of other types are not read.
     pub accept: AcceptedTypes,
-}
-
-/// What a status means for the page (RFC 9110 section 15).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum StatusClass {
-    /// 2xx: there is a page.
-    Success,
-    /// The same request may succeed later: 408, 425, 429, 500, 502, 503, 504.
-    Retryable,
-    /// Everything else: asking again would give the same answer.
-    Permanent,
-}
-
-impl StatusClass {
-    /// The class of `status`.
-    #[must_use]
-    pub fn of(status: u16) -> Self {
-        match status {
-            200..=299 => Self::Success,
-            408 | 425 | 429 | 500 | 502 | 503 | 504 => Self::Retryable,
-            _ => Self::Permanent,
-        }
-    }
 }
 
 /// A whole answer.
@@ -166,10 +152,10 @@ pub struct Fetched {
 }
 
 impl Fetched {
-    /// What the status means for the page.
+    /// Whether the status says that there is a page (RFC 9110 section 15.3).
     #[must_use]
-    pub fn class(&self) -> StatusClass {
-        StatusClass::of(self.status)
+    pub fn is_success(&self) -> bool {
+        is_success(self.status)
     }
 }
 
@@ -202,7 +188,7 @@ impl Fetcher {
         let addresses = Addresses::new(guard.clone(), lookup);
         let client = reqwest::Client::builder()
             .dns_resolver(Arc::new(GuardedResolver(addresses.clone())))
-            // A proxy would dial for us, past the guard.
+            // A proxy of this client would resolve for us, past the guard; those of jobs have a connector of their own.
             .no_proxy()
             .redirect(Policy::none())
             .retry(reqwest::retry::never())
@@ -214,8 +200,10 @@ impl Fetcher {
             .tls_certs_merge(roots)
             .build()
             .map_err(FetcherError::Client)?;
+        let tunnels = Tunnels::new(config, addresses.clone(), guard.clone()).map_err(FetcherError::Tls)?;
         Ok(Self {
             client,
+            tunnels,
             guard,
             addresses,
             header_timeout: config.connect_timeout + config.first_byte_timeout,
@@ -247,20 +235,32 @@ impl Fetcher {
     /// # Errors
     /// [`FetchError`]; an HTTP status is none.
     pub async fn begin<'a>(&self, request: FetchRequest<'a>) -> Result<Begun<'a>, FetchError> {
-        let headers = headers::of_job(request.options, request.accept)?;
+        let headers = headers::of_page(request.options, request.url, request.cookies, request.accept)?;
         let deadline = Deadline::after(request.options.total_timeout);
-        let answer = self.send(request.url, headers, deadline).await?;
+        let answer = self.send(request.url, headers, &request.options.proxies, deadline).await?;
         Ok(Begun { request, answer, deadline, idle_timeout: self.idle_timeout })
     }
 
     /// One request and the header of its answer; the only place where a page is asked for.
-    async fn send(&self, url: &NormalizedUrl, headers: HeaderMap, deadline: Deadline) -> Result<Answer, FetchError> {
-        let url = url.as_url();
+    async fn send(
+        &self,
+        page: &NormalizedUrl,
+        headers: HeaderMap,
+        proxies: &Proxies,
+        deadline: Deadline,
+    ) -> Result<Answer, FetchError> {
+        let url = page.as_url();
         self.guard.check_url(url)?;
         let started = Instant::now();
-        let sending = self.client.get(url.clone()).headers(headers).send();
+        let sending = async {
+            if proxies.list.is_empty() {
+                self.client.get(url.clone()).headers(headers).send().await.map_err(FetchError::from_client)
+            } else {
+                self.tunnels.send(proxies, page, headers).await
+            }
+        };
         let sent = deadline.limit(self.header_timeout, Phase::FirstByte, sending).await;
-        let sent = sent.and_then(|sent| sent.map_err(FetchError::from_client));
+        let sent = sent.flatten();
         let latency = started.elapsed();
         self.metrics.fetched(sent.as_ref().ok().map(|response| response.status().as_u16()), latency);
         if let Some(url::Host::Domain(name)) = url.host() {
@@ -296,19 +296,25 @@ impl Begun<'_> {
         self.answer.latency
     }
 
+    /// What the host wants to be sent back, each as it wrote it (RFC 6265, section 4.1).
+    #[must_use]
+    pub fn set_cookies(&self) -> Vec<String> {
+        ResponseHeaders::of(self.answer.response.headers()).set_cookie
+    }
+
     /// Reads the answer to its end.
     ///
     /// # Errors
     /// [`FetchError`]. Nothing is kept of a failed fetch. [`FetchError::Redirected`] means that the page has moved; nothing was sent there.
     pub async fn finish(self) -> Result<Fetched, FetchError> {
         let Self { request, answer: Answer { response, latency }, deadline, idle_timeout } = self;
+        let (status, headers) = (response.status().as_u16(), ResponseHeaders::of(response.headers()));
         if let Some(location) = redirect::target(response.status(), response.headers(), request.url)? {
             body::drain(response, deadline).await;
-            return Err(FetchError::Redirected { location, latency });
+            return Err(FetchError::Redirected { location, status, latency });
         }
-        let (status, headers) = (response.status().as_u16(), ResponseHeaders::of(response.headers()));
         let mut fetched = Fetched { status, headers, body: Bytes::new(), latency };
-        if fetched.class() != StatusClass::Success {
+        if !fetched.is_success() {
             body::drain(response, deadline).await;
             return Ok(fetched);
         }
@@ -321,6 +327,10 @@ impl Begun<'_> {
         fetched.body = body::read(response, Cap::Refuse(request.max_body_bytes), idle_timeout, deadline).await?;
         Ok(fetched)
     }
+}
+
+fn is_success(status: u16) -> bool {
+    (200..=299).contains(&status)
 }
 
 /// The header of an answer, its body still to be read.

@@ -15,6 +15,7 @@ mod limits;
 mod locks;
 pub mod object;
 pub mod openapi;
+mod opt_outs;
 mod page;
 mod probes;
 mod problem;

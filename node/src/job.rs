@@ -3,11 +3,13 @@
 //! Every door (command line, REST, the operator through REST) comes through here, so their verdicts agree. All
 //! faults are collected, each with the path of its field, so that a file is mended in one go.
 
+mod credentials;
 mod extract;
 mod fetch;
 mod follow;
 mod labels;
 mod politeness;
+mod proxy;
 mod report;
 pub mod schedule;
 mod seeds;
@@ -102,15 +104,21 @@ pub fn validate(metadata: &JobMetadata, spec: &ScrapeJobSpec) -> Result<Validate
     let follow = follow::rules(&spec.follow, &mut labels, &at.field("follow"), &mut faults);
     let extract = extract::rules(&spec.extract, &mut labels.known(), &at.field("extract"), &mut faults);
     let politeness = politeness::politeness(spec, &at, &mut faults);
-    let request = fetch::request(&spec.request, &at.field("request"), &mut faults);
+    let request = fetch::request(&spec.request, &seeds, &at.field("request"), &mut faults);
     let limits = fetch::limits(spec, &at, &mut faults);
     let retry = fetch::retry(&spec.retry, &at.field("retry"), &mut faults);
     let dedup = dedup(&spec.dedup, &at.field("dedup"), &mut faults);
     webhook::webhooks(&spec.webhooks, &at.field("webhooks"), &mut faults);
+    if spec.priority > spec::PRIORITY_MAX {
+        let message = format!("is {}; use 0 to {}", spec.priority, spec::PRIORITY_MAX);
+        faults.add(&at.field("priority"), message);
+    }
     faults.into_result()?;
     let labels = labels.into_names();
     Ok(ValidatedJob {
         name: metadata.name.clone(),
+        // Checked above.
+        weight: spec.priority.saturating_add(1),
         seeds,
         labels,
         scope,

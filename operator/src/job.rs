@@ -5,8 +5,8 @@
 //! suspended from the start is not handed in; one that runs is paused in the ring.
 
 mod farewell;
-pub mod headers;
 mod reconcile;
+pub mod secrets;
 pub mod status;
 pub mod submission;
 pub mod ways;

@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
+use super::credentials::{AuthSpec, CookiesSpec};
+use super::proxy::ProxySpec;
 use super::rules;
 use crate::units::{ByteSize, Span};
 
@@ -16,13 +18,26 @@ pub struct RequestSpec {
     #[serde(default = "default_user_agent")]
     #[schemars(length(min = 1, max = 256), regex(pattern = r"^[ -~]+$"))]
     pub user_agent: String,
-    /// Further headers; dropped when a redirect leaves the origin.
+    /// Further headers. Those marked secret go to the origins in `credentialOrigins` only, and so do Authorization and Cookie.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32), transform = rules::of_headers, extend("x-kubernetes-list-type" = "atomic"))]
     pub headers: Vec<HeaderSpec>,
     /// A Secret of type `scrapering.io/headers` in the job's namespace: its keys are names of further headers, its values theirs. They are read once, when the ring takes the job, and shown nowhere. Only in Kubernetes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub headers_secret_ref: Option<SecretRef>,
+    /// Who the job says it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auth: Option<AuthSpec>,
+    /// What becomes of cookies.
+    #[serde(default)]
+    pub cookies: CookiesSpec,
+    /// Through whom requests go; without it they go straight to their hosts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proxy: Option<ProxySpec>,
+    /// The origins that get `auth`, the first cookies and secret headers, such as `https://shop.example` or `https://shop.example:8443`; no other does, wherever links and redirects lead. Without it: the origins of the seeds.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32), inner(length(min = 1, max = 300), regex(pattern = r"^[Hh][Tt][Tt][Pp][Ss]?://[^@/?#]+/?$")), extend("x-kubernetes-list-type" = "atomic"))]
+    pub credential_origins: Vec<String>,
     /// How long a request may take.
     #[serde(default)]
     pub timeouts: TimeoutsSpec,
@@ -42,7 +57,7 @@ pub struct HeaderSpec {
     /// Its value: printable ASCII, spaces and tabs.
     #[schemars(length(max = 4096), regex(pattern = r"^[ -~\t]*$"))]
     pub value: String,
-    /// Keeps the value out of every answer: whoever reads the job sees `[secret]` in its place.
+    /// Keeps the value out of every answer: whoever reads the job sees `[secret]` in its place. It is sent to the origins in `credentialOrigins` only.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub secret: bool,
 }
@@ -105,29 +120,41 @@ pub struct LimitsSpec {
 }
 
 /// How often a failed page is tried again.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct RetrySpec {
     /// Further attempts after the first.
     #[serde(default = "default_max_retries")]
     #[schemars(with = "i32", range(min = 0, max = 20))]
     pub max_retries: u32,
+    /// Answers with these statuses are worth another attempt, besides failures to connect, timeouts and broken connections. Any other status is final.
+    #[serde(default = "default_status_codes")]
+    #[schemars(with = "Vec<i32>", length(max = 32), inner(range(min = 400, max = 599)), extend("x-kubernetes-list-type" = "atomic"))]
+    pub status_codes: Vec<u16>,
     /// How long to wait before each.
     #[serde(default)]
     pub backoff: BackoffSpec,
 }
 
-/// Pauses before further attempts, doubled each time.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+/// Pauses before further attempts, each longer than the one before.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(transform = rules::of_backoff)]
 pub struct BackoffSpec {
     /// Pause before the first retry; not longer than `max`.
     #[serde(default = "default_backoff_initial")]
     pub initial: Span,
+    /// Each pause is so many times as long as the one before.
+    #[serde(default = "default_backoff_factor")]
+    #[schemars(schema_with = "factor")]
+    pub factor: f64,
     /// Longest pause; at most 24h.
     #[serde(default = "default_backoff_max")]
     pub max: Span,
+    /// A pause is longer or shorter by up to this part of it, by chance, so that pages that failed together do not come back together.
+    #[serde(default = "default_backoff_jitter")]
+    #[schemars(schema_with = "jitter")]
+    pub jitter: f64,
 }
 
 impl Default for RequestSpec {
@@ -136,6 +163,10 @@ impl Default for RequestSpec {
             user_agent: default_user_agent(),
             headers: Vec::new(),
             headers_secret_ref: None,
+            auth: None,
+            cookies: CookiesSpec::default(),
+            proxy: None,
+            credential_origins: Vec::new(),
             timeouts: TimeoutsSpec::default(),
             redirects: RedirectsSpec::default(),
         }
@@ -169,13 +200,22 @@ impl Default for LimitsSpec {
 
 impl Default for RetrySpec {
     fn default() -> Self {
-        Self { max_retries: default_max_retries(), backoff: BackoffSpec::default() }
+        Self {
+            max_retries: default_max_retries(),
+            status_codes: default_status_codes(),
+            backoff: BackoffSpec::default(),
+        }
     }
 }
 
 impl Default for BackoffSpec {
     fn default() -> Self {
-        Self { initial: default_backoff_initial(), max: default_backoff_max() }
+        Self {
+            initial: default_backoff_initial(),
+            factor: default_backoff_factor(),
+            max: default_backoff_max(),
+            jitter: default_backoff_jitter(),
+        }
     }
 }
 
@@ -197,6 +237,28 @@ fn default_max_body() -> ByteSize {
 
 fn default_max_retries() -> u32 {
     2
+}
+
+fn default_status_codes() -> Vec<u16> {
+    vec![408, 425, 429, 500, 502, 503, 504]
+}
+
+/// Without `format: double`, which API servers warn of.
+fn factor(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "number", "minimum": 1, "maximum": 10 })
+}
+
+/// As [`factor`].
+fn jitter(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "number", "minimum": 0, "maximum": 1 })
+}
+
+fn default_backoff_factor() -> f64 {
+    2.0
+}
+
+fn default_backoff_jitter() -> f64 {
+    0.1
 }
 
 fn default_backoff_initial() -> Span {

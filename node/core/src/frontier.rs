@@ -21,6 +21,8 @@ pub mod completion;
 pub mod delivery;
 pub mod host;
 pub mod keys;
+pub mod opt_out;
+pub mod places;
 pub mod record;
 pub mod shard;
 

@@ -7,19 +7,24 @@
 pub mod canonical;
 pub mod extract;
 pub mod politeness;
+pub mod proxy;
 pub mod robots;
 pub mod scope;
+pub mod secret;
 pub mod skip;
 pub mod url_rules;
 
 pub use canonical::{NormalizedUrl, resolve};
 pub use extract::{DocumentKind, ExtractRule, Field, FieldKind, FollowRule, Seed, Source, Transform};
 pub use politeness::{AutoThrottle, BreakerRules, HostRule, OverMax, Politeness};
+pub use proxy::{Proxies, Proxy, ProxyKind, Rotation};
 pub use robots::Robots;
 pub use scope::{Patterns, Scope, ScopeType};
+pub use secret::{Auth, Credentials, Secret};
 pub use skip::SkipReason;
 pub use url_rules::UrlRules;
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// A checked job, ready to run.
@@ -27,6 +32,8 @@ use std::time::Duration;
 pub struct ValidatedJob {
     /// Name chosen by the user (`metadata.name`).
     pub name: String,
+    /// Its part where jobs share something, at least 1.
+    pub weight: u32,
     /// Where the crawl starts, at depth 0, in the order of the file, without repetitions.
     pub seeds: Vec<Seed>,
     /// The labels that seeds and links may have; a page's label is its place here, counted from 1.
@@ -91,8 +98,14 @@ pub enum ContentIdentity {
 pub struct RequestOptions {
     /// The `User-Agent` header.
     pub user_agent: String,
-    /// Further headers, names in lower case; dropped when a redirect leaves the origin.
+    /// Further headers, names in lower case.
     pub headers: Vec<(String, String)>,
+    /// What goes to some origins only.
+    pub credentials: Credentials,
+    /// Whether hosts may give the job cookies.
+    pub takes_cookies: bool,
+    /// Through whom requests go.
+    pub proxies: Proxies,
     /// From the first byte sent to the last byte read, redirects included.
     pub total_timeout: Duration,
     /// Most redirects followed for one page.
@@ -129,8 +142,64 @@ impl Limits {
 pub struct Retry {
     /// Further attempts after the first.
     pub max_retries: u32,
-    /// Pause before the first retry; doubled each time.
+    /// Answers with these statuses are worth another attempt.
+    pub status_codes: BTreeSet<u16>,
+    /// Pause before the first retry.
     pub backoff: Duration,
+    /// Each pause is so many times as long as the one before, in thousandths.
+    pub factor_milli: u32,
     /// Longest pause.
     pub max_backoff: Duration,
+    /// A pause is longer or shorter by up to this part of it, in thousandths.
+    pub jitter_milli: u32,
+}
+
+impl Retry {
+    /// The pause after so many failed attempts, at least one; `dice` is in [0, 1).
+    #[must_use]
+    pub fn pause(&self, failed: u32, dice: f64) -> Duration {
+        let exponent = i32::try_from(failed.saturating_sub(1)).unwrap_or(i32::MAX);
+        let factor = (f64::from(self.factor_milli) / 1_000.0).powi(exponent);
+        let pause = (self.backoff.as_secs_f64() * factor).min(self.max_backoff.as_secs_f64());
+        let jitter = f64::from(self.jitter_milli) / 1_000.0;
+        Duration::try_from_secs_f64(pause * (1.0 - jitter + 2.0 * jitter * dice)).unwrap_or(self.max_backoff)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn retry(factor_milli: u32, jitter_milli: u32) -> Retry {
+        Retry {
+            max_retries: 20,
+            status_codes: BTreeSet::new(),
+            backoff: Duration::from_secs(5),
+            factor_milli,
+            max_backoff: Duration::from_secs(600),
+            jitter_milli,
+        }
+    }
+
+    #[test]
+    fn a_pause_grows_by_the_factor_up_to_the_longest() {
+        for (factor_milli, failed, seconds) in [
+            (2_000, 1, 5.0),
+            (2_000, 2, 10.0),
+            (2_000, 4, 40.0),
+            (2_000, 20, 600.0),
+            (1_000, 9, 5.0),
+            (1_500, 3, 11.25),
+        ] {
+            assert_eq!(retry(factor_milli, 0).pause(failed, 0.9).as_secs_f64(), seconds, "{factor_milli} {failed}");
+        }
+    }
+
+    #[test]
+    fn jitter_makes_it_longer_or_shorter_by_its_part() {
+        for (dice, seconds) in [(0.0, 9.0), (0.5, 10.0), (1.0, 11.0)] {
+            let pause = retry(2_000, 100).pause(2, dice).as_secs_f64();
+            assert!((pause - seconds).abs() < 1e-9, "{pause}");
+        }
+    }
 }

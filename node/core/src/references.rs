@@ -32,8 +32,8 @@ pub fn reference(key: &Key, content: &[u8]) -> Result<Option<BodyHash>, UnknownR
         return Ok(Some(chunk.hash));
     }
     match Name::parse(key).ok_or_else(unknown)? {
-        Name::Owner | Name::Job(_) | Name::Budget(_) | Name::Host(_) | Name::Schedule(_) => Ok(None),
-        Name::Link(..) | Name::Content(..) | Name::Delivery(_) => Ok(None),
+        Name::Owner | Name::Job(_) | Name::Budget(_) | Name::Host(_) | Name::Schedule(_) | Name::OptOuts => Ok(None),
+        Name::Link(..) | Name::Content(..) | Name::Delivery(_) | Name::Jar(..) => Ok(None),
         Name::Url(..) => {
             let record: UrlRecord = decode(content).map_err(|_| unknown())?;
             let UrlState::Closed { result: PageResult::Fetched(page), .. } = record.state else { return Ok(None) };
@@ -48,7 +48,7 @@ pub fn reference(key: &Key, content: &[u8]) -> Result<Option<BodyHash>, UnknownR
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::frontier::record::{FetchedPage, JobId, UrlHash, Way, encode};
+    use crate::frontier::record::{Attempts, FetchedPage, JobId, UrlHash, Way, encode};
     use crate::id::Partition;
 
     fn key(name: Name) -> Key {
@@ -58,7 +58,14 @@ mod tests {
     fn page(content: Items) -> UrlRecord {
         let page = FetchedPage { status: 200, fetched_ms: 1, attempts: 1, bytes: 1, items: 1, item_errors: 0, content };
         let state = UrlState::Closed { sequence: 1, result: PageResult::Fetched(page) };
-        UrlRecord { url: "http://shop.example/".to_owned(), depth: 0, way: Way::default(), admitted: false, state }
+        UrlRecord {
+            url: "http://shop.example/".to_owned(),
+            depth: 0,
+            way: Way::default(),
+            admitted: false,
+            attempts: Attempts::default(),
+            state,
+        }
     }
 
     #[test]

@@ -5,6 +5,7 @@
 mod error;
 pub(super) mod events;
 pub(super) mod files;
+pub(super) mod hosts;
 pub(super) mod kv;
 mod locks;
 mod schedules;

@@ -3,7 +3,7 @@
 use super::failure::{BadInput, Status};
 use super::folder::GuardArgs;
 use super::terms::print;
-use crate::fetch::{AcceptedTypes, FetchError, FetchRequest, Fetcher, FetcherConfig, RobotsOutcome, StatusClass};
+use crate::fetch::{AcceptedTypes, FetchError, FetchRequest, Fetcher, FetcherConfig, RobotsOutcome};
 use crate::job;
 use crate::trial::{self, Trial, TrialPage, TrialReport};
 use anyhow::{Context, bail};
@@ -131,6 +131,7 @@ async fn fetched(args: &ExtractArgs, url: &NormalizedUrl) -> anyhow::Result<Page
         let request = FetchRequest {
             url: &at,
             options: &job.request,
+            cookies: None,
             max_body_bytes: job.limits.max_body_bytes,
             accept: AcceptedTypes::Pages,
         };
@@ -139,7 +140,7 @@ async fn fetched(args: &ExtractArgs, url: &NormalizedUrl) -> anyhow::Result<Page
             Err(error) => Err(error),
         };
         match answer {
-            Ok(page) if page.class() == StatusClass::Success => {
+            Ok(page) if page.is_success() => {
                 return Ok(Page { body: page.body.to_vec(), content_type: page.headers.content_type, url: at });
             }
             Ok(page) => bail!("{at} answers with status {}", page.status),

@@ -19,7 +19,7 @@ use futures::stream::{self, StreamExt};
 use scrapering_core::frontier::keys::{Name, job_partition};
 use scrapering_core::frontier::record::{JobId, JobPhase, JobRecord, Token, decode, encode};
 use scrapering_core::id::{NodeId, PARTITIONS, Partition};
-use scrapering_core::job::SkipReason;
+use scrapering_core::job::{SkipReason, ValidatedJob};
 use scrapering_core::register::Outcome;
 use scrapering_crds::ScrapeJobFile;
 use scrapering_proto::v1;
@@ -91,6 +91,15 @@ impl Jobs {
         status(job, version, record, &progress).ok_or(JobsError::Unavailable)
     }
 
+    pub(super) fn crawl(&self) -> &Crawl {
+        &self.crawl
+    }
+
+    /// How a job is to be run; `None` if it is gone.
+    pub(super) async fn spec(&self, job: &JobRef) -> Result<Option<std::sync::Arc<ValidatedJob>>, JobsError> {
+        Ok(self.crawl.specs.spec(job.id).await?.map(|spec| spec.job.clone()))
+    }
+
     /// The record of a job and its version.
     pub(super) async fn record(&self, job: &JobRef) -> Result<(JobRecord, u64), JobsError> {
         let found = self.crawl.specs.record(job.id).await?;
@@ -156,7 +165,7 @@ impl Jobs {
     /// # Errors
     /// [`JobsError::NotFound`], [`JobsError::Unavailable`].
     pub async fn skipped(&self, job: &JobRef, cursor: &Cursor, limit: usize) -> Result<Page<Skipped>, JobsError> {
-        self.read(job, cursor, limit, Kind::Unfetched, |content| three_lines(content).into_iter().collect()).await
+        self.read(job, cursor, limit, Kind::Unfetched, |content| four_lines(content).into_iter().collect()).await
     }
 
     /// Pages that were fetched, behind `cursor`, at most `limit`.
@@ -407,12 +416,13 @@ pub(super) fn tenant_named(namespace: Option<&str>) -> Tenant {
     namespace.and_then(|namespace| namespace.parse().ok()).unwrap_or_default()
 }
 
-/// URL, reason and detail.
-fn three_lines(content: &str) -> Option<Skipped> {
+/// URL, reason, detail and attempts.
+fn four_lines(content: &str) -> Option<Skipped> {
     let mut lines = content.lines();
     let (url, reason) = (lines.next()?.to_owned(), lines.next()?.to_owned());
     let detail = lines.next().filter(|detail| !detail.is_empty()).map(str::to_owned);
-    Some(Skipped { url, reason, detail })
+    let tries = lines.next().and_then(|line| serde_json::from_str(line).ok()).unwrap_or_default();
+    Some(Skipped { url, reason, detail, tries })
 }
 
 fn status(

@@ -2,7 +2,7 @@
 
 use super::coordinator::Order;
 use super::doors::moment;
-use super::jobs::FetchedPage;
+use super::jobs::{FetchedPage, Try};
 use super::shards::Found;
 use super::{Crawl, coordinator};
 use crate::rpc::convert::{self, Malformed};
@@ -10,6 +10,7 @@ use scrapering_core::frontier::keys::{Name, job_partition};
 use scrapering_core::frontier::record::{self, Items, JobId, LinkRecord, PageResult, UrlRecord, UrlState, decode};
 use scrapering_core::frontier::shard::{Control, ResultKind};
 use scrapering_core::id::{Key, Partition};
+use scrapering_core::job::SkipReason;
 use scrapering_core::register::Versioned;
 use scrapering_core::schedule::ScheduleKey;
 use scrapering_proto::v1;
@@ -209,8 +210,9 @@ impl Crawl {
         }
         let record: UrlRecord = decode(&bytes).map_err(damaged)?;
         let UrlState::Closed { result, .. } = record.state else { return Ok(String::new()) };
+        let tries: Vec<Try> = record.attempts.last.iter().map(Try::from).collect();
         Ok(match result {
-            PageResult::Fetched(page) if kind == Kind::Pages => page_line(record.url, record.depth, page),
+            PageResult::Fetched(page) if kind == Kind::Pages => page_line(record.url, record.depth, page, tries),
             PageResult::Fetched(page) => match page.content {
                 Items::Inline(items) => items,
                 Items::Body(hash) => {
@@ -222,9 +224,9 @@ impl Crawl {
                     String::from_utf8_lossy(&body).into_owned()
                 }
             },
-            PageResult::Failed { reason, detail } => format!("{}\n{reason}\n{}", record.url, one_line(&detail)),
+            PageResult::Failed { reason, detail } => unfetched(&record.url, reason, &detail, &tries),
             PageResult::Skipped { reason, detail } => {
-                format!("{}\n{reason}\n{}", record.url, one_line(&detail.unwrap_or_default()))
+                unfetched(&record.url, reason, &detail.unwrap_or_default(), &tries)
             }
         })
     }
@@ -239,11 +241,17 @@ fn entries_of(kind: Kind, content: &str) -> usize {
 }
 
 /// A fetched page as the doors see it, JSON.
-fn page_line(url: String, depth: u32, page: record::FetchedPage) -> String {
+fn page_line(url: String, depth: u32, page: record::FetchedPage, tries: Vec<Try>) -> String {
     let record::FetchedPage { status, fetched_ms, attempts, bytes, items, item_errors, .. } = page;
     let fetched_at = moment(fetched_ms).unwrap_or_default();
-    let page = FetchedPage { url, depth, status, fetched_at, attempts, bytes, items, item_errors };
+    let page = FetchedPage { url, depth, status, fetched_at, attempts, bytes, items, item_errors, tries };
     serde_json::to_string(&page).expect("texts and numbers always become JSON")
+}
+
+/// A URL that was not fetched: URL, reason, detail and attempts, a line each.
+fn unfetched(url: &str, reason: SkipReason, detail: &str, tries: &[Try]) -> String {
+    let tries = serde_json::to_string(tries).expect("texts and numbers always become JSON");
+    format!("{url}\n{reason}\n{}\n{tries}", one_line(detail))
 }
 
 fn one_line(text: &str) -> String {

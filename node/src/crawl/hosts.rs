@@ -5,7 +5,7 @@ use super::jobs::JobsError;
 use crate::rpc::convert::{self, Malformed};
 use schemars::JsonSchema;
 use scrapering_core::frontier::keys::host_partition;
-use scrapering_core::frontier::record::HostLimits;
+use scrapering_core::frontier::record::{HostLimits, RobotsFile};
 use scrapering_core::frontier::shard::{HostStatus, RobotsStatus};
 use scrapering_core::job::NormalizedUrl;
 use scrapering_proto::v1;
@@ -16,6 +16,8 @@ use tonic::Status;
 /// How often an owner is looked for before the caller is told to try again, and the pause between.
 const ATTEMPTS: usize = 20;
 const PAUSE: Duration = Duration::from_millis(250);
+/// Most hosts in one list.
+pub const LIST_MAX: usize = 1_000;
 
 /// Whether a host is visited now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -29,8 +31,10 @@ pub enum HostState {
     Paused,
     /// It failed and is left alone, or is being tried with a few requests.
     Broken,
-    /// The operator has closed it.
+    /// The operator has closed it, or blocked it for a time.
     Closed,
+    /// Its owner does not want it to be visited.
+    OptedOut,
 }
 
 /// An origin as its owner knows it.
@@ -80,12 +84,56 @@ pub struct HostLimitsObject {
     /// Nothing is requested at all.
     #[serde(default)]
     pub closed: bool,
+    /// Nothing is requested before then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>", extend("format" = "date-time"))]
+    pub block_until: Option<jiff::Timestamp>,
+}
+
+impl HostLimitsObject {
+    fn of(limits: HostLimits) -> Self {
+        let until = i64::try_from(limits.block_until_ms).ok().filter(|until_ms| *until_ms > 0);
+        Self {
+            delay_ms: limits.delay_ms,
+            concurrent_requests: limits.concurrent_requests,
+            closed: limits.closed,
+            block_until: until.and_then(|until_ms| jiff::Timestamp::from_millisecond(until_ms).ok()),
+        }
+    }
+
+    fn block_until_ms(self) -> u64 {
+        self.block_until.map_or(0, |until| u64::try_from(until.as_millisecond()).unwrap_or(0))
+    }
+}
+
+/// What is stored of an origin's robots.txt.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RobotsObject {
+    /// `scheme://host:port`.
+    pub origin: String,
+    /// `unknown`, `none` (everything is allowed), `disallowAll` or `known`.
+    pub state: String,
+    /// When it was fetched, RFC 3339.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fetched_at: Option<String>,
+    /// Its text, cut at 500 KiB.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
 }
 
 /// The hosts of the ring. A cheap clone.
 #[derive(Clone)]
 pub struct Hosts {
-    crawl: Crawl,
+    pub(super) crawl: Crawl,
+}
+
+/// What is asked of a host's owner besides how the host is.
+#[derive(Clone, Copy, Debug, Default)]
+struct Wish {
+    limits: Option<HostLimitsObject>,
+    forgive: bool,
+    reset_breaker: bool,
 }
 
 impl Hosts {
@@ -98,7 +146,62 @@ impl Hosts {
     /// # Errors
     /// [`JobsError::Unavailable`].
     pub async fn read(&self, origin: &str) -> Result<HostObject, JobsError> {
-        self.ask(origin, None, false).await
+        self.ask(origin, Wish::default()).await
+    }
+
+    /// Tries a host as if it had not failed; what it asked for itself still holds.
+    ///
+    /// # Errors
+    /// As [`Hosts::limit`].
+    pub async fn reset_breaker(&self, origin: &str) -> Result<HostObject, JobsError> {
+        self.ask(origin, Wish { reset_breaker: true, ..Wish::default() }).await
+    }
+
+    /// What is stored of a robots.txt.
+    ///
+    /// # Errors
+    /// [`JobsError::Unavailable`].
+    pub async fn robots(&self, origin: &str) -> Result<RobotsObject, JobsError> {
+        let file = self.host_record(origin).await?.and_then(|record| record.robots);
+        let fetched_at = file.as_ref().and_then(|(_, fetched_ms)| super::doors::moment(*fetched_ms));
+        let (state, text) = match file {
+            None => ("unknown", None),
+            Some((RobotsFile::AllowAll, _)) => ("none", None),
+            Some((RobotsFile::DisallowAll, _)) => ("disallowAll", None),
+            Some((RobotsFile::Text(text), _)) => ("known", Some(text)),
+        };
+        Ok(RobotsObject { origin: origin.to_owned(), state: state.to_owned(), fetched_at, text })
+    }
+
+    /// The hosts that their owners know, in the order of their origins, behind `after`; at most `limit`.
+    ///
+    /// # Errors
+    /// [`JobsError::Unavailable`]: not every node answers.
+    pub async fn list(
+        &self,
+        state: Option<HostState>,
+        after: &str,
+        limit: usize,
+    ) -> Result<Vec<HostObject>, JobsError> {
+        let word = state.map(HostState::as_str).unwrap_or_default();
+        let living = self.crawl.driver.living_nodes();
+        let limit = u32::try_from(limit).unwrap_or(u32::MAX);
+        let calls = living.into_iter().map(|node| async move {
+            let header = self.crawl.driver.peers().header();
+            let request = v1::HostsRequest { header, state: word.to_owned(), after: after.to_owned(), limit };
+            if node == self.crawl.driver.me() {
+                return self.crawl.handle_hosts(&request).await.ok();
+            }
+            let mut frontier = self.crawl.driver.peers().frontier(node)?;
+            frontier.hosts(request).await.ok().map(tonic::Response::into_inner)
+        });
+        let mut found = std::collections::BTreeMap::new();
+        for reply in futures::future::join_all(calls).await {
+            let statuses = reply.ok_or(JobsError::Unavailable)?.statuses;
+            let hosts = statuses.iter().filter_map(|status| serde_json::from_str::<HostObject>(status).ok());
+            found.extend(hosts.map(|host| (host.origin.clone(), host)));
+        }
+        Ok(found.into_values().take(limit as usize).collect())
     }
 
     /// Asks for `limits` at `origin` from now on; `forgive` ends pauses that the ring had decided by itself.
@@ -106,23 +209,22 @@ impl Hosts {
     /// # Errors
     /// [`JobsError::Unavailable`]: it may be known to some owner, and may be asked for again.
     pub async fn limit(&self, origin: &str, limits: HostLimitsObject, forgive: bool) -> Result<HostObject, JobsError> {
-        self.ask(origin, Some(limits), forgive).await
+        self.ask(origin, Wish { limits: Some(limits), forgive, ..Wish::default() }).await
     }
 
-    async fn ask(
-        &self,
-        origin: &str,
-        limits: Option<HostLimitsObject>,
-        forgive: bool,
-    ) -> Result<HostObject, JobsError> {
+    async fn ask(&self, origin: &str, wish: Wish) -> Result<HostObject, JobsError> {
+        let Wish { limits, forgive, reset_breaker } = wish;
         let partition = host_partition(origin);
         let to_wire = |limits: HostLimitsObject| v1::HostLimits {
             delay_ms: limits.delay_ms,
             concurrent_requests: limits.concurrent_requests,
             closed: limits.closed,
+            block_until_ms: limits.block_until_ms(),
         };
-        let message =
-            |header| v1::HostRequest { header, origin: origin.to_owned(), limits: limits.map(to_wire), forgive };
+        let message = |header| {
+            let limits = limits.map(to_wire);
+            v1::HostRequest { header, origin: origin.to_owned(), limits, forgive, reset_breaker }
+        };
         for attempt in 0..ATTEMPTS {
             let owner = self.crawl.router.owner(partition, attempt);
             let header = self.crawl.driver.peers().header();
@@ -168,15 +270,74 @@ impl Crawl {
                 delay_ms: limits.delay_ms,
                 concurrent_requests: limits.concurrent_requests,
                 closed: limits.closed,
+                block_until_ms: limits.block_until_ms,
             };
             if !self.shards.limits(partition, &origin, limits, message.forgive).await {
                 return Ok(not_owned);
             }
         }
+        if message.reset_breaker && !self.shards.reset_breaker(partition, &origin).await {
+            return Ok(not_owned);
+        }
         let Some(status) = self.shards.host_status(partition, &origin).await else { return Ok(not_owned) };
         let object = HostObject::of(origin, status);
         let status = serde_json::to_string(&object).map_err(|_| Status::internal("a status is JSON"))?;
         Ok(v1::HostReply { not_owned: false, status })
+    }
+}
+
+impl Crawl {
+    /// The hosts that this node knows as their owner.
+    ///
+    /// # Errors
+    /// `INVALID_ARGUMENT`.
+    pub async fn handle_hosts(&self, message: &v1::HostsRequest) -> Result<v1::HostsReply, Status> {
+        let state = match message.state.as_str() {
+            "" => None,
+            word => Some(HostState::of(word).ok_or(Malformed("state"))?),
+        };
+        let wanted = move |status: &HostStatus| state.is_none_or(|state| state == HostState::from(status));
+        let limit = (message.limit as usize).clamp(1, LIST_MAX + 1);
+        let found = self.shards.host_statuses(&message.after, (Box::new(wanted), limit)).await;
+        let objects = found.into_iter().map(|(origin, status)| HostObject::of(origin.to_string(), Some(status)));
+        let statuses = objects.map(|object| serde_json::to_string(&object)).collect::<Result<_, _>>();
+        Ok(v1::HostsReply { statuses: statuses.map_err(|_| Status::internal("a status is JSON"))? })
+    }
+}
+
+impl HostState {
+    const ALL: [Self; 6] = [Self::Idle, Self::Open, Self::Paused, Self::Broken, Self::Closed, Self::OptedOut];
+
+    /// The word that users read.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Idle => "idle",
+            Self::Open => "open",
+            Self::Paused => "paused",
+            Self::Broken => "broken",
+            Self::Closed => "closed",
+            Self::OptedOut => "optedOut",
+        }
+    }
+
+    /// The state with this word.
+    #[must_use]
+    pub fn of(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.as_str() == word)
+    }
+}
+
+impl From<&HostStatus> for HostState {
+    fn from(status: &HostStatus) -> Self {
+        match status {
+            status if status.opted_out => Self::OptedOut,
+            status if status.limits.closed || !status.blocked_for.is_zero() => Self::Closed,
+            status if !status.paused_for.is_zero() => Self::Paused,
+            status if status.is_tripped => Self::Broken,
+            status if status.waiting == 0 && status.in_flight == 0 => Self::Idle,
+            _ => Self::Open,
+        }
     }
 }
 
@@ -190,16 +351,10 @@ impl HostObject {
             RobotsStatus::GivenUp => ("unreachable", 0),
             RobotsStatus::Text(bytes) => ("known", bytes as u64),
         };
-        let state = match &status {
-            status if status.limits.closed => HostState::Closed,
-            status if !status.paused_for.is_zero() => HostState::Paused,
-            status if status.is_tripped => HostState::Broken,
-            status if status.waiting == 0 && status.in_flight == 0 => HostState::Idle,
-            _ => HostState::Open,
-        };
+        let closed_for = status.paused_for.max(status.open_for).max(status.blocked_for);
         Self {
-            state,
-            closed_for_ms: convert::millis_up(status.paused_for.max(status.open_for)),
+            state: HostState::from(&status),
+            closed_for_ms: convert::millis_up(closed_for),
             robots: robots.to_owned(),
             robots_bytes,
             waiting: status.waiting,
@@ -210,11 +365,7 @@ impl HostObject {
             consecutive_failures: status.failures,
             last_latency_ms: convert::millis_up(status.conduct.last_latency.unwrap_or_default()),
             throttle_ms: convert::millis_up(status.throttle),
-            limits: HostLimitsObject {
-                delay_ms: status.limits.delay_ms,
-                concurrent_requests: status.limits.concurrent_requests,
-                closed: status.limits.closed,
-            },
+            limits: HostLimitsObject::of(status.limits),
             ..Self::idle(origin)
         }
     }

@@ -5,7 +5,7 @@ use crate::auth::Tenant;
 use crate::job::FieldError;
 use schemars::JsonSchema;
 use scrapering_core::frontier::delivery::DeliveryId;
-use scrapering_core::frontier::record::JobId;
+use scrapering_core::frontier::record::{AttemptEnd, AttemptRecord, JobId};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -199,6 +199,9 @@ pub struct Skipped {
     /// What exactly happened, if there is more to say: a status, an error.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
+    /// The requests that were made for it, the oldest first; at most the last 32.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tries: Vec<Try>,
 }
 
 /// A page that was fetched.
@@ -221,6 +224,37 @@ pub struct FetchedPage {
     pub items: u32,
     /// Items dropped because a required field was missing.
     pub item_errors: u32,
+    /// The requests that were made for it, the oldest first; at most the last 32.
+    #[serde(default)]
+    pub tries: Vec<Try>,
+}
+
+/// One request for a page.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Try {
+    /// When it began, RFC 3339.
+    pub at: String,
+    /// Until its end, milliseconds.
+    pub took_ms: u32,
+    /// The HTTP status, if there was an answer that could be used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<u16>,
+    /// A word for the error, if there was none: `address`, `resolve`, `connect`, `tls`, `timeout`, `reset`, `protocol`,
+    /// `tooLarge`, `mimeType`, `decode`, `request`, `brokenOff` or `proxy`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
+impl From<&AttemptRecord> for Try {
+    fn from(attempt: &AttemptRecord) -> Self {
+        let (status, error) = match attempt.end {
+            AttemptEnd::Status(status) => (Some(status), None),
+            AttemptEnd::Error(class) => (None, Some(class.to_string())),
+        };
+        let at = super::doors::moment(attempt.at_ms).unwrap_or_default();
+        Self { at, took_ms: attempt.took_ms, status, error }
+    }
 }
 
 /// The first character of a line among a page's items that is an [`ItemFault`].

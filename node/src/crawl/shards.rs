@@ -6,8 +6,9 @@ pub(super) use run::run;
 
 use super::claim::Claimed;
 use super::coordinator::Order;
+use scrapering_core::frontier::opt_out::OptOuts;
 use scrapering_core::frontier::record::{
-    Counters, HostLimits, HostRecord, JobId, RobotsFile, Token, UrlHash, UrlRecord,
+    AttemptRecord, Counters, HostLimits, HostRecord, JobId, RobotsAsked, RobotsFile, Token, UrlHash, UrlRecord,
 };
 use scrapering_core::frontier::shard::{Attempt, Exchange, HostStatus, Link, Reopened, ResultKind, Unreached};
 use scrapering_core::id::Partition;
@@ -63,6 +64,13 @@ pub(super) enum Command {
         partition: Partition,
         job: JobId,
         origin: Arc<str>,
+    },
+    /// An answer to a request for the page sets these cookies.
+    Cookies {
+        partition: Partition,
+        job: JobId,
+        url: NormalizedUrl,
+        set: Vec<String>,
     },
     /// A request ended, for a page or for robots.txt: its place at the host is free again.
     Fetched {
@@ -122,6 +130,17 @@ pub(super) enum Command {
     },
     Purge(JobId, oneshot::Sender<Vec<Partition>>),
     Owned(Partition, oneshot::Sender<Option<(Token, Instant)>>),
+    /// A request for a robots.txt was made.
+    RobotsAsked {
+        partition: Partition,
+        origin: Arc<str>,
+        asked: RobotsAsked,
+    },
+    ResetBreaker(Partition, String, oneshot::Sender<bool>),
+    /// The hosts that this node owns, behind an origin, in its order, as far as they are wanted.
+    HostStatuses(String, HostFilter, oneshot::Sender<Vec<(Arc<str>, HostStatus)>>),
+    /// The list of hosts that are not to be visited, as it was read; `None` if it could not be.
+    OptOuts(Option<Arc<OptOuts>>),
     HostStatus(Partition, String, oneshot::Sender<Option<Option<HostStatus>>>),
     Limits {
         partition: Partition,
@@ -145,8 +164,13 @@ pub(super) struct Ended {
     pub(super) url: UrlHash,
     pub(super) origin: Arc<str>,
     pub(super) attempt: Attempt,
+    /// The request, if one was made.
+    pub(super) made: Option<AttemptRecord>,
     pub(super) unfollowed: Vec<(NormalizedUrl, SkipReason)>,
 }
+
+/// Which hosts are wanted, and how many at most.
+pub(super) type HostFilter = (Box<dyn Fn(&HostStatus) -> bool + Send>, usize);
 
 /// A handle to the task. A cheap clone.
 #[derive(Clone)]
@@ -211,6 +235,18 @@ impl Shards {
     /// A host as it is now: `None` if its partition is not this node's, `Some(None)` if nothing is known of it here.
     pub(super) async fn host_status(&self, partition: Partition, origin: &str) -> Option<Option<HostStatus>> {
         self.ask(|reply| Command::HostStatus(partition, origin.to_owned(), reply)).await.flatten()
+    }
+
+    /// Tries a host as if it had not failed; `false` if its partition is not this node's.
+    pub(super) async fn reset_breaker(&self, partition: Partition, origin: &str) -> bool {
+        let origin = origin.to_owned();
+        self.ask(|reply| Command::ResetBreaker(partition, origin, reply)).await.unwrap_or(false)
+    }
+
+    /// The hosts that this node owns, behind `after`, in the order of their origins, as far as they are wanted.
+    pub(super) async fn host_statuses(&self, after: &str, filter: HostFilter) -> Vec<(Arc<str>, HostStatus)> {
+        let after = after.to_owned();
+        self.ask(|reply| Command::HostStatuses(after, filter, reply)).await.unwrap_or_default()
     }
 
     /// What the operator asks for a host; `false` if its partition is not this node's.

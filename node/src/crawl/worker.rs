@@ -5,19 +5,21 @@ use super::jobs::{ITEM_ERROR_MARK, ItemFault};
 use super::outlinks::Outlinks;
 use super::shards::{Command, Ended, RobotsResult};
 use super::specs::Spec;
-use super::{Crawl, dedup};
+use super::{Crawl, cookies, dedup};
 use crate::extract::listing::{self, Listing};
 use crate::extract::{CpuBudget, ExtractError, ItemError, Page, PageResult as Extracted, RobotsDirectives};
-use crate::fetch::{AcceptedTypes, FetchError, FetchRequest, Fetched, RobotsOutcome, StatusClass, retry_after};
+use crate::fetch::{AcceptedTypes, FetchError, FetchRequest, Fetched, RobotsOutcome, retry_after};
 use scrapering_core::frontier::address::Limits;
-use scrapering_core::frontier::record::{FetchedPage, Items, JobId, PageResult, RobotsFile, UrlHash, Way};
+use scrapering_core::frontier::record::{
+    AttemptEnd, AttemptRecord, ErrorClass, FetchedPage, Items, JobId, PageResult, RobotsAsked, RobotsFile, UrlHash, Way,
+};
 use scrapering_core::frontier::shard::{Attempt, Exchange, Health, Link, Unreached};
 use scrapering_core::id::Partition;
 use scrapering_core::job::{DocumentKind, NormalizedUrl, Robots, SkipReason, ValidatedJob};
 use scrapering_core::register::MAX_CONTENT_BYTES;
 use serde_json::{Map, Value};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
 /// Items of a page up to this size live in its record, bytes; more go into a body.
@@ -44,6 +46,8 @@ pub(super) struct Visit {
     pub(super) way: Way,
     /// Counts from 1.
     pub(super) attempt: u32,
+    /// What the host has given the job to be sent back.
+    pub(super) cookies: Option<Arc<str>>,
 }
 
 /// What a visit came to.
@@ -81,13 +85,19 @@ pub(super) async fn visit(crawl: Crawl, visit: Visit, lease: CancellationToken) 
     let origin: Arc<str> = visit.url.origin().into();
     // Held until the links are acknowledged: in memory they are many times as large as the page that shows them.
     let mut _taken_in = None;
+    let mut made = None;
     let conclusion = match crawl.specs.spec(visit.job).await {
         Ok(Some(spec)) => match request(&crawl, &spec.job, &visit, &origin, &lease).await {
-            Asked::Answer(Some(answer)) => {
-                _taken_in = crawl.intake.acquire().await.ok();
-                conclude(&crawl, &spec, &visit, answer).await
+            Asked::Answer(answer, attempt) => {
+                made = attempt;
+                match answer {
+                    Some(answer) => {
+                        _taken_in = crawl.intake.acquire().await.ok();
+                        conclude(&crawl, &spec, &visit, answer).await
+                    }
+                    None => Conclusion::abandoned(),
+                }
             }
-            Asked::Answer(None) => Conclusion::abandoned(),
             Asked::Deferred => return,
         },
         Ok(None) | Err(_) => {
@@ -100,13 +110,14 @@ pub(super) async fn visit(crawl: Crawl, visit: Visit, lease: CancellationToken) 
     let Conclusion { attempt, follow, unfollowed } = conclusion;
     crawl.router.follow(&crawl, visit.job, follow).await;
     let Visit { partition, job, hash: url, .. } = visit;
-    crawl.shards.tell(Command::Ended(Box::new(Ended { partition, job, url, origin, attempt, unfollowed }))).await;
+    let ended = Ended { partition, job, url, origin, attempt, made, unfollowed };
+    crawl.shards.tell(Command::Ended(Box::new(ended))).await;
 }
 
 /// What came of asking a host.
 enum Asked {
-    /// Its answer, or an error; `None` if the request was broken off.
-    Answer(Option<Result<Fetched, FetchError>>),
+    /// Its answer, or an error; `None` if the request was broken off. And how that went, for the records.
+    Answer(Option<Result<Fetched, FetchError>>, Option<AttemptRecord>),
     /// Nothing was asked: the shard knows that the address is busy.
     Deferred,
 }
@@ -120,7 +131,9 @@ async fn request(
     lease: &CancellationToken,
 ) -> Asked {
     let Visit { partition, job: id, .. } = *visit;
-    let fetched = match enter(crawl, id, job, &visit.url).await {
+    let entered = enter(crawl, id, job, &visit.url).await;
+    let (began, at_ms) = (Instant::now(), crawl.driver.clock().wall_ms());
+    let fetched = match entered {
         Ok(mut place) => fetch(crawl, job, visit, origin, &mut place, lease).await,
         Err(Closed::Address(error)) => (Some(Err(error)), false),
         Err(Closed::For(pause)) => {
@@ -132,7 +145,19 @@ async fn request(
     let (answer, answered) = fetched;
     let exchange = answer.as_ref().map_or(Exchange::untold(answered), |answer| exchange(answer, answered));
     crawl.shards.tell(Command::Fetched { partition, job: id, origin: origin.clone(), exchange }).await;
-    Asked::Answer(answer)
+    let took_ms = u32::try_from(began.elapsed().as_millis()).unwrap_or(u32::MAX);
+    let made = AttemptRecord { at_ms, took_ms, end: end_of(answer.as_ref()) };
+    Asked::Answer(answer, Some(made))
+}
+
+/// What came of a request, in words for the records.
+fn end_of(answer: Option<&Result<Fetched, FetchError>>) -> AttemptEnd {
+    match answer {
+        Some(Ok(fetched)) => AttemptEnd::Status(fetched.status),
+        Some(Err(FetchError::Redirected { status, .. })) => AttemptEnd::Status(*status),
+        Some(Err(error)) => AttemptEnd::Error(error.class().unwrap_or(ErrorClass::Protocol)),
+        None => AttemptEnd::Error(ErrorClass::BrokenOff),
+    }
 }
 
 /// The host's answer, `None` if the request was broken off, and whether it had begun to answer.
@@ -144,9 +169,15 @@ async fn fetch(
     place: &mut Place,
     lease: &CancellationToken,
 ) -> (Option<Result<Fetched, FetchError>>, bool) {
+    let cookies = if job.request.takes_cookies || !job.request.credentials.cookies.is_empty() {
+        cookies::header(visit.cookies.as_deref(), &job.request, &visit.url)
+    } else {
+        None
+    };
     let request = FetchRequest {
         url: &visit.url,
         options: &job.request,
+        cookies: cookies.as_deref(),
         max_body_bytes: match visit.way.kind {
             DocumentKind::Page => job.limits.max_body_bytes,
             DocumentKind::List | DocumentKind::Robots => job.limits.max_body_bytes.max(LIST_BYTES),
@@ -162,7 +193,12 @@ async fn fetch(
         None => return (None, false),
     };
     place.answered();
+    let set = if job.request.takes_cookies { begun.set_cookies() } else { Vec::new() };
     let Visit { partition, job, .. } = *visit;
+    if !set.is_empty() {
+        let url = visit.url.clone();
+        crawl.shards.tell(Command::Cookies { partition, job, url, set }).await;
+    }
     crawl.shards.tell(Command::Answered { partition, job, origin: origin.clone() }).await;
     (unless_broken_off(place, lease, begun.finish()).await, true)
 }
@@ -224,11 +260,11 @@ async fn conclude(crawl: &Crawl, spec: &Arc<Spec>, visit: &Visit, answer: Result
         Err(FetchError::Redirected { location, .. }) => return redirected(&spec.job, visit, location),
         Err(error) => return not_fetched(&error),
     };
-    let status = format!("status {}", fetched.status);
-    match fetched.class() {
-        StatusClass::Success => {}
-        StatusClass::Retryable => return Conclusion::again(SkipReason::HttpError, status),
-        StatusClass::Permanent => return Conclusion::failed(SkipReason::HttpError, status),
+    if !fetched.is_success() {
+        let status = format!("status {}", fetched.status);
+        let is_worth_it = spec.job.retry.status_codes.contains(&fetched.status);
+        let conclusion = if is_worth_it { Conclusion::again } else { Conclusion::failed };
+        return conclusion(SkipReason::HttpError, status);
     }
     match visit.way.kind {
         DocumentKind::Page => match extract(crawl, spec, visit, &fetched).await {
@@ -414,16 +450,26 @@ pub(super) struct RobotsErrand {
 /// Makes one request for a host's robots.txt and tells the shard.
 pub(super) async fn robots(crawl: Crawl, errand: RobotsErrand, lease: CancellationToken) {
     let RobotsErrand { partition, job, spec, origin, moved } = errand;
+    let (began, at_ms, mut end) = (Instant::now(), crawl.driver.clock().wall_ms(), None);
     let (exchange, result) = match NormalizedUrl::parse(&format!("{origin}/")) {
         Ok(home) => match enter(&crawl, job, &spec, moved.as_ref().unwrap_or(&home)).await {
             Ok(place) => {
                 let asking = crawl.fetcher.fetch_robots(&home, moved.as_ref(), &spec.request);
                 match unless_broken_off(&place, &lease, asking).await {
-                    Some(answer) => robots_result(answer.outcome, answer.latency),
-                    None => unreached(SkipReason::HostBroken, "the request was broken off", Exchange::untold(false)),
+                    Some(answer) => {
+                        end = answer.status.map(AttemptEnd::Status).or(robots_error(&answer.outcome));
+                        robots_result(answer.outcome, answer.latency)
+                    }
+                    None => {
+                        end = Some(AttemptEnd::Error(ErrorClass::BrokenOff));
+                        unreached(SkipReason::HostBroken, "the request was broken off", Exchange::untold(false))
+                    }
                 }
             }
-            Err(Closed::Address(error)) => robots_result(RobotsOutcome::Unreachable(error), None),
+            Err(Closed::Address(error)) => {
+                end = error.class().map(AttemptEnd::Error);
+                robots_result(RobotsOutcome::Unreachable(error), None)
+            }
             Err(Closed::For(pause)) => {
                 crawl.shards.tell(Command::Deferred { partition, job, origin, page: None, pause }).await;
                 return;
@@ -432,7 +478,18 @@ pub(super) async fn robots(crawl: Crawl, errand: RobotsErrand, lease: Cancellati
         Err(error) => unreached(SkipReason::HostBroken, error.to_string(), Exchange::untold(false)),
     };
     crawl.shards.tell(Command::Fetched { partition, job, origin: origin.clone(), exchange }).await;
+    if let Some(end) = end {
+        let took_ms = u32::try_from(began.elapsed().as_millis()).unwrap_or(u32::MAX);
+        let moved = moved.map(|target| target.as_str().to_owned());
+        let asked = RobotsAsked { job, moved, attempt: AttemptRecord { at_ms, took_ms, end } };
+        crawl.shards.tell(Command::RobotsAsked { partition, origin: origin.clone(), asked }).await;
+    }
     crawl.shards.tell(Command::Robots { partition, job, origin, result }).await;
+}
+
+fn robots_error(outcome: &RobotsOutcome) -> Option<AttemptEnd> {
+    let RobotsOutcome::Unreachable(error) = outcome else { return None };
+    error.class().map(AttemptEnd::Error)
 }
 
 fn unreached(reason: SkipReason, detail: impl Into<String>, exchange: Exchange) -> (Exchange, RobotsResult) {

@@ -4,9 +4,11 @@ use std::error::Error;
 use std::io;
 use std::time::Duration;
 
+use scrapering_core::frontier::record::ErrorClass;
 use scrapering_core::job::{NormalizedUrl, SkipReason};
 
 use super::guard::AddressNotAllowed;
+use super::proxy::ProxyError;
 
 /// Which clock ran out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,6 +67,9 @@ pub enum FetchError {
     /// The connection broke before the answer was complete.
     #[error("the connection broke")]
     Reset(#[source] reqwest::Error),
+    /// There was no way through the proxy, or none to the host behind it.
+    #[error(transparent)]
+    Proxy(ProxyError),
     /// The answer is not HTTP, or its header is too large.
     #[error("the answer is not valid HTTP")]
     Protocol(#[source] reqwest::Error),
@@ -94,6 +99,8 @@ pub enum FetchError {
     Redirected {
         /// Where the page is now.
         location: NormalizedUrl,
+        /// The status of the redirect.
+        status: u16,
         /// From the request to the end of the header of the redirect.
         latency: Duration,
     },
@@ -109,13 +116,38 @@ impl FetchError {
     /// Whether the same request may succeed later.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
-        matches!(self, Self::Resolve(_) | Self::Lookup(_) | Self::Connect(_) | Self::Timeout { .. } | Self::Reset(_))
+        match self {
+            Self::Proxy(error) => error.is_retryable(),
+            Self::Resolve(_) | Self::Lookup(_) | Self::Connect(_) | Self::Timeout { .. } | Self::Reset(_) => true,
+            _ => false,
+        }
     }
 
     /// Whether the host is to blame: it cannot be reached, keeps silent or breaks off.
     #[must_use]
     pub fn is_hosts_failure(&self) -> bool {
-        self.is_retryable() || matches!(self, Self::Tls(_) | Self::Protocol(_))
+        // What a proxy does says nothing about the host behind it.
+        !matches!(self, Self::Proxy(_)) && (self.is_retryable() || matches!(self, Self::Tls(_) | Self::Protocol(_)))
+    }
+
+    /// The word for it in the list of a page's attempts; `None` for a redirect, which is an answer.
+    #[must_use]
+    pub fn class(&self) -> Option<ErrorClass> {
+        Some(match self {
+            Self::AddressNotAllowed | Self::PortNotAllowed { .. } => ErrorClass::Address,
+            Self::NotHttp | Self::BadHeader { .. } => ErrorClass::Request,
+            Self::Resolve(_) | Self::Lookup(_) => ErrorClass::Resolve,
+            Self::Connect(_) => ErrorClass::Connect,
+            Self::Tls(_) => ErrorClass::Tls,
+            Self::Timeout { .. } => ErrorClass::Timeout,
+            Self::Reset(_) => ErrorClass::Reset,
+            Self::Proxy(_) => ErrorClass::Proxy,
+            Self::Protocol(_) | Self::BadRedirect { .. } => ErrorClass::Protocol,
+            Self::TooLarge { .. } => ErrorClass::TooLarge,
+            Self::MimeType { .. } => ErrorClass::MimeType,
+            Self::ContentEncoding { .. } | Self::Decode(_) => ErrorClass::Decode,
+            Self::Redirected { .. } => return None,
+        })
     }
 
     /// The reason to record for the URL if it is not tried again.

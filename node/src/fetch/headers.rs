@@ -1,7 +1,9 @@
 //! Request headers out of a job's options, and the few response headers the crawl looks at.
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
-use scrapering_core::job::RequestOptions;
+use scrapering_core::job::{Auth, NormalizedUrl, RequestOptions};
 
 use super::AcceptedTypes;
 use super::error::FetchError;
@@ -22,22 +24,68 @@ const OURS: &[HeaderName] = &[
     header::UPGRADE,
 ];
 
-/// The headers of a request inside the job's own origin.
+/// The headers of a request for `url`: those of the job, its credentials if they are for this origin, and cookies.
+///
+/// # Errors
+/// [`FetchError::BadHeader`] names the header that cannot be sent.
+pub(super) fn of_page(
+    options: &RequestOptions,
+    url: &NormalizedUrl,
+    cookies: Option<&str>,
+    accept: AcceptedTypes,
+) -> Result<HeaderMap, FetchError> {
+    let mut headers = of_job(options, accept)?;
+    if options.credentials.are_for(url) {
+        for (name, value) in &options.credentials.headers {
+            set(&mut headers, name, value.reveal())?;
+        }
+        if let Some(auth) = &options.credentials.auth {
+            set(&mut headers, header::AUTHORIZATION.as_str(), &authorization(auth))?;
+        }
+    }
+    if let Some(cookies) = cookies {
+        let own = headers.get(header::COOKIE).and_then(|value| value.to_str().ok()).map(|own| format!("{own}; "));
+        set(&mut headers, header::COOKIE.as_str(), &format!("{}{cookies}", own.unwrap_or_default()))?;
+    }
+    for name in [header::AUTHORIZATION, header::COOKIE] {
+        if let Some(value) = headers.get_mut(name) {
+            value.set_sensitive(true);
+        }
+    }
+    Ok(headers)
+}
+
+/// RFC 7617, section 2, and RFC 6750, section 2.1.
+fn authorization(auth: &Auth) -> String {
+    match auth {
+        Auth::Basic { username, password } => {
+            format!("Basic {}", STANDARD.encode(format!("{username}:{}", password.reveal())))
+        }
+        Auth::Bearer(token) => format!("Bearer {}", token.reveal()),
+    }
+}
+
+/// The headers of the job that are for every origin.
 ///
 /// # Errors
 /// [`FetchError::BadHeader`] names the header that cannot be sent.
 pub(super) fn of_job(options: &RequestOptions, accept: AcceptedTypes) -> Result<HeaderMap, FetchError> {
     let mut headers = of_stranger(options, accept)?;
     for (name, value) in &options.headers {
-        let bad = |problem| FetchError::BadHeader { name: name.clone(), problem };
-        let header: HeaderName = name.parse().map_err(|_| bad("is no header name"))?;
-        if OURS.contains(&header) {
-            return Err(bad("is set by the client and cannot be set by a job"));
-        }
-        let value = HeaderValue::from_str(value).map_err(|_| bad("has a value with characters that cannot be sent"))?;
-        headers.insert(header, value);
+        set(&mut headers, name, value)?;
     }
     Ok(headers)
+}
+
+fn set(headers: &mut HeaderMap, name: &str, value: &str) -> Result<(), FetchError> {
+    let bad = |problem| FetchError::BadHeader { name: name.to_owned(), problem };
+    let header: HeaderName = name.parse().map_err(|_| bad("is no header name"))?;
+    if OURS.contains(&header) {
+        return Err(bad("is set by the client and cannot be set by a job"));
+    }
+    let value = HeaderValue::from_str(value).map_err(|_| bad("has a value with characters that cannot be sent"))?;
+    headers.insert(header, value);
+    Ok(())
 }
 
 /// The headers of a request to any other origin: who we are and what we read, nothing that belongs to the job.
@@ -55,6 +103,9 @@ pub(super) fn of_stranger(options: &RequestOptions, accept: AcceptedTypes) -> Re
     Ok(headers)
 }
 
+/// Cookies that are taken from one answer.
+const SET_COOKIES_MAX: usize = 50;
+
 /// The response headers the crawl acts on.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ResponseHeaders {
@@ -62,6 +113,8 @@ pub struct ResponseHeaders {
     pub content_type: Option<String>,
     /// Every `X-Robots-Tag`, in order.
     pub x_robots_tag: Vec<String>,
+    /// Every `Set-Cookie`, in order; at most 50.
+    pub set_cookie: Vec<String>,
     /// `Retry-After`, to be read with [`super::retry_after::parse`].
     pub retry_after: Option<String>,
 }
@@ -72,6 +125,7 @@ impl ResponseHeaders {
         Self {
             content_type: headers.get(header::CONTENT_TYPE).map(text),
             x_robots_tag: headers.get_all("x-robots-tag").iter().map(text).collect(),
+            set_cookie: headers.get_all(header::SET_COOKIE).iter().take(SET_COOKIES_MAX).map(text).collect(),
             retry_after: headers.get(header::RETRY_AFTER).map(text),
         }
     }

@@ -7,7 +7,7 @@ use scrapering_core::job::{NormalizedUrl, RequestOptions};
 use super::body::{self, Cap};
 use super::clock::Deadline;
 use super::error::FetchError;
-use super::{AcceptedTypes, Answer, Fetcher, StatusClass, headers, redirect};
+use super::{AcceptedTypes, Answer, Fetcher, headers, is_success, redirect};
 
 /// RFC 9309 section 2.5: at least 500 kibibytes are parsed; what follows is left unread.
 const MAX_ROBOTS_BYTES: u64 = 500 * 1024;
@@ -17,8 +17,16 @@ const MAX_ROBOTS_BYTES: u64 = 500 * 1024;
 pub struct RobotsAnswer {
     /// What was found.
     pub outcome: RobotsOutcome,
+    /// The status of the answer, if there was one.
+    pub status: Option<u16>,
     /// From the request to the end of the header of the answer; `None` without an answer.
     pub latency: Option<Duration>,
+}
+
+impl RobotsAnswer {
+    fn unreachable(error: FetchError) -> Self {
+        Self { outcome: RobotsOutcome::Unreachable(error), status: None, latency: None }
+    }
 }
 
 /// What was found where a robots.txt is looked for.
@@ -50,7 +58,7 @@ pub enum RobotsOutcome {
 impl Fetcher {
     /// Makes one request for the robots.txt of `origin`, at `moved` if it has moved.
     ///
-    /// On another origin the job's headers stay at home. This never fails: what cannot be read forbids everything.
+    /// It is fetched for all jobs, so that no job's credentials go with it; on another origin its headers stay at home too. This never fails: what cannot be read forbids everything.
     pub async fn fetch_robots(
         &self,
         origin: &NormalizedUrl,
@@ -59,16 +67,16 @@ impl Fetcher {
     ) -> RobotsAnswer {
         let deadline = Deadline::after(options.total_timeout);
         let Ok(at_home) = origin.join("/robots.txt") else {
-            return RobotsAnswer { outcome: RobotsOutcome::Unreachable(FetchError::NotHttp), latency: None };
+            return RobotsAnswer::unreachable(FetchError::NotHttp);
         };
         let target = moved.unwrap_or(&at_home);
         match self.ask_for_robots(origin, target, options, deadline).await {
             Ok(answer) => {
-                let latency = Some(answer.latency);
+                let (latency, status) = (Some(answer.latency), Some(answer.response.status().as_u16()));
                 let outcome = self.read_robots(target, answer, deadline).await;
-                RobotsAnswer { outcome: outcome.unwrap_or_else(RobotsOutcome::Unreachable), latency }
+                RobotsAnswer { outcome: outcome.unwrap_or_else(RobotsOutcome::Unreachable), status, latency }
             }
-            Err(error) => RobotsAnswer { outcome: RobotsOutcome::Unreachable(error), latency: None },
+            Err(error) => RobotsAnswer::unreachable(error),
         }
     }
 
@@ -84,7 +92,7 @@ impl Fetcher {
         } else {
             headers::of_stranger(options, AcceptedTypes::Any)?
         };
-        self.send(target, headers, deadline).await
+        self.send(target, headers, &options.proxies, deadline).await
     }
 
     async fn read_robots(
@@ -102,7 +110,7 @@ impl Fetcher {
             }
             Ok(None) => {}
         }
-        if StatusClass::of(status) == StatusClass::Success {
+        if is_success(status) {
             let bytes = body::read(answer.response, Cap::Cut(MAX_ROBOTS_BYTES), self.idle_timeout, deadline).await?;
             return Ok(RobotsOutcome::Found { text: String::from_utf8_lossy(&bytes).into_owned() });
         }

@@ -8,7 +8,7 @@ mod server;
 mod tls;
 
 use super::*;
-use scrapering_core::job::SkipReason;
+use scrapering_core::job::{Auth, Credentials, Proxies, Secret, SkipReason};
 
 use server::{Reply, Server};
 
@@ -35,6 +35,9 @@ fn options() -> RequestOptions {
     RequestOptions {
         user_agent: "testbot/1.0 (+https://bot.example)".to_owned(),
         headers: vec![("x-api-key".to_owned(), "secret".to_owned())],
+        credentials: Credentials::default(),
+        takes_cookies: true,
+        proxies: Proxies::default(),
         total_timeout: LONG,
         max_redirects: 5,
     }
@@ -45,7 +48,8 @@ fn url(text: &str) -> NormalizedUrl {
 }
 
 async fn fetch_with(fetcher: &Fetcher, options: &RequestOptions, url: &NormalizedUrl) -> Result<Fetched, FetchError> {
-    let request = FetchRequest { url, options, max_body_bytes: 1024 * 1024, accept: AcceptedTypes::Pages };
+    let request =
+        FetchRequest { url, options, cookies: None, max_body_bytes: 1024 * 1024, accept: AcceptedTypes::Pages };
     fetcher.begin(request).await?.finish().await
 }
 
@@ -61,7 +65,7 @@ async fn a_page_is_fetched_with_the_jobs_headers_and_user_agent() {
     .await;
     let fetched = fetch(&server, "/a?b=c").await.unwrap();
     assert_eq!(fetched.status, 200);
-    assert_eq!(fetched.class(), StatusClass::Success);
+    assert!(fetched.is_success());
     assert_eq!(&fetched.body[..], b"<p>hi");
     assert!(fetched.latency > Duration::ZERO);
     assert_eq!(fetched.headers.content_type.as_deref(), Some("text/html"));
@@ -81,27 +85,65 @@ async fn a_page_is_fetched_with_the_jobs_headers_and_user_agent() {
 }
 
 #[tokio::test]
-async fn a_status_is_an_answer_and_has_a_class() {
-    use StatusClass::{Permanent, Retryable};
-    for (status, class) in [
-        (404, Permanent),
-        (410, Permanent),
-        (401, Permanent),
-        (304, Permanent),
-        (501, Permanent),
-        (408, Retryable),
-        (425, Retryable),
-        (429, Retryable),
-        (500, Retryable),
-        (502, Retryable),
-        (503, Retryable),
-        (504, Retryable),
-    ] {
+async fn a_status_is_an_answer_and_only_a_success_has_a_body() {
+    for status in [404, 410, 401, 304, 501, 408, 425, 429, 500, 502, 503, 504] {
         let body = if status == 304 { "" } else { "no" };
         let server = Server::start(move |_| Reply::page(status, "", body)).await;
         let fetched = fetch(&server, "/").await.unwrap();
-        assert_eq!((fetched.status, fetched.class(), fetched.body.len()), (status, class, 0));
+        assert_eq!((fetched.status, fetched.is_success(), fetched.body.len()), (status, false, 0));
     }
+}
+
+#[tokio::test]
+async fn credentials_go_to_their_own_origin_and_to_no_other() {
+    let (own, other) =
+        (Server::start(|_| Reply::page(200, "", "")).await, Server::start(|_| Reply::page(200, "", "")).await);
+    let credentials = |auth| Credentials {
+        origins: [own.url("/").origin()].into(),
+        auth: Some(auth),
+        headers: vec![("x-token".to_owned(), Secret::new("hush".to_owned()))],
+        cookies: Vec::new(),
+    };
+    let basic = Auth::Basic { username: "aladdin".to_owned(), password: Secret::new("open sesame".to_owned()) };
+    for (auth, expected) in [
+        (basic, "authorization: basic ywxhzgrpbjpvcgvuihnlc2ftzq==\r\n"),
+        (Auth::Bearer(Secret::new("abc".to_owned())), "authorization: bearer abc\r\n"),
+    ] {
+        let options = RequestOptions { credentials: credentials(auth), ..options() };
+        for server in [&own, &other] {
+            fetch_with(&fetcher(), &options, &server.url("/")).await.unwrap();
+            fetcher().fetch_robots(&server.url("/"), None, &options).await;
+        }
+        let heads = own.requests();
+        let page = heads.iter().rev().find(|head| head.starts_with("get / ")).unwrap();
+        assert!(page.contains(expected) && page.contains("x-token: hush\r\n"), "{page}");
+        let robots = heads.iter().rev().find(|head| head.starts_with("get /robots.txt ")).unwrap();
+        for head in other.requests().iter().chain([robots]) {
+            assert!(!head.contains("authorization") && !head.contains("x-token"), "{head}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn cookies_are_sent_and_those_of_an_answer_are_told_also_with_a_redirect() {
+    let server = Server::start(|path| match path {
+        "/moved" => Reply::page(302, "location: /\r\nset-cookie: a=1\r\nset-cookie: b=2\r\n", ""),
+        _ => Reply::page(200, "set-cookie: c=3\r\n", ""),
+    })
+    .await;
+    let (options, fetcher) = (options(), fetcher());
+    for (path, expected) in [("/moved", vec!["a=1", "b=2"]), ("/", vec!["c=3"])] {
+        let url = server.url(path);
+        let request = FetchRequest {
+            url: &url,
+            options: &options,
+            cookies: Some("sid=7; x=y"),
+            max_body_bytes: 1024,
+            accept: AcceptedTypes::Pages,
+        };
+        assert_eq!(fetcher.begin(request).await.unwrap().set_cookies(), expected);
+    }
+    assert!(server.requests().iter().all(|head| head.contains("cookie: sid=7; x=y\r\n")), "{:?}", server.requests());
 }
 
 #[tokio::test]

@@ -106,7 +106,8 @@ fn json(bytes: &[u8]) -> Result<Value, Problem> {
 }
 
 /// What of a job can be changed while it runs, as paths below `spec`.
-const CHANGEABLE: [&[&str]; 9] = [
+const CHANGEABLE: [&[&str]; 10] = [
+    &["priority"],
     &["scope", "exclude"],
     &["url"],
     &["politeness"],

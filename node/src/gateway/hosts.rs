@@ -1,15 +1,20 @@
-//! Hosts: how the ring treats them, and what its operator asks for one of them.
+//! Hosts: how the ring treats them, what it asked of them, and what its operator asks for one of them.
 
 use super::GatewayState;
 use super::access::Access;
 use super::body::JsonBody;
-use super::openapi::{Input, Operation, Parameter};
+use super::kv::parameters;
+use super::openapi::{Input, Operation, Parameter, schema_of, text};
 use super::problem::{Kind, Problem};
 use super::routes::Route;
 use crate::auth::{Caller, Scope};
-use crate::crawl::hosts::{HostLimitsObject, HostObject};
+use crate::crawl::hosts::{HostLimitsObject, HostObject, HostState, LIST_MAX, RobotsObject};
+use crate::crawl::jobs::JobsError;
+use crate::crawl::ledger::{LEDGER_PAGE_MAX, LedgerPage, LedgerPlace};
 use axum::extract::{FromRequestParts, Path, State};
 use axum::{Extension, Json};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::request::Parts;
 use http::{Method, StatusCode};
 use schemars::{JsonSchema, json_schema};
@@ -27,6 +32,22 @@ pub(super) fn routes() -> Vec<Route> {
             .named("limitHost", "Asks for more gentleness at a host than any job does, or closes it.")
             .answers::<HostList>(StatusCode::OK, "Its origins after the change.")
             .may_fail(&[Kind::Unavailable]),
+        Route::new(Method::GET, "/v1/hosts", Access::Needs(Scope::JobsRead), list)
+            .named("listHosts", "Lists the hosts that the ring has to do with, by state, piece by piece.")
+            .answers::<HostPage>(StatusCode::OK, "Origins in their order.")
+            .may_fail(&[Kind::Unavailable]),
+        Route::new(Method::GET, "/v1/hosts/{host}/ledger", Access::Needs(Scope::HostsWrite), ledger)
+            .named("readLedger", "Lists every request that was made to a host, for all tenants, piece by piece.")
+            .answers::<LedgerPage>(StatusCode::OK, "Requests, the oldest first. A host's record of a page reaches back until its job is deleted, that of robots.txt at least a day.")
+            .may_fail(&[Kind::Unavailable]),
+        Route::new(Method::GET, "/v1/hosts/{host}/robots", Access::Needs(Scope::JobsRead), robots)
+            .named("readRobots", "Reads what the ring has stored of a host's robots.txt.")
+            .answers::<RobotsList>(StatusCode::OK, "Its origins.")
+            .may_fail(&[Kind::Unavailable]),
+        Route::new(Method::DELETE, "/v1/hosts/{host}/breaker", Access::Needs(Scope::HostsWrite), reset_breaker)
+            .named("resetBreaker", "Tries a host again at once that was left alone because it failed.")
+            .answers::<HostList>(StatusCode::OK, "Its origins after the change.")
+            .may_fail(&[Kind::Unavailable]),
     ]
 }
 
@@ -35,6 +56,23 @@ pub(super) fn routes() -> Vec<Route> {
 pub struct HostList {
     /// The origins.
     pub items: Vec<HostObject>,
+}
+
+/// Some of the hosts.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub(super) struct HostPage {
+    /// The origins.
+    pub items: Vec<HostObject>,
+    /// Cursor of what follows; absent at the end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+}
+
+/// The robots.txt of each origin of a host.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub(super) struct RobotsList {
+    /// The origins.
+    pub items: Vec<RobotsObject>,
 }
 
 /// What the operator asks for from now on.
@@ -80,6 +118,121 @@ impl Input for HostPath {
         ));
         operation.may_fail(&[Kind::InvalidParameter]);
     }
+}
+
+/// `?limit=&cursor=`
+struct LedgerQuery {
+    limit: usize,
+    after: Option<LedgerPlace>,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for LedgerQuery {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let given = parameters(parts.uri.query().unwrap_or_default(), &["limit", "cursor"])?;
+        let after = given.get("cursor").map(|cursor| cursor.parse()).transpose();
+        let after = after.map_err(|_| Problem::from(JobsError::BadCursor))?;
+        Ok(Self { limit: bounded(given.get("limit").map(|text| &**text), LEDGER_PAGE_MAX)?, after })
+    }
+}
+
+impl Input for LedgerQuery {
+    fn describe(operation: &mut Operation) {
+        operation.take(Parameter::query(
+            "limit",
+            "Most requests.",
+            |_| json_schema!({"type": "integer", "minimum": 1, "maximum": LEDGER_PAGE_MAX, "default": LEDGER_PAGE_MAX}),
+        ));
+        operation.take(Parameter::query("cursor", "Where to begin: `next` of an earlier answer.", text));
+        operation.may_fail(&[Kind::InvalidParameter, Kind::BadCursor]);
+    }
+}
+
+/// `?state=&limit=&cursor=`
+struct HostQuery {
+    state: Option<HostState>,
+    limit: usize,
+    after: String,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for HostQuery {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let given = parameters(parts.uri.query().unwrap_or_default(), &["state", "limit", "cursor"])?;
+        let unknown =
+            || Problem::new(Kind::InvalidParameter, "state is none of idle, open, paused, broken, closed, optedOut");
+        let state = given.get("state").map(|word| HostState::of(word).ok_or_else(unknown)).transpose()?;
+        let after = match given.get("cursor") {
+            None => String::new(),
+            Some(cursor) => {
+                let bytes = URL_SAFE_NO_PAD.decode(cursor.as_bytes()).ok();
+                bytes.and_then(|bytes| String::from_utf8(bytes).ok()).ok_or(JobsError::BadCursor)?
+            }
+        };
+        Ok(Self { state, limit: bounded(given.get("limit").map(|text| &**text), LIST_MAX)?, after })
+    }
+}
+
+impl Input for HostQuery {
+    fn describe(operation: &mut Operation) {
+        operation.take(Parameter::query("state", "Only hosts in this state.", schema_of::<HostState>));
+        operation.take(Parameter::query(
+            "limit",
+            "Most origins.",
+            |_| json_schema!({"type": "integer", "minimum": 1, "maximum": LIST_MAX, "default": LIST_MAX}),
+        ));
+        operation.take(Parameter::query("cursor", "Where to begin: `next` of an earlier answer.", text));
+        operation.may_fail(&[Kind::InvalidParameter, Kind::BadCursor]);
+    }
+}
+
+fn bounded(text: Option<&str>, most: usize) -> Result<usize, Problem> {
+    let Some(text) = text else { return Ok(most) };
+    let limit = text.parse().ok().filter(|limit| (1..=most).contains(limit));
+    limit.ok_or_else(|| Problem::new(Kind::InvalidParameter, format!("limit must be a number from 1 to {most}")))
+}
+
+/// `GET /v1/hosts`
+async fn list(State(state): State<GatewayState>, query: HostQuery) -> Result<Json<HostPage>, Problem> {
+    let mut items = state.hosts.list(query.state, &query.after, query.limit + 1).await?;
+    let more = items.len() > query.limit;
+    items.truncate(query.limit);
+    let next = items.last().filter(|_| more).map(|last| URL_SAFE_NO_PAD.encode(&last.origin));
+    Ok(Json(HostPage { items, next }))
+}
+
+/// `GET /v1/hosts/{host}/ledger`
+async fn ledger(
+    State(state): State<GatewayState>,
+    HostPath(origins): HostPath,
+    query: LedgerQuery,
+) -> Result<Json<LedgerPage>, Problem> {
+    Ok(Json(state.hosts.ledger(&origins, query.after, query.limit).await?))
+}
+
+/// `GET /v1/hosts/{host}/robots`
+async fn robots(State(state): State<GatewayState>, HostPath(origins): HostPath) -> Result<Json<RobotsList>, Problem> {
+    let mut items = Vec::new();
+    for origin in origins {
+        items.push(state.hosts.robots(&origin).await?);
+    }
+    Ok(Json(RobotsList { items }))
+}
+
+/// `DELETE /v1/hosts/{host}/breaker`
+async fn reset_breaker(
+    State(state): State<GatewayState>,
+    Extension(caller): Extension<Caller>,
+    HostPath(origins): HostPath,
+) -> Result<Json<HostList>, Problem> {
+    let mut items = Vec::new();
+    for origin in origins {
+        items.push(state.hosts.reset_breaker(&origin).await?);
+        tracing::info!(origin, subject = caller.subject, "the operator has a host tried again");
+    }
+    Ok(Json(HostList { items }))
 }
 
 /// `GET /v1/hosts/{host}`

@@ -135,8 +135,8 @@ impl From<JobStatus> for JobObject {
     }
 }
 
-/// Headers marked `secret` keep their names and lose their values, and so do the keys of webhooks.
-pub(super) fn hide_secrets(spec: &mut Value) {
+/// What is secret keeps its name and loses its value.
+pub(in crate::gateway) fn hide_secrets(spec: &mut Value) {
     let headers = spec.pointer_mut("/request/headers").and_then(Value::as_array_mut);
     for header in headers.into_iter().flatten().filter(|header| header["secret"] == true) {
         header["value"] = Value::from(HIDDEN);
@@ -144,6 +144,25 @@ pub(super) fn hide_secrets(spec: &mut Value) {
     let webhooks = spec.pointer_mut("/webhooks").and_then(Value::as_array_mut);
     for secret in webhooks.into_iter().flatten().filter_map(|webhook| webhook.get_mut("secret")) {
         *secret = Value::from(HIDDEN);
+    }
+    let cookies = spec.pointer_mut("/request/cookies/start").and_then(Value::as_array_mut);
+    for cookie in cookies.into_iter().flatten().filter_map(Value::as_object_mut) {
+        cookie.insert("value".to_owned(), Value::from(HIDDEN));
+    }
+    let proxies = spec.pointer_mut("/request/proxy/urls").and_then(Value::as_array_mut);
+    for proxy in proxies.into_iter().flatten() {
+        let shown = proxy.as_str().and_then(|url| {
+            let (scheme, rest) = url.split_once("://")?;
+            rest.rsplit_once('@').map(|(_, place)| format!("{scheme}://{HIDDEN}@{place}"))
+        });
+        if let Some(shown) = shown {
+            *proxy = Value::from(shown);
+        }
+    }
+    for path in ["/request/auth/basic/password", "/request/auth/bearer/token"] {
+        if let Some(value) = spec.pointer_mut(path) {
+            *value = Value::from(HIDDEN);
+        }
     }
 }
 
@@ -179,5 +198,18 @@ mod tests {
         let mut spec = json!({ "webhooks": [{ "url": "https://a.example/", "secret": "abc" }, { "url": "b" }] });
         hide_secrets(&mut spec);
         assert_eq!(spec["webhooks"], json!([{ "url": "https://a.example/", "secret": "[secret]" }, { "url": "b" }]));
+    }
+
+    #[test]
+    fn passwords_tokens_and_first_cookies_are_hidden() {
+        let mut spec = json!({ "request": {
+            "auth": { "basic": { "username": "u", "password": "hush" }, "bearer": { "token": "hush" } },
+            "cookies": { "mode": "perHost", "start": [{ "name": "sid", "value": "hush" }] },
+            "proxy": { "urls": ["socks5://u:hush@p.example:1", "http://p.example:2"] },
+        } });
+        hide_secrets(&mut spec);
+        let text = spec.to_string();
+        assert!(!text.contains("hush") && text.contains("sid") && text.matches(HIDDEN).count() == 4, "{text}");
+        assert_eq!(spec["request"]["proxy"]["urls"][1], "http://p.example:2");
     }
 }

@@ -10,8 +10,8 @@ use super::openapi::{Inputs, Operation};
 use super::problem::{Kind, Problem};
 use super::trace::{TraceId, traced};
 use super::{
-    GatewayState, files, grpc, hosts, jobs, kv, locks, probes, reference, results, ring, schedules, tokens, trial,
-    webhooks,
+    GatewayState, files, grpc, hosts, jobs, kv, locks, opt_outs, probes, reference, results, ring, schedules, tokens,
+    trial, webhooks,
 };
 use crate::console;
 use crate::metrics::Metrics;
@@ -74,6 +74,7 @@ pub(super) fn all() -> Vec<Route> {
         results::routes(),
         hosts::routes(),
         webhooks::routes(),
+        opt_outs::routes(),
         trial::routes(),
         kv::routes(),
         locks::routes(),

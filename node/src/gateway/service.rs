@@ -3,13 +3,17 @@
 use crate::auth::Tenant;
 use crate::crawl::cursor::Cursor;
 use crate::crawl::deliveries::Delivery;
-use crate::crawl::hosts::{HostLimitsObject, HostObject};
+use crate::crawl::hosts::{HostLimitsObject, HostObject, HostState, RobotsObject};
 use crate::crawl::jobs::{
     FetchedPage, ItemFault, JobChange, JobRef, JobStatus, JobsError, Load, Page, SeedVerdict, Skipped,
 };
+use crate::crawl::ledger::{LedgerPage, LedgerPlace};
+use crate::crawl::opt_outs::OptOutObject;
+use crate::crawl::urls::UrlStatus;
 use crate::crawl::{Hosts, Jobs};
 use futures::future::BoxFuture;
 use scrapering_core::frontier::delivery::DeliveryId;
+use scrapering_core::job::NormalizedUrl;
 use scrapering_crds::ScrapeJobFile;
 use serde_json::value::RawValue;
 
@@ -40,6 +44,8 @@ pub trait JobService: Send + Sync + 'static {
     fn deliveries<'a>(&'a self, job: &'a JobRef) -> Answer<'a, Vec<Delivery>>;
     /// Sends a message to a webhook once more.
     fn redeliver<'a>(&'a self, tenant: &'a Tenant, id: DeliveryId) -> Answer<'a, Delivery>;
+    /// What became of a URL in every job of a tenant that knows it.
+    fn url_statuses<'a>(&'a self, tenant: &'a Tenant, url: &'a NormalizedUrl) -> Answer<'a, Vec<UrlStatus>>;
     /// The work that this node coordinates.
     fn load(&self) -> Load;
 }
@@ -50,6 +56,20 @@ pub trait HostService: Send + Sync + 'static {
     fn read<'a>(&'a self, origin: &'a str) -> Answer<'a, HostObject>;
     /// What the operator asks for at an origin; `forgive` ends the ring's own pauses.
     fn limit<'a>(&'a self, origin: &'a str, limits: HostLimitsObject, forgive: bool) -> Answer<'a, HostObject>;
+    /// Tries a host as if it had not failed.
+    fn reset_breaker<'a>(&'a self, origin: &'a str) -> Answer<'a, HostObject>;
+    /// What is stored of its robots.txt.
+    fn robots<'a>(&'a self, origin: &'a str) -> Answer<'a, RobotsObject>;
+    /// The hosts that are known, in the order of their origins, behind `after`; at most `limit`.
+    fn list<'a>(&'a self, state: Option<HostState>, after: &'a str, limit: usize) -> Answer<'a, Vec<HostObject>>;
+    /// Requests made to origins, the oldest first, behind a place; at most `limit`.
+    fn ledger<'a>(&'a self, origins: &'a [String], after: Option<LedgerPlace>, limit: usize) -> Answer<'a, LedgerPage>;
+    /// Every host that is not to be visited.
+    fn opt_outs(&self) -> Answer<'_, Vec<OptOutObject>>;
+    /// Keeps every job away from a host.
+    fn opt_out<'a>(&'a self, host: &'a str, subdomains: bool, note: &'a str) -> Answer<'a, OptOutObject>;
+    /// Lets jobs visit a host again.
+    fn opt_in<'a>(&'a self, host: &'a str) -> Answer<'a, ()>;
 }
 
 impl HostService for Hosts {
@@ -59,6 +79,34 @@ impl HostService for Hosts {
 
     fn limit<'a>(&'a self, origin: &'a str, limits: HostLimitsObject, forgive: bool) -> Answer<'a, HostObject> {
         Box::pin(Self::limit(self, origin, limits, forgive))
+    }
+
+    fn reset_breaker<'a>(&'a self, origin: &'a str) -> Answer<'a, HostObject> {
+        Box::pin(Self::reset_breaker(self, origin))
+    }
+
+    fn robots<'a>(&'a self, origin: &'a str) -> Answer<'a, RobotsObject> {
+        Box::pin(Self::robots(self, origin))
+    }
+
+    fn list<'a>(&'a self, state: Option<HostState>, after: &'a str, limit: usize) -> Answer<'a, Vec<HostObject>> {
+        Box::pin(Self::list(self, state, after, limit))
+    }
+
+    fn ledger<'a>(&'a self, origins: &'a [String], after: Option<LedgerPlace>, limit: usize) -> Answer<'a, LedgerPage> {
+        Box::pin(Self::ledger(self, origins, after, limit))
+    }
+
+    fn opt_outs(&self) -> Answer<'_, Vec<OptOutObject>> {
+        Box::pin(Self::opt_outs(self))
+    }
+
+    fn opt_out<'a>(&'a self, host: &'a str, subdomains: bool, note: &'a str) -> Answer<'a, OptOutObject> {
+        Box::pin(Self::opt_out(self, host, subdomains, note))
+    }
+
+    fn opt_in<'a>(&'a self, host: &'a str) -> Answer<'a, ()> {
+        Box::pin(Self::opt_in(self, host))
     }
 }
 
@@ -105,6 +153,10 @@ impl JobService for Jobs {
 
     fn redeliver<'a>(&'a self, tenant: &'a Tenant, id: DeliveryId) -> Answer<'a, Delivery> {
         Box::pin(Self::redeliver(self, tenant, id))
+    }
+
+    fn url_statuses<'a>(&'a self, tenant: &'a Tenant, url: &'a NormalizedUrl) -> Answer<'a, Vec<UrlStatus>> {
+        Box::pin(Self::url_statuses(self, tenant, url))
     }
 
     fn load(&self) -> Load {

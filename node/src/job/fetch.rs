@@ -1,13 +1,15 @@
 //! `spec.request`, `limits` and `retry`: bounds, and headers that are the node's own.
 
+use super::credentials;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 use http::{HeaderName, HeaderValue};
-use scrapering_core::job::{Limits, RequestOptions, Retry};
+use scrapering_core::job::{Limits, RequestOptions, Retry, Secret, Seed};
 use scrapering_crds::Span;
-use scrapering_crds::job::{HeaderSpec, RequestSpec, RetrySpec, ScrapeJobSpec};
+use scrapering_crds::job::{CookieMode, HeaderSpec, RequestSpec, RetrySpec, ScrapeJobSpec};
 
+use super::proxy;
 use super::report::{Faults, Place, excerpt};
 
 pub(super) const DAY: Duration = Duration::from_secs(86_400);
@@ -18,6 +20,7 @@ const HEADER_VALUE_BYTES_MAX: usize = 4_096;
 const USER_AGENT_BYTES_MAX: usize = 256;
 const REDIRECTS_MAX: u32 = 20;
 const RETRIES_MAX: u32 = 20;
+const STATUS_CODES_MAX: usize = 32;
 const PAGES_MAX: u64 = 1_000_000_000_000;
 const BODY_BYTES_MIN: u64 = 1 << 10;
 const BODY_BYTES_MAX: u64 = 1 << 30;
@@ -40,7 +43,7 @@ const OWN_HEADERS: [&str; 14] = [
     "user-agent",
 ];
 
-pub(super) fn request(written: &RequestSpec, at: &Place, faults: &mut Faults) -> RequestOptions {
+pub(super) fn request(written: &RequestSpec, seeds: &[Seed], at: &Place, faults: &mut Faults) -> RequestOptions {
     let user_agent = &written.user_agent;
     let printable = |byte: u8| (b' '..=b'~').contains(&byte);
     if user_agent.trim().is_empty() || user_agent.len() > USER_AGENT_BYTES_MAX || !user_agent.bytes().all(printable) {
@@ -56,9 +59,23 @@ pub(super) fn request(written: &RequestSpec, at: &Place, faults: &mut Faults) ->
     if max_redirects > REDIRECTS_MAX {
         faults.add(&at.field("redirects").field("max"), format!("is {max_redirects}; use 0 to {REDIRECTS_MAX}"));
     }
+    let headers = headers(&written.headers, &at.field("headers"), faults);
+    let is_private = |index: usize, name: &str| {
+        written.headers.get(index).is_some_and(|header| header.secret) || ["authorization", "cookie"].contains(&name)
+    };
+    let (private, headers): (Vec<_>, Vec<_>) =
+        headers.into_iter().enumerate().partition(|(index, (name, _))| is_private(*index, name));
+    let private = private.into_iter().map(|(_, (name, value))| (name, Secret::new(value))).collect();
     RequestOptions {
         user_agent: user_agent.clone(),
-        headers: headers(&written.headers, &at.field("headers"), faults),
+        headers: headers.into_iter().map(|(_, header)| header).collect(),
+        credentials: credentials::credentials(written, private, seeds, at, faults),
+        proxies: written
+            .proxy
+            .as_ref()
+            .map(|proxy| proxy::proxies(proxy, &at.field("proxy"), faults))
+            .unwrap_or_default(),
+        takes_cookies: written.cookies.mode == CookieMode::PerHost,
         total_timeout: written.timeouts.total.0,
         max_redirects,
     }
@@ -145,7 +162,33 @@ pub(super) fn retry(written: &RetrySpec, at: &Place, faults: &mut Faults) -> Ret
             format!("is {}, longer than backoff.max ({}); shorten it or raise max", backoff.initial, backoff.max);
         faults.add(&at_backoff.field("initial"), message);
     }
-    Retry { max_retries, backoff: backoff.initial.0, max_backoff: backoff.max.0 }
+    let mut milli = |field: &str, value: f64, least: f64, most: f64| {
+        if !(least..=most).contains(&value) {
+            faults.add(&at_backoff.field(field), format!("is {value}; use {least} to {most}"));
+        }
+        // In bounds, or the job is refused.
+        (value.clamp(least, most) * 1_000.0).round() as u32
+    };
+    let factor_milli = milli("factor", backoff.factor, 1.0, 10.0);
+    let jitter_milli = milli("jitter", backoff.jitter, 0.0, 1.0);
+    Retry {
+        max_retries,
+        status_codes: status_codes(&written.status_codes, &at.field("statusCodes"), faults),
+        backoff: backoff.initial.0,
+        factor_milli,
+        max_backoff: backoff.max.0,
+        jitter_milli,
+    }
+}
+
+fn status_codes(written: &[u16], at: &Place, faults: &mut Faults) -> BTreeSet<u16> {
+    if written.len() > STATUS_CODES_MAX {
+        faults.add(at, format!("has {} entries; at most {STATUS_CODES_MAX} are allowed", written.len()));
+    }
+    for (index, status) in written.iter().enumerate().filter(|(_, status)| !(400..=599).contains(*status)) {
+        faults.add(&at.index(index), format!("is {status}; use statuses of errors, 400 to 599"));
+    }
+    written.iter().copied().collect()
 }
 
 pub(super) fn check_span(span: Span, shortest: Duration, longest: Duration, at: &Place, faults: &mut Faults) {

@@ -192,6 +192,11 @@ impl Frontier for Services {
         self.crawl.handle_keep(message).await.map(Response::new)
     }
 
+    async fn hosts(&self, request: Request<v1::HostsRequest>) -> Result<Response<v1::HostsReply>, Status> {
+        let message = self.gate.admit(request, |message| message.header.take())?;
+        self.crawl.handle_hosts(&message).await.map(Response::new)
+    }
+
     async fn reopen(&self, request: Request<v1::ReopenRequest>) -> Result<Response<v1::ReopenReply>, Status> {
         let message = self.gate.admit(request, |message| message.header.take())?;
         self.crawl.handle_reopen(message).await.map(Response::new)

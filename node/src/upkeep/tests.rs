@@ -11,7 +11,7 @@ use bytes::Bytes;
 use scrapering_core::body::{BodyHash, BodyRef, shelf};
 use scrapering_core::frontier::keys::Name;
 use scrapering_core::frontier::record::{
-    FetchedPage, Items, JobId, PageResult, UrlHash, UrlRecord, UrlState, Way, encode,
+    Attempts, FetchedPage, Items, JobId, PageResult, UrlHash, UrlRecord, UrlState, Way, encode,
 };
 use scrapering_core::id::{Key, OperationId};
 use scrapering_core::register::message::{Envelope, Reply, Request};
@@ -117,8 +117,14 @@ async fn refer(driver: &Driver, hash: BodyHash) {
         content: Items::Body(hash),
     };
     let state = UrlState::Closed { sequence: 1, result: PageResult::Fetched(page) };
-    let record =
-        UrlRecord { url: "http://shop.example/".to_owned(), depth: 0, way: Way::default(), admitted: false, state };
+    let record = UrlRecord {
+        url: "http://shop.example/".to_owned(),
+        depth: 0,
+        way: Way::default(),
+        admitted: false,
+        attempts: Attempts::default(),
+        state,
+    };
     let key = Name::Url(JobId([1; 16]), UrlHash([2; 20])).key(PARTITION);
     let outcome = driver.change_one(key, Change::Put(encode(&record))).await;
     assert!(matches!(outcome, Outcome::Done { .. }), "{outcome:?}");

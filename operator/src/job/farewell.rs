@@ -11,6 +11,7 @@ use scrapering_crds::ScrapeJob;
 use serde_json::json;
 
 use super::reconcile::{Context, Error};
+use super::secrets::Secrets;
 use super::submission::submission;
 use super::ways::{self, Ways};
 use super::{FINALIZER, FORCE_DELETE};
@@ -58,7 +59,7 @@ async fn remove<W: Ways>(context: &Context<W>, job: &ScrapeJob) -> Result<(), Er
 /// The answer to a submission may have been lost. The same key leads to the job if there is one; if there is none, a
 /// paused one is made, which fetches nothing before it is removed.
 async fn remove_unheard(job: &ScrapeJob, way: &impl Jobs) -> Result<(), gateway::Error> {
-    let Some(mut submission) = submission(job, Vec::new()) else { return Ok(()) };
+    let Some(mut submission) = submission(job, Secrets::default()) else { return Ok(()) };
     submission.file.spec.suspend = true;
     let id = match way.submit(&submission.key, &submission.file).await {
         Ok(report) => Some(report.metadata.uid),

@@ -16,15 +16,16 @@ use kube::runtime::controller::Action;
 use kube::runtime::events::EventType;
 use kube::{Api, Client, Resource, ResourceExt};
 use reqwest::StatusCode;
-use scrapering_crds::job::HeaderSpec;
+use scrapering_crds::job::SecretRef;
 use scrapering_crds::{ScrapeJob, ScrapeJobStatus, ScrapeRing};
 use serde_json::json;
 use thiserror::Error;
 
+use super::secrets::Secrets;
 use super::status::{self, Finding, has_ended};
 use super::submission::submission;
 use super::ways::{self, Ways};
-use super::{FINALIZER, KIND, farewell, headers, webhooks};
+use super::{FINALIZER, KIND, farewell, secrets, webhooks};
 use crate::condition::holds;
 use crate::desk::{Desk, key};
 use crate::gateway::{self, Jobs, Phase, Report};
@@ -218,8 +219,8 @@ async fn find<W: Ways>(context: &Context<W>, job: &ScrapeJob) -> Result<Finding,
     };
     let asked = match &id {
         Some(id) => way.read(id).await,
-        None => match (secret_headers(context, job).await, with_keys(context, job).await) {
-            (Ok(secret), Ok(job)) => hand_in(&job, secret, &*way).await,
+        None => match (secrets_of(context, job).await, with_keys(context, job).await) {
+            (Ok(secrets), Ok(job)) => hand_in(&job, secrets, &*way).await,
             (Err(error), _) => return Ok(Finding::Waiting { reason: error.reason(), message: error.to_string() }),
             (_, Err(error)) => return Ok(Finding::Waiting { reason: error.reason(), message: error.to_string() }),
         },
@@ -259,11 +260,25 @@ fn unreachable(error: &ways::Error, submitted: bool) -> Finding {
     if submitted { Finding::Silent { message } } else { Finding::Waiting { reason, message } }
 }
 
-/// The headers of the Secret that the job refers to.
-async fn secret_headers<W: Ways>(context: &Context<W>, job: &ScrapeJob) -> Result<Vec<HeaderSpec>, headers::Error> {
-    let Some(reference) = &job.spec.request.headers_secret_ref else { return Ok(Vec::new()) };
-    let secrets: Api<Secret> = Api::namespaced(context.desk.client.clone(), &job.namespace().unwrap_or_default());
-    headers::of_secret(&reference.name, secrets.get_opt(&reference.name).await?)
+/// What stands in the Secrets that the job refers to.
+async fn secrets_of<W: Ways>(context: &Context<W>, job: &ScrapeJob) -> Result<Secrets, secrets::Error> {
+    let api: Api<Secret> = Api::namespaced(context.desk.client.clone(), &job.namespace().unwrap_or_default());
+    let read = async |kind: secrets::Kind, reference: Option<&SecretRef>| -> Result<_, secrets::Error> {
+        let Some(SecretRef { name }) = reference else { return Ok(None) };
+        let found = api.get_opt(name).await.map_err(|source| secrets::Error::Api { kind, source })?;
+        secrets::entries(kind, name, found).map(Some)
+    };
+    let request = &job.spec.request;
+    let headers = read(secrets::Kind::Headers, request.headers_secret_ref.as_ref()).await?.unwrap_or_default();
+    let auth = request.auth.as_ref().and_then(|auth| auth.secret_ref.as_ref());
+    let auth = match (auth, read(secrets::Kind::Auth, auth).await?) {
+        (Some(reference), Some(entries)) => Some(secrets::auth(&reference.name, entries)?),
+        _ => None,
+    };
+    let cookies = read(secrets::Kind::Cookies, request.cookies.secret_ref.as_ref()).await?.unwrap_or_default();
+    let proxies = request.proxy.as_ref().and_then(|proxy| proxy.secret_ref.as_ref());
+    let proxies = read(secrets::Kind::Proxies, proxies).await?.unwrap_or_default().into_values().collect();
+    Ok(Secrets { headers: secrets::headers(headers), auth, cookies: secrets::cookies(cookies), proxies })
 }
 
 /// The job with the keys of its webhooks from the Secrets that it refers to.
@@ -278,8 +293,8 @@ async fn with_keys<W: Ways>(context: &Context<W>, job: &ScrapeJob) -> Result<Scr
 }
 
 /// The job as the ring took it.
-async fn hand_in(job: &ScrapeJob, secret: Vec<HeaderSpec>, way: &impl Jobs) -> Result<Report, gateway::Error> {
-    let submission = submission(job, secret)
+async fn hand_in(job: &ScrapeJob, secrets: Secrets, way: &impl Jobs) -> Result<Report, gateway::Error> {
+    let submission = submission(job, secrets)
         .ok_or_else(|| gateway::Error::Strange("the object has no namespace or no uid".to_owned()))?;
     let submitted = way.submit(&submission.key, &submission.file).await;
     // The Secret may have changed after the ring took the job and before its answer arrived: it is the same job.

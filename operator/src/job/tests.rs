@@ -277,11 +277,11 @@ async fn headers_of_a_secret_reach_the_ring_and_nothing_else() {
     server.put(SECRET, secret("Opaque", "QmVhcmVyIHg="));
     reconciled(&server, &ring).await.expect("success");
     assert_eq!((condition(&server, "Accepted"), ring.calls()), ("False/SecretInvalid".to_owned(), Vec::new()));
-    server.put(SECRET, secret(headers::SECRET_TYPE, "QmVhcmVyIHg="));
+    server.put(SECRET, secret(super::secrets::Kind::Headers.secret_type(), "QmVhcmVyIHg="));
     ring.with(|inside| inside.loses_answers = true);
     reconciled(&server, &ring).await.expect("success");
     // The Secret changes while nobody knows whether the job was taken: it was, with the old one.
-    server.put(SECRET, secret(headers::SECRET_TYPE, "QmVhcmVyIHk="));
+    server.put(SECRET, secret(super::secrets::Kind::Headers.secret_type(), "QmVhcmVyIHk="));
     ring.with(|inside| inside.loses_answers = false);
     reconciled(&server, &ring).await.expect("success");
     assert_eq!(

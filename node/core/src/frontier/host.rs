@@ -8,11 +8,13 @@ pub(crate) mod breaker;
 mod fresh;
 mod record;
 mod status;
+mod turns;
 
 use fresh::Fresh;
 pub use status::{Conduct, HostStatus, RobotsStatus};
+use turns::{Pass, Turns};
 
-use super::record::{HostLimits, JobId, RobotsFile, UrlHash};
+use super::record::{HostLimits, JobId, ROBOTS_ASKED_KEPT, RobotsAsked, RobotsFile, UrlHash};
 use crate::dice::Jitter;
 use crate::job::robots::Robots;
 use crate::job::{NormalizedUrl, Politeness};
@@ -121,11 +123,18 @@ pub(super) struct Queue {
     pub(super) taken: u64,
     /// The job's rules in the host's robots.txt.
     pub(super) rules: Option<Robots>,
+    /// The job's place among those that wait for the host.
+    pass: Pass,
 }
 
 impl Queue {
     pub(super) fn is_empty(&self) -> bool {
         self.fresh.is_empty() && self.ready.is_empty() && self.retries.is_empty() && self.admitting == 0
+    }
+
+    /// Whether a URL waits that is not on its way to be admitted.
+    pub(super) fn has_waiting(&self) -> bool {
+        !self.fresh.is_empty() || !self.ready.is_empty() || !self.retries.is_empty()
     }
 
     /// The URLs whose turn comes next; of those that wait for another attempt, the ones that are due.
@@ -163,6 +172,12 @@ pub(super) struct Host {
     throttle: Duration,
     /// What the operator asks for this host alone.
     limits: HostLimits,
+    /// Until when the operator keeps everybody away.
+    blocked_until: Instant,
+    /// The host's owner does not want it to be visited.
+    pub(super) opted_out: bool,
+    /// Requests for its robots.txt, the oldest first.
+    asked: Vec<RobotsAsked>,
     /// The address is busy with other hosts until then.
     deferred_until: Instant,
     /// Its record is being read again.
@@ -174,7 +189,7 @@ pub(super) struct Host {
     /// Since when this owner may send; an earlier one may have sent until just before.
     resumed_at: Option<Instant>,
     pub(super) queues: BTreeMap<JobId, Queue>,
-    pub(super) last_served: Option<JobId>,
+    turns: Turns,
     conduct: Conduct,
 }
 
@@ -195,13 +210,16 @@ impl Host {
             breaker: Breaker::default(),
             throttle: Duration::ZERO,
             limits: HostLimits::default(),
+            blocked_until: now,
+            opted_out: false,
+            asked: Vec::new(),
             deferred_until: now,
             reading: false,
             version: 0,
             writes: 0,
             resumed_at,
             queues: BTreeMap::new(),
-            last_served: None,
+            turns: Turns::default(),
             conduct: Conduct::default(),
         }
     }
@@ -227,8 +245,23 @@ impl Host {
         }
         let gap_over =
             [self.resumed_at, self.answered_at].into_iter().flatten().max().map_or(Instant::default(), |at| at + delay);
-        let pauses = [self.next_at, self.backoff.until, self.breaker.until, self.deferred_until];
+        let pauses = [self.next_at, self.backoff.until, self.breaker.until, self.deferred_until, self.blocked_until];
         Some(pauses.into_iter().fold(gap_over, Instant::max))
+    }
+
+    /// The jobs that have or had URLs here, the one whose turn it is first.
+    pub(super) fn in_turn(&self) -> Vec<JobId> {
+        let mut jobs: Vec<(Pass, JobId)> =
+            self.queues.iter().map(|(id, queue)| (self.turns.place(queue.pass), *id)).collect();
+        jobs.sort_unstable();
+        jobs.into_iter().map(|(_, id)| id).collect()
+    }
+
+    /// A job of this weight has had its turn.
+    pub(super) fn handle_served(&mut self, id: JobId, weight: u32) {
+        if let Some(queue) = self.queues.get_mut(&id) {
+            queue.pass = self.turns.serve(queue.pass, weight);
+        }
     }
 
     /// A request leaves.
@@ -389,9 +422,33 @@ impl Host {
         [throttle, policy.min_delay, self.limits.delay()].into_iter().fold(own, Duration::max)
     }
 
-    /// The operator's wishes for this host.
-    pub(super) fn handle_limits(&mut self, limits: HostLimits) {
+    /// The operator's wishes for this host. `wall_ms`: milliseconds since 1970 at `now`.
+    pub(super) fn handle_limits(&mut self, limits: HostLimits, now: Instant, wall_ms: u64) {
         self.limits = limits;
+        self.blocked_until = now + Duration::from_millis(limits.block_until_ms.saturating_sub(wall_ms));
+    }
+
+    /// The operator thinks that the host works again: what failed is forgotten, what the host asked for is not.
+    pub(super) fn handle_breaker_reset(&mut self) {
+        self.breaker = Breaker::default();
+    }
+
+    /// A request for its robots.txt was made.
+    pub(super) fn note_asked(&mut self, asked: RobotsAsked) {
+        if self.asked.len() >= ROBOTS_ASKED_KEPT {
+            self.asked.remove(0);
+        }
+        self.asked.push(asked);
+    }
+
+    /// Whether its robots.txt was ever fetched.
+    pub(super) fn has_file(&self) -> bool {
+        self.file.is_some()
+    }
+
+    /// Its name, without scheme and port.
+    pub(super) fn name(&self) -> &str {
+        &self.name
     }
 
     /// The operator thinks that the host works again: pauses that the ring had decided by itself are over.

@@ -16,6 +16,8 @@ const LINK: u8 = b'L';
 const CONTENT: u8 = b'C';
 const DELIVERY: u8 = b'D';
 const SCHEDULE: u8 = b'S';
+const JAR: u8 = b'K';
+const OPT_OUTS: u8 = b'P';
 
 /// Every name of the frontier is below this; those of the key-value store and of locks are above.
 pub const END: &[u8] = b"V";
@@ -41,6 +43,10 @@ pub enum Name {
     Delivery(DeliveryId),
     /// A schedule and its runs.
     Schedule(ScheduleKey),
+    /// The cookies of a job at an origin with this hash.
+    Jar(JobId, [u8; 20]),
+    /// Hosts that are not to be visited.
+    OptOuts,
 }
 
 /// Where a job's own registers live.
@@ -90,6 +96,8 @@ impl Name {
                 extend(&mut name, DELIVERY, &[&job.0, &hook.to_be_bytes(), &number.to_be_bytes()]);
             }
             Self::Schedule(key) => extend(&mut name, SCHEDULE, &[&key.0]),
+            Self::Jar(job, hash) => extend(&mut name, JAR, &[&job.0, hash]),
+            Self::OptOuts => name.push(OPT_OUTS),
         }
         Key::new(partition, name)
     }
@@ -104,6 +112,12 @@ impl Name {
     #[must_use]
     pub fn schedules_prefix() -> Vec<u8> {
         vec![SCHEDULE]
+    }
+
+    /// What the names of all URLs of all jobs begin with.
+    #[must_use]
+    pub fn all_urls_prefix() -> Vec<u8> {
+        vec![URL]
     }
 
     /// What the names of all URLs of a job begin with.
@@ -134,6 +148,7 @@ impl Name {
         };
         match *kind {
             OWNER if rest.is_empty() => Some(Self::Owner),
+            OPT_OUTS if rest.is_empty() => Some(Self::OptOuts),
             JOB => Some(Self::Job(JobId(rest.try_into().ok()?))),
             BUDGET => Some(Self::Budget(JobId(rest.try_into().ok()?))),
             HOST => Some(Self::Host(rest.try_into().ok()?)),
@@ -147,6 +162,7 @@ impl Name {
                 Some(Self::Delivery(DeliveryId { job: JobId(*job), hook, number }))
             }
             SCHEDULE => Some(Self::Schedule(ScheduleKey(rest.try_into().ok()?))),
+            JAR => job_url().map(|(job, hash)| Self::Jar(job, hash.0)),
             _ => None,
         }
     }
@@ -174,6 +190,8 @@ mod tests {
             Name::Content(job, [4; 20]),
             Name::Delivery(DeliveryId { job, hook: 2, number: 300 }),
             Name::Schedule(ScheduleKey([5; 20])),
+            Name::Jar(job, [5; 20]),
+            Name::OptOuts,
         ] {
             let key = name.key(Partition(5));
             assert!(key.name.as_slice() < END && END < crate::kv::PREFIX);

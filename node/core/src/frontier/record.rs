@@ -1,5 +1,11 @@
 //! What the frontier's registers hold. Every record begins with the byte of its format.
 
+pub mod attempt;
+mod jar;
+
+pub use attempt::{AttemptEnd, AttemptRecord, Attempts, ErrorClass};
+pub use jar::JarRecord;
+
 use crate::body::BodyHash;
 use crate::id::NodeId;
 use crate::job::{DocumentKind, NormalizedUrl, SkipReason};
@@ -243,6 +249,8 @@ pub struct UrlRecord {
     pub way: Way,
     /// Whether the page limit has room for it; stays false in jobs without one.
     pub admitted: bool,
+    /// The requests that were made for it.
+    pub attempts: Attempts,
     /// What became of it.
     pub state: UrlState,
 }
@@ -351,6 +359,22 @@ pub struct HostRecord {
     pub throttle_ms: u64,
     /// What the operator asks for this host.
     pub limits: HostLimits,
+    /// The last requests for its robots.txt, the oldest first; at most [`ROBOTS_ASKED_KEPT`].
+    pub asked: Vec<RobotsAsked>,
+}
+
+/// Requests for a robots.txt that are remembered of one host.
+pub const ROBOTS_ASKED_KEPT: usize = 16;
+
+/// A request for a host's robots.txt.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RobotsAsked {
+    /// The job that it was made for.
+    pub job: JobId,
+    /// Where, if that is not `/robots.txt` of the host: it has moved.
+    pub moved: Option<String>,
+    /// When, and what came of it.
+    pub attempt: AttemptRecord,
 }
 
 impl HostRecord {
@@ -376,6 +400,8 @@ pub struct HostLimits {
     pub concurrent_requests: Option<u32>,
     /// Nothing is requested at all.
     pub closed: bool,
+    /// Nothing is requested before then, milliseconds since 1970.
+    pub block_until_ms: u64,
 }
 
 impl HostLimits {

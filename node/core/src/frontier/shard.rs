@@ -5,6 +5,7 @@
 
 mod chores;
 mod commit;
+mod cookies;
 mod hosts;
 mod job;
 mod load;
@@ -23,7 +24,8 @@ pub use schedule::Work;
 pub use super::host::{Conduct, Exchange, Health, HostStatus, Policy, RobotsStatus, Unreached};
 
 use super::host::Host;
-use super::record::{Counters, JobId, PageResult, Token, UrlHash, UrlRecord, Way};
+use super::opt_out::OptOuts;
+use super::record::{AttemptRecord, Counters, JobId, PageResult, Token, UrlHash, UrlRecord, Way};
 use crate::dice::Jitter;
 use crate::id::Partition;
 use crate::job::{NormalizedUrl, SkipReason, ValidatedJob};
@@ -71,6 +73,8 @@ pub struct Visit<'a> {
     pub url: UrlHash,
     /// Its host, `scheme://host:port`.
     pub origin: &'a str,
+    /// The request, if one was made.
+    pub made: Option<AttemptRecord>,
 }
 
 /// What came of one attempt at a page.
@@ -119,6 +123,12 @@ pub struct Shard {
     has_forgotten: bool,
     /// Hosts whose records are to be read again.
     unread: BTreeSet<Arc<str>>,
+    /// Hosts that are not to be visited.
+    opt_outs: Arc<OptOuts>,
+    /// Jobs for which there is no place now.
+    barred: BTreeSet<JobId>,
+    /// Of these, the ones that would have had something to fetch.
+    turned_away: BTreeSet<JobId>,
 }
 
 impl Shard {
@@ -149,6 +159,17 @@ impl Shard {
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
         self.wake_at
+    }
+
+    /// Nothing is requested for these jobs until told otherwise: the node has no place for them.
+    pub fn handle_barred(&mut self, jobs: BTreeSet<JobId>) {
+        self.barred = jobs;
+    }
+
+    /// Jobs that were barred and would have had something to request now; known after [`Shard::poll_work`] has
+    /// answered `None`.
+    pub fn turned_away(&self) -> impl Iterator<Item = JobId> + '_ {
+        self.turned_away.iter().copied()
     }
 
     /// This partition's part of the job's counters. A page is in flight until its result is committed.
@@ -261,11 +282,14 @@ impl Shard {
         unfollowed: Vec<(NormalizedUrl, SkipReason)>,
         now: Instant,
     ) {
-        let Visit { job: id, url, origin } = *visit;
+        let Visit { job: id, url, origin, made } = *visit;
         let Some(job) = self.spec(id) else { return };
         let Some(shard) = self.jobs.get_mut(&id) else { return };
         shard.counters.in_flight = shard.counters.in_flight.saturating_sub(1);
         let Some(entry) = shard.urls.get_mut(&url).filter(|entry| entry.stage == Stage::Fetching) else { return };
+        if let (Some(made), Some(record)) = (made, self.records.get_mut(id, url)) {
+            record.attempts.push(made);
+        }
         match attempt {
             Attempt::Closed(result) => {
                 let last_link =
@@ -277,12 +301,8 @@ impl Shard {
                 if entry.attempts > job.retry.max_retries {
                     self.close(id, url, PageResult::Failed { reason, detail });
                 } else {
-                    let pause =
-                        job.retry.backoff.saturating_mul(1 << (entry.attempts - 1).min(16)).min(job.retry.max_backoff);
-                    entry.stage = Stage::Waiting;
-                    self.requeue(id, url, origin, |queue| {
-                        queue.retries.insert((now + pause, url));
-                    });
+                    let pause = job.retry.pause(entry.attempts, self.dice.next());
+                    self.note(id, url, now + pause);
                 }
             }
             Attempt::Abandoned => {
@@ -290,6 +310,16 @@ impl Shard {
                 self.requeue(id, url, origin, |queue| queue.ready.push_front(url));
             }
         }
+    }
+
+    /// Writes down what was tried; the page waits for another attempt afterwards.
+    fn note(&mut self, id: JobId, url: UrlHash, due: Instant) {
+        let Some(entry) = self.jobs.get_mut(&id).and_then(|shard| shard.urls.get_mut(&url)) else { return };
+        let Some(mut record) = self.records.take(id, url) else { return };
+        entry.stage = Stage::Noting;
+        record.admitted = entry.admitted;
+        record.attempts.failed = entry.attempts;
+        self.pipeline.push(Pending::note(id, url, record, entry.version, due));
     }
 
     /// A page whose request did not leave waits again, in front.
@@ -332,6 +362,12 @@ impl Shard {
         });
         let shard = self.jobs.remove(&id).unwrap_or_default();
         self.remove_all(id, shard, waiter);
+    }
+
+    /// How `job` is to be run, if that is known.
+    #[must_use]
+    pub fn job(&self, id: JobId) -> Option<Arc<ValidatedJob>> {
+        self.spec(id)
     }
 
     fn spec(&self, id: JobId) -> Option<Arc<ValidatedJob>> {

@@ -51,11 +51,13 @@ pub enum SkipReason {
     ByteLimit,
     /// The URL looks like one of endlessly many: too long, repeating, or one query too many of its path.
     Trap,
+    /// The host's owner does not want it to be visited.
+    OptedOut,
 }
 
 impl SkipReason {
     /// Every reason, in the order of the enum.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::OutOfScope,
         Self::Depth,
         Self::RobotsTxt,
@@ -77,6 +79,7 @@ impl SkipReason {
         Self::ItemLimit,
         Self::ByteLimit,
         Self::Trap,
+        Self::OptedOut,
     ];
 
     /// The word that users, the wire and the disk know.
@@ -104,6 +107,7 @@ impl SkipReason {
             Self::ItemLimit => "itemLimit",
             Self::ByteLimit => "byteLimit",
             Self::Trap => "trap",
+            Self::OptedOut => "optedOut",
         }
     }
 }

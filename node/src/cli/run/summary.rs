@@ -74,7 +74,7 @@ pub(in super::super) fn text(job: &JobObject, watched: Duration, unfetched: &Unf
     if pages.failed > 0 {
         line(format!("{} failed", counted(pages.failed, "page")));
     }
-    for Skipped { url, reason, detail } in &unfetched.failures {
+    for Skipped { url, reason, detail, .. } in &unfetched.failures {
         line(format!("  {url}: {reason}{}", detail.as_ref().map(|detail| format!(" ({detail})")).unwrap_or_default()));
     }
     if status.item_errors > 0 {
@@ -127,7 +127,12 @@ mod tests {
         let reasons = ["robotsTxt", "pageLimit", "httpError", "robotsTxt", "fetchError"];
         for (number, reason) in reasons.into_iter().enumerate() {
             let detail = (reason == "httpError").then(|| "status 404".to_owned());
-            unfetched.count(Skipped { url: format!("http://a.test/{number}"), reason: reason.to_owned(), detail });
+            unfetched.count(Skipped {
+                url: format!("http://a.test/{number}"),
+                reason: reason.to_owned(),
+                detail,
+                tries: Vec::new(),
+            });
         }
         assert_eq!(
             text(&job, Duration::from_secs(99), &unfetched),

@@ -3,13 +3,18 @@
 use super::super::budget::Share;
 use super::super::claim::{self, Respect};
 use super::super::coordinator::Order;
-use super::super::{Crawl, coordinator, schedules, worker};
-use super::{Command, Ended, Found, FoundResults, Report, RobotsResult};
+use super::super::{Crawl, cookies, coordinator, opt_outs, schedules, worker};
+use super::{Command, Ended, Found, FoundResults, HostFilter, Report, RobotsResult};
 use scrapering_core::frontier::Shard;
 use scrapering_core::frontier::keys::{Name, origin_hash};
+use scrapering_core::frontier::opt_out::OptOuts;
+use scrapering_core::frontier::places::Places;
 use scrapering_core::frontier::record::{JobId, RecordError, Token, UrlHash, decode};
-use scrapering_core::frontier::shard::{Control, Event, Link, Reopened, ResultKind, Visit, Waiter, Work, Write};
+use scrapering_core::frontier::shard::{
+    Control, Event, HostStatus, Link, Reopened, ResultKind, Visit, Waiter, Work, Write,
+};
 use scrapering_core::id::{Key, NodeId, Partition};
+use scrapering_core::job::NormalizedUrl;
 use scrapering_core::membership::Liveness;
 use scrapering_core::register::{Outcome, Versioned};
 use scrapering_core::time::Instant;
@@ -27,6 +32,8 @@ const HYSTERESIS: Duration = Duration::from_secs(10);
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
 /// While there is a job, ownership is confirmed and claims are looked at again this often, whatever was missed.
 const REASSURE: Duration = Duration::from_secs(10);
+/// While there is a job, the list of hosts that are not to be visited is read again this often.
+const OPT_OUTS_READ: Duration = Duration::from_secs(2);
 /// Partitions claimed at the same time.
 const CLAIMS: usize = 32;
 /// Pause before a change that no majority took, or a question that nobody answered, is repeated.
@@ -59,7 +66,13 @@ struct Task {
     wakes: BTreeMap<Partition, Instant>,
     /// Cancelled when requests for the partition must be broken off.
     leases: BTreeMap<Partition, CancellationToken>,
-    visits: usize,
+    /// Who has the places for pages that are being fetched or parsed.
+    places: Places,
+    /// Hosts that are not to be visited; `None` until the list was read: nothing is fetched before.
+    opt_outs: Option<Arc<OptOuts>>,
+    reading_opt_outs: bool,
+    /// The partition that was served last when places were short.
+    last_served: Option<Partition>,
 }
 
 /// Runs until the node stops.
@@ -67,6 +80,8 @@ pub(in super::super) async fn run(crawl: Crawl, mut inbox: mpsc::Receiver<Comman
     let (mut changes, mut views) = (crawl.driver.members().changes(), crawl.driver.views().changes());
     let (mut look_again, mut reassure) = (tokio::time::interval(LOOK_AGAIN), tokio::time::interval(REASSURE));
     reassure.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut opt_outs = tokio::time::interval(OPT_OUTS_READ);
+    opt_outs.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut task = Task {
         crawl,
         shards: BTreeMap::new(),
@@ -78,7 +93,10 @@ pub(in super::super) async fn run(crawl: Crawl, mut inbox: mpsc::Receiver<Comman
         next_request: 0,
         wakes: BTreeMap::new(),
         leases: BTreeMap::new(),
-        visits: 0,
+        places: Places::new(MOST_VISITS),
+        opt_outs: None,
+        reading_opt_outs: false,
+        last_served: None,
     };
     // A ring of one has no peers whose changes would tell it to begin.
     task.claim_what_is_due();
@@ -100,6 +118,7 @@ pub(in super::super) async fn run(crawl: Crawl, mut inbox: mpsc::Receiver<Comman
             Ok(()) = changes.changed() => task.look_over(),
             Ok(()) = views.changed() => task.claim_what_is_due(),
             _ = reassure.tick(), if !task.controls.is_empty() => task.look_over(),
+            _ = opt_outs.tick(), if !task.controls.is_empty() => task.read_opt_outs(),
             _ = look_again.tick(), if !task.is_settled() => task.claim_what_is_due(),
         }
     }
@@ -119,12 +138,15 @@ impl Task {
             Command::Answered { partition, job, origin } => {
                 self.with(partition, None, |shard, now| shard.handle_answered(job, &origin, now));
             }
+            Command::Cookies { partition, job, url, set } => {
+                self.with(partition, None, |shard, _| take_cookies(shard, job, &url, &set));
+            }
             Command::Fetched { partition, job, origin, exchange } => {
                 self.with(partition, None, |shard, now| shard.handle_fetched(job, &origin, &exchange, now));
             }
             Command::Deferred { partition, job, origin, page, pause } => {
                 self.with(partition, None, |shard, now| shard.handle_deferred(job, &origin, page, now + pause));
-                self.free_place();
+                self.free_place(job);
             }
             Command::Ended(ended) => self.handle_ended(*ended),
             Command::Robots { partition, job, origin, result } => {
@@ -134,7 +156,7 @@ impl Task {
                     RobotsResult::Unreached(error) => shard.handle_robots(job, &origin, Err(error), now, wall_ms),
                     RobotsResult::Moved(target) => shard.handle_robots_moved(&origin, target, now, wall_ms),
                 });
-                self.free_place();
+                self.free_place(job);
             }
             Command::Host { partition, origin, record } => {
                 let wall_ms = self.crawl.driver.clock().wall_ms();
@@ -175,8 +197,18 @@ impl Task {
             }
             Command::Limits { partition, origin, limits, forgive, reply } => {
                 let _ = reply.send(self.shards.contains_key(&partition));
-                self.with(partition, None, |shard, now| shard.handle_limits(&origin, limits, forgive, now));
+                let wall_ms = self.crawl.driver.clock().wall_ms();
+                self.with(partition, None, |shard, now| shard.handle_limits(&origin, limits, forgive, now, wall_ms));
             }
+            Command::ResetBreaker(partition, origin, reply) => {
+                let _ = reply.send(self.shards.contains_key(&partition));
+                self.with(partition, None, |shard, now| shard.handle_breaker_reset(&origin, now));
+            }
+            Command::RobotsAsked { partition, origin, asked } => {
+                self.with(partition, None, |shard, _| shard.handle_robots_asked(&origin, asked));
+            }
+            Command::HostStatuses(after, filter, reply) => drop(reply.send(self.host_statuses(&after, &filter))),
+            Command::OptOuts(read) => self.handle_opt_outs(read),
         }
     }
 
@@ -202,10 +234,25 @@ impl Task {
         let Some(shard) = self.shards.get_mut(&partition) else { return };
         let token = shard.token();
         let lease = self.leases.entry(partition).or_default();
-        while self.visits < MOST_VISITS {
+        loop {
+            let barred = match self.opt_outs {
+                Some(_) => self.places.barred(shard.jobs()),
+                None => shard.jobs().collect(),
+            };
+            shard.handle_barred(barred);
             let Some(work) = shard.poll_work(now) else { break };
-            self.visits += usize::from(work.is_request());
+            if let Work::Fetch { job, spec, .. } | Work::Robots { job, spec, .. } = &work {
+                self.places.handle_weight(*job, spec.weight);
+                self.places.handle_taken(*job);
+                self.last_served = Some(partition);
+            }
             start(&self.crawl, partition, token, lease, work);
+        }
+        for job in shard.turned_away() {
+            if let Some(spec) = shard.job(job) {
+                self.places.handle_weight(job, spec.weight);
+                self.places.handle_turned_away(job);
+            }
         }
         if let Some(at) = shard.poll_timeout() {
             self.wakes.insert(partition, at);
@@ -309,24 +356,36 @@ impl Task {
     }
 
     fn handle_ended(&mut self, ended: Ended) {
-        let Ended { partition, job, url, origin, attempt, unfollowed } = ended;
+        let Ended { partition, job, url, origin, attempt, made, unfollowed } = ended;
         self.with(partition, None, |shard, now| {
-            shard.handle_outcome(&Visit { job, url, origin: &origin }, attempt, unfollowed, now)
+            shard.handle_outcome(&Visit { job, url, origin: &origin, made }, attempt, unfollowed, now)
         });
-        self.free_place();
+        self.free_place(job);
     }
 
-    /// A place is free: whoever waited for one may go on.
-    fn free_place(&mut self) {
-        self.visits = self.visits.saturating_sub(1);
-        if self.visits + 1 == MOST_VISITS {
-            let now = self.crawl.driver.clock().now();
-            let all: Vec<Partition> = self.shards.keys().copied().collect();
-            all.into_iter().for_each(|partition| self.pump(partition, now));
+    /// A place is free: whoever waited for one may go on, the partitions by turns.
+    fn free_place(&mut self, job: JobId) {
+        self.places.handle_given_back(job);
+        if !self.places.is_awaited() {
+            return;
         }
+        let now = self.crawl.driver.clock().now();
+        let waiting: BTreeSet<JobId> = self.shards.values().flat_map(Shard::turned_away).collect();
+        let content: Vec<JobId> = self.controls.keys().copied().filter(|job| !waiting.contains(job)).collect();
+        content.into_iter().for_each(|job| self.places.handle_content(job));
+        let behind = |partition: &Partition| self.last_served.is_some_and(|last| *partition <= last);
+        let with_work = |shard: &Shard| shard.turned_away().next().is_some();
+        let wanting = self.shards.iter().filter(|(_, shard)| with_work(shard)).map(|(partition, _)| *partition);
+        let (later, sooner): (Vec<Partition>, Vec<Partition>) = wanting.partition(behind);
+        sooner.into_iter().chain(later).for_each(|partition| self.pump(partition, now));
     }
 
     fn handle_control(&mut self, job: JobId, order: Order) {
+        if self.controls.is_empty() {
+            // Nobody has read the list for a while.
+            self.opt_outs = None;
+            self.read_opt_outs();
+        }
         let before = self.controls.insert(job, order);
         if order.revision > before.map_or(0, |before| before.revision) {
             self.crawl.spawn(revise(self.crawl.clone(), job, order.revision));
@@ -339,6 +398,42 @@ impl Task {
         for partition in self.concerned(job) {
             self.with(partition, None, |shard, _| shard.handle_control(job, order.control));
         }
+    }
+
+    /// Reads the list of hosts that are not to be visited.
+    fn read_opt_outs(&mut self) {
+        if std::mem::replace(&mut self.reading_opt_outs, true) {
+            return;
+        }
+        let crawl = self.crawl.clone();
+        self.crawl.spawn(async move {
+            let read = opt_outs::read(&crawl.driver).await.ok().map(|(list, _)| Arc::new(list));
+            crawl.shards.tell(Command::OptOuts(read)).await;
+        });
+    }
+
+    fn handle_opt_outs(&mut self, read: Option<Arc<OptOuts>>) {
+        self.reading_opt_outs = false;
+        // What was read before holds until it can be read again.
+        let Some(read) = read.filter(|read| self.opt_outs.as_ref() != Some(read)) else { return };
+        self.opt_outs = Some(Arc::clone(&read));
+        for partition in self.shards.keys().copied().collect::<Vec<_>>() {
+            self.with(partition, None, |shard, _| shard.handle_opt_outs(Arc::clone(&read)));
+        }
+    }
+
+    fn host_statuses(&self, after: &str, (wanted, limit): &HostFilter) -> Vec<(Arc<str>, HostStatus)> {
+        let now = self.crawl.driver.clock().now();
+        let mut found: BTreeMap<Arc<str>, HostStatus> = BTreeMap::new();
+        for (origin, status) in self.shards.values().flat_map(|shard| shard.host_statuses(now)) {
+            if &*origin > after && wanted(&status) {
+                found.insert(origin, status);
+                if found.len() > *limit {
+                    found.pop_last();
+                }
+            }
+        }
+        found.into_iter().collect()
     }
 
     /// Partitions of this node that hold something of `job`.
@@ -400,7 +495,9 @@ impl Task {
         self.claiming.remove(&partition);
         if let Some(claimed) = claimed {
             let token = claimed.shard.token();
-            self.shards.insert(partition, claimed.shard);
+            let mut shard = claimed.shard;
+            shard.handle_opt_outs(self.opt_outs.clone().unwrap_or_default());
+            self.shards.insert(partition, shard);
             for job in claimed.jobs {
                 coordinator::start(&self.crawl, job, partition, token);
             }
@@ -462,12 +559,21 @@ impl Task {
     }
 }
 
+/// What an answer makes of the cookies of a job at a host.
+fn take_cookies(shard: &mut Shard, job: JobId, url: &NormalizedUrl, set: &[String]) {
+    let (origin, Some(spec)) = (url.origin(), shard.job(job)) else { return };
+    let jar = shard.cookies(job, &origin);
+    if let Some(jar) = cookies::absorb(jar.as_deref(), &spec.request, url, set) {
+        shard.handle_cookies(job, &origin, &jar);
+    }
+}
+
 /// Starts one piece of work in a task of its own.
 fn start(crawl: &Crawl, partition: Partition, token: Token, lease: &CancellationToken, work: Work) {
     let task = crawl.clone();
     match work {
-        Work::Fetch { job, url, hash, depth, way, attempt, .. } => {
-            let visit = worker::Visit { partition, job, url, hash, depth, way, attempt };
+        Work::Fetch { job, url, hash, depth, way, attempt, cookies, .. } => {
+            let visit = worker::Visit { partition, job, url, hash, depth, way, attempt, cookies };
             crawl.spawn(worker::visit(task, visit, lease.clone()));
         }
         Work::Robots { job, spec, origin, moved } => {

@@ -3,6 +3,7 @@
 use super::own;
 use crate::auth::Caller;
 use crate::gateway::body::JobBody;
+use crate::gateway::object::hide_secrets;
 use crate::gateway::openapi::{Input, Operation, Parameter};
 use crate::gateway::problem::{Kind, Problem};
 use crate::job;
@@ -13,6 +14,7 @@ use schemars::{JsonSchema, json_schema};
 use scrapering_core::job::NormalizedUrl;
 use scrapering_crds::ScrapeJobFile;
 use serde::Serialize;
+use serde_json::Value;
 use url::form_urlencoded;
 
 /// Most URLs that are judged in one request.
@@ -51,8 +53,9 @@ impl Input for Samples {
 /// A valid job.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(in crate::gateway) struct Validation {
-    /// The document with every default.
-    job: ScrapeJobFile,
+    /// The document with every default; what is secret in it is hidden.
+    #[schemars(with = "ScrapeJobFile")]
+    job: Value,
     /// The URLs that were asked for, in their order.
     urls: Vec<Verdict>,
 }
@@ -90,5 +93,10 @@ pub(super) async fn validate(
             Verdict { url, canonical: Some(canonical.to_string()), in_scope: reason.is_none(), reason }
         }
     });
-    Ok(Json(Validation { urls: urls.collect(), job: file }))
+    let urls = urls.collect();
+    let mut job = serde_json::to_value(&file).expect("a document is JSON");
+    if let Some(spec) = job.get_mut("spec") {
+        hide_secrets(spec);
+    }
+    Ok(Json(Validation { urls, job }))
 }

@@ -295,3 +295,25 @@ async fn a_host_is_read_and_limited_for_both_schemes() {
     assert_eq!(limited["items"][0]["origin"], "http://127.0.0.1:8080");
     assert_eq!(house.get("/v1/hosts/a%2Fb").await.problem().slug(), "invalid-parameter");
 }
+
+#[tokio::test]
+async fn hosts_are_listed_piece_by_piece_and_a_wrong_state_or_cursor_is_named() {
+    let house = House::new();
+    let first = house.get("/v1/hosts?state=broken&limit=2").await.json();
+    assert_eq!(first["items"].as_array().map(Vec::len), Some(2));
+    let next = first["next"].as_str().expect("a cursor");
+    let rest = house.get(&format!("/v1/hosts?limit=2&cursor={next}")).await.json();
+    assert_eq!((rest["items"][0]["origin"].as_str(), rest.get("next")), (Some("http://c.example:80"), None));
+    for (query, slug) in
+        [("state=sad", "invalid-parameter"), ("limit=0", "invalid-parameter"), ("cursor=%25", "bad-cursor")]
+    {
+        assert_eq!(house.get(&format!("/v1/hosts?{query}")).await.problem().slug(), slug, "{query}");
+    }
+    assert_eq!(house.get("/v1/hosts/a.example/ledger?cursor=x").await.problem().slug(), "bad-cursor");
+    assert_eq!(house.get("/v1/urls").await.problem().slug(), "invalid-parameter");
+    let bad = json!({"host": "https://a.example/"}).to_string();
+    assert_eq!(house.call("POST", "/v1/optouts", &[JSON], bad).await.problem().slug(), "invalid-parameter");
+    let good = json!({"host": "Bücher.example"}).to_string();
+    let made = house.call("POST", "/v1/optouts", &[JSON], good).await.json();
+    assert_eq!((made["host"].as_str(), made["subdomains"].as_bool()), (Some("xn--bcher-kva.example"), Some(true)));
+}

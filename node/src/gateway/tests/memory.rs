@@ -3,12 +3,15 @@
 use crate::auth::Tenant;
 use crate::crawl::cursor::Cursor;
 use crate::crawl::deliveries::{Delivery, DeliveryWord};
-use crate::crawl::hosts::{HostLimitsObject, HostObject};
+use crate::crawl::hosts::{HostLimitsObject, HostObject, HostState, RobotsObject};
 use crate::crawl::jobs::{
     FetchedPage, ItemFault, JobChange, JobRef, JobStatus, JobsError, Load, Page, PageCounts, Phase, SeedStatus,
     SeedVerdict, Skipped,
 };
+use crate::crawl::ledger::{LedgerPage, LedgerPlace};
+use crate::crawl::opt_outs::OptOutObject;
 use crate::crawl::schedules::Hands;
+use crate::crawl::urls::UrlStatus;
 use crate::driver::registers::Unavailable;
 use crate::gateway::{
     Answer, BackgroundStatus, HostService, JobService, LeaveError, Liveness, Lookup, NodePoints, NodeStatus,
@@ -19,6 +22,7 @@ use futures::future::{BoxFuture, ready};
 use scrapering_core::frontier::delivery::DeliveryId;
 use scrapering_core::frontier::record::JobId;
 use scrapering_core::id::Partition;
+use scrapering_core::job::NormalizedUrl;
 use scrapering_core::schedule::ScheduleKey;
 use scrapering_crds::ScrapeJobFile;
 use serde_json::Value;
@@ -134,14 +138,19 @@ impl JobService for MemoryJobs {
 
     fn skipped<'a>(&'a self, job: &'a JobRef, cursor: &'a Cursor, limit: usize) -> Answer<'a, Page<Skipped>> {
         let url = "https://books.example/private".to_owned();
-        self.page(job, cursor, limit, Skipped { url, reason: "robotsTxt".to_owned(), detail: None })
+        self.page(job, cursor, limit, Skipped { url, reason: "robotsTxt".to_owned(), detail: None, tries: Vec::new() })
     }
 
     fn pages<'a>(&'a self, job: &'a JobRef, cursor: &'a Cursor, limit: usize) -> Answer<'a, Page<FetchedPage>> {
         let (url, fetched_at) = ("https://books.example/".to_owned(), "2026-01-02T03:04:06Z".to_owned());
         let (depth, status, attempts, bytes, items, item_errors) = (0, 200, 1, 7, 1, 0);
-        let page = FetchedPage { url, depth, status, fetched_at, attempts, bytes, items, item_errors };
+        let page =
+            FetchedPage { url, depth, status, fetched_at, attempts, bytes, items, item_errors, tries: Vec::new() };
         self.page(job, cursor, limit, page)
+    }
+
+    fn url_statuses<'a>(&'a self, _: &'a Tenant, _: &'a NormalizedUrl) -> Answer<'a, Vec<UrlStatus>> {
+        Box::pin(ready(Ok(Vec::new())))
     }
 
     fn change<'a>(&'a self, job: &'a JobRef, change: &'a JobChange, only: Option<u64>) -> Answer<'a, ()> {
@@ -241,6 +250,38 @@ impl HostService for NoHosts {
 
     fn limit<'a>(&'a self, origin: &'a str, limits: HostLimitsObject, _: bool) -> Answer<'a, HostObject> {
         Box::pin(ready(Ok(HostObject { limits, ..HostObject::idle(origin.to_owned()) })))
+    }
+
+    fn reset_breaker<'a>(&'a self, origin: &'a str) -> Answer<'a, HostObject> {
+        self.read(origin)
+    }
+
+    fn robots<'a>(&'a self, origin: &'a str) -> Answer<'a, RobotsObject> {
+        let (origin, state) = (origin.to_owned(), "known".to_owned());
+        Box::pin(ready(Ok(RobotsObject { origin, state, fetched_at: None, text: Some("User-agent: *".to_owned()) })))
+    }
+
+    fn list<'a>(&'a self, _: Option<HostState>, after: &'a str, limit: usize) -> Answer<'a, Vec<HostObject>> {
+        let known = ["http://a.example:80", "http://b.example:80", "http://c.example:80"];
+        let behind = known.into_iter().filter(|origin| *origin > after).take(limit);
+        Box::pin(ready(Ok(behind.map(|origin| HostObject::idle(origin.to_owned())).collect())))
+    }
+
+    fn ledger<'a>(&'a self, _: &'a [String], _: Option<LedgerPlace>, _: usize) -> Answer<'a, LedgerPage> {
+        Box::pin(ready(Ok(LedgerPage { items: Vec::new(), next: None })))
+    }
+
+    fn opt_outs(&self) -> Answer<'_, Vec<OptOutObject>> {
+        Box::pin(ready(Ok(Vec::new())))
+    }
+
+    fn opt_out<'a>(&'a self, host: &'a str, subdomains: bool, note: &'a str) -> Answer<'a, OptOutObject> {
+        let since = "2026-01-02T03:04:06Z".to_owned();
+        Box::pin(ready(Ok(OptOutObject { host: host.to_owned(), subdomains, note: note.to_owned(), since })))
+    }
+
+    fn opt_in<'a>(&'a self, _: &'a str) -> Answer<'a, ()> {
+        Box::pin(ready(Ok(())))
     }
 }
 

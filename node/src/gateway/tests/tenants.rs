@@ -8,15 +8,22 @@ use serde_json::json;
 use std::collections::BTreeSet;
 
 /// Operations on what is everybody's or nobody's: the ring, its hosts and tokens, and what is only looked at.
-const OF_NOBODY: [&str; 11] = [
+const OF_NOBODY: [&str; 18] = [
+    "createOptOut",
+    "deleteOptOut",
     "limitHost",
+    "listHosts",
+    "listOptOuts",
     "lookupKey",
     "readHost",
+    "readLedger",
     "readMetrics",
     "readRing",
     "readRingMap",
+    "readRobots",
     "recoverRing",
     "removeNode",
+    "resetBreaker",
     "revokeToken",
     "testExtract",
     "validateJob",
@@ -26,7 +33,7 @@ const MAKERS: [&str; 6] = ["createJob", "createSchedule", "scrapePage", "writeKe
 /// Removing what is not there is done already, also when it is there for another.
 const REMOVERS: [&str; 2] = ["deleteKey", "deleteFile"];
 /// Lists, which begin empty.
-const LISTS: [&str; 4] = ["listJobs", "listSchedules", "listKeys", "listFiles"];
+const LISTS: [&str; 5] = ["listJobs", "listSchedules", "listKeys", "listFiles", "readUrl"];
 /// A job that there is not.
 const NO_JOB: &str = "/v1/jobs/0198c1d2-7f3e-7abc-9def-0123456789ab";
 
@@ -43,6 +50,7 @@ fn request_of(operation: &Described) -> (Vec<(&'static str, &'static str)>, &'st
         "renewLock" => (json, r#"{"token":1}"#, ""),
         "releaseLock" => (vec![], "", "?token=1"),
         "listDeliveries" => (vec![], "", "?job={job}"),
+        "readUrl" => (vec![], "", "?url=https://books.example/"),
         _ => (vec![], "", ""),
     }
 }

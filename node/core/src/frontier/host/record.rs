@@ -22,6 +22,7 @@ impl Host {
             failures: self.breaker.failures,
             throttle_ms: millis(self.throttle),
             limits: self.limits,
+            asked: self.asked.clone(),
         }
     }
 
@@ -40,7 +41,10 @@ impl Host {
             until: self.breaker.until.max(moment(record.open_until_ms)),
         };
         self.throttle = self.throttle.max(Duration::from_millis(record.throttle_ms));
-        self.limits = self.limits.or(record.limits);
+        self.handle_limits(self.limits.or(record.limits), now, wall_ms);
+        if self.asked.is_empty() {
+            self.asked.clone_from(&record.asked);
+        }
         let Some((file, fetched_ms)) = &record.robots else { return };
         let age = Duration::from_millis(wall_ms.saturating_sub(*fetched_ms));
         if let Some(left) = ROBOTS_LIFETIME.checked_sub(age)

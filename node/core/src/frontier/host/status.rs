@@ -55,6 +55,10 @@ pub struct HostStatus {
     pub paused_for: Duration,
     /// How long it is left alone because it failed.
     pub open_for: Duration,
+    /// How long the operator keeps everybody away.
+    pub blocked_for: Duration,
+    /// Whether the host's owner does not want it to be visited.
+    pub opted_out: bool,
     /// Whether the breaker is open or half-open.
     pub is_tripped: bool,
     /// Failures in a row.
@@ -88,6 +92,8 @@ impl Host {
             waiting: waiting as u64,
             paused_for: self.backoff.until.since(now),
             open_for: self.breaker.until.since(now),
+            blocked_for: self.blocked_until.since(now),
+            opted_out: self.opted_out,
             is_tripped: self.breaker.opens > 0,
             failures: self.breaker.failures,
             throttle: self.throttle,

@@ -18,6 +18,8 @@ pub(super) enum Task {
     RemoveUrl,
     /// The record of a link that was not followed is removed.
     RemoveLink,
+    /// The cookies of an origin are removed; its hash stands for it.
+    RemoveJar,
 }
 
 /// Work on many URLs.
@@ -58,9 +60,13 @@ impl Shard {
     /// Removes every record of a job that is no longer in the shard.
     pub(super) fn remove_all(&mut self, job: JobId, shard: JobShard, waiter: Option<Waiter>) {
         let (urls, links) = (shard.urls.into_keys().collect(), shard.links.into_iter().collect());
+        let jars = shard.jars.into_keys().map(UrlHash).collect();
         self.records.forget(job);
-        self.chores.retain(|chore| chore.job != job || matches!(chore.task, Task::RemoveUrl | Task::RemoveLink));
+        self.chores.retain(|chore| {
+            chore.job != job || matches!(chore.task, Task::RemoveUrl | Task::RemoveLink | Task::RemoveJar)
+        });
         self.begin(Chore { job, task: Task::RemoveUrl, urls, waiter: None });
+        self.begin(Chore { job, task: Task::RemoveJar, urls: jars, waiter: None });
         self.begin(Chore { job, task: Task::RemoveLink, urls: links, waiter });
     }
 
@@ -77,7 +83,7 @@ impl Shard {
         let waits = |hash: &UrlHash| shard.urls.get(hash).is_some_and(|entry| entry.stage == Stage::Waiting);
         match chore.task {
             Task::Close(_) | Task::Fence => self.records.read(chore.job, chore.urls.iter().copied().filter(waits)),
-            Task::RemoveUrl | Task::RemoveLink => None,
+            Task::RemoveUrl | Task::RemoveLink | Task::RemoveJar => None,
         }
     }
 
@@ -123,6 +129,7 @@ impl Shard {
         let stage = self.jobs.get(&job).and_then(|shard| shard.urls.get(&hash)).map(|entry| entry.stage);
         match &chore.task {
             Task::RemoveUrl => _ = self.pipeline.push(Pending::remove(Effect::RemoveUrl(job, hash))),
+            Task::RemoveJar => _ = self.pipeline.push(Pending::remove(Effect::RemoveJar(job, hash.0))),
             Task::RemoveLink => _ = self.pipeline.push(Pending::remove(Effect::RemoveLink(job, hash))),
             Task::Close(_) if stage != Some(Stage::Waiting) => {}
             Task::Fence if stage == Some(Stage::Closing) => return Step::Later,

@@ -8,7 +8,8 @@ use super::job::{JobShard, ResultKind, Stage};
 use super::{Event, Link, Shard, Waiter};
 use crate::frontier::keys::{Name, origin_hash};
 use crate::frontier::record::{
-    Counters, HostRecord, JobId, LinkRecord, PageResult, UrlHash, UrlRecord, UrlState, decode, encode,
+    Attempts, Counters, HostRecord, JarRecord, JobId, LinkRecord, PageResult, UrlHash, UrlRecord, UrlState, decode,
+    encode,
 };
 use crate::id::{Key, Partition};
 use crate::job::{NormalizedUrl, SkipReason};
@@ -39,11 +40,15 @@ pub(super) enum Effect {
     FenceUrl(JobId, UrlHash),
     AdmitUrl(JobId, UrlHash),
     CloseUrl(JobId, UrlHash),
+    /// What was tried is written down; the next attempt is due then.
+    NoteUrl(JobId, UrlHash, Instant),
     /// A failed URL is opened again; its result had this sequence.
     ReopenUrl(JobId, UrlHash, u64),
     Link(JobId, UrlHash),
     Host([u8; 20]),
     RemoveHost([u8; 20]),
+    Jar(JobId, [u8; 20]),
+    RemoveJar(JobId, [u8; 20]),
     RemoveUrl(JobId, UrlHash),
     RemoveLink(JobId, UrlHash),
 }
@@ -53,6 +58,7 @@ enum Record {
     Url(UrlRecord),
     Link(LinkRecord),
     Host(Box<HostRecord>),
+    Jar(JarRecord),
     Nothing,
 }
 
@@ -84,6 +90,7 @@ impl Pending {
             depth: link.depth,
             way: link.way,
             admitted: false,
+            attempts: Attempts::default(),
             state: UrlState::Open,
         };
         Self::new(Effect::CreateUrl(job, hash), Record::Url(record), 0)
@@ -99,9 +106,15 @@ impl Pending {
         Self::new(Effect::CloseUrl(job, hash), Record::Url(record), version)
     }
 
+    /// What was tried of a URL; it is tried again at `due`.
+    pub(super) fn note(job: JobId, hash: UrlHash, record: UrlRecord, version: u64, due: Instant) -> Self {
+        Self::new(Effect::NoteUrl(job, hash, due), Record::Url(record), version)
+    }
+
     /// A failed URL that is opened again.
     pub(super) fn reopen(job: JobId, hash: UrlHash, sequence: u64, record: UrlRecord, version: u64) -> Self {
-        let record = UrlRecord { state: UrlState::Open, ..record };
+        let attempts = Attempts { failed: 0, ..record.attempts };
+        let record = UrlRecord { state: UrlState::Open, attempts, ..record };
         Self::new(Effect::ReopenUrl(job, hash, sequence), Record::Url(record), version)
     }
 
@@ -132,6 +145,11 @@ impl Pending {
         Self::new(Effect::Host(origin_hash(&record.origin)), Record::Host(Box::new(record)), 0)
     }
 
+    /// The cookies of a job at an origin.
+    pub(super) fn jar(job: JobId, record: JarRecord) -> Self {
+        Self::new(Effect::Jar(job, origin_hash(&record.origin)), Record::Jar(record), 0)
+    }
+
     /// The record of a host of which nothing is worth keeping.
     pub(super) fn remove_host(hash: [u8; 20], version: u64) -> Self {
         Self::new(Effect::RemoveHost(hash), Record::Nothing, version)
@@ -147,10 +165,12 @@ impl Pending {
             | Effect::FenceUrl(job, url)
             | Effect::AdmitUrl(job, url)
             | Effect::CloseUrl(job, url)
+            | Effect::NoteUrl(job, url, _)
             | Effect::ReopenUrl(job, url, _)
             | Effect::RemoveUrl(job, url) => Name::Url(job, url),
             Effect::Link(job, url) | Effect::RemoveLink(job, url) => Name::Link(job, url),
             Effect::Host(hash) | Effect::RemoveHost(hash) => Name::Host(hash),
+            Effect::Jar(job, hash) | Effect::RemoveJar(job, hash) => Name::Jar(job, hash),
         }
     }
 
@@ -176,19 +196,22 @@ impl Pending {
             Record::Url(record) => encode(record),
             Record::Link(record) => encode(record),
             Record::Host(record) => encode(record),
+            Record::Jar(record) => encode(record),
             Record::Nothing => Bytes::new(),
         };
         self.sent = Some(content.clone());
         let change = match self.effect {
             Effect::CreateUrl(..) => Change::Create(content),
-            Effect::Link(..) | Effect::Host(_) if self.version == 0 => Change::Create(content),
+            Effect::Link(..) | Effect::Host(_) | Effect::Jar(..) if self.version == 0 => Change::Create(content),
             Effect::FenceUrl(..)
             | Effect::AdmitUrl(..)
             | Effect::CloseUrl(..)
+            | Effect::NoteUrl(..)
             | Effect::ReopenUrl(..)
             | Effect::Link(..)
-            | Effect::Host(_) => Change::CompareAndSet { version: self.version, content },
-            Effect::RemoveUrl(..) | Effect::RemoveLink(..) => Change::Delete { version: None },
+            | Effect::Host(_)
+            | Effect::Jar(..) => Change::CompareAndSet { version: self.version, content },
+            Effect::RemoveUrl(..) | Effect::RemoveLink(..) | Effect::RemoveJar(..) => Change::Delete { version: None },
             Effect::RemoveHost(_) => Change::Delete { version: Some(self.version) },
         };
         Write { key: self.name().key(partition), change }
@@ -292,6 +315,9 @@ impl Shard {
             {
                 pending.version = host.version;
             }
+            if let Effect::Jar(job, hash) = pending.effect {
+                pending.version = self.jar_version(job, hash);
+            }
             writes.push(pending.write(self.partition));
             bytes += pending.sent.as_ref().map_or(0, Bytes::len);
             self.pipeline.in_flight.push(pending);
@@ -368,6 +394,10 @@ impl Shard {
             (Effect::AdmitUrl(job, hash), Record::Url(record)) => self.settle_admitted(job, hash, record, version),
             (Effect::FenceUrl(job, hash), Record::Url(record)) => self.settle_fenced(job, hash, &record, version),
             (Effect::CloseUrl(job, hash), Record::Url(record)) => self.settle_closed(job, hash, record, version),
+            (Effect::NoteUrl(job, hash, due), Record::Url(record)) => {
+                self.settle_noted(job, hash, due, record, version)
+            }
+            (Effect::Jar(job, hash), Record::Jar(_)) => self.settle_jar(job, hash, version),
             (Effect::ReopenUrl(job, hash, sequence), Record::Url(record)) => {
                 self.settle_reopened(job, hash, sequence, record, version);
             }
@@ -389,7 +419,10 @@ impl Shard {
     /// A compare-and-set found no value: the job's records, or that of the host, were removed meanwhile.
     fn settle_vanished(&mut self, pending: Pending) -> Option<Pending> {
         let (job, hash) = match pending.effect {
-            Effect::AdmitUrl(job, hash) | Effect::CloseUrl(job, hash) | Effect::FenceUrl(job, hash) => (job, hash),
+            Effect::AdmitUrl(job, hash)
+            | Effect::CloseUrl(job, hash)
+            | Effect::NoteUrl(job, hash, _)
+            | Effect::FenceUrl(job, hash) => (job, hash),
             Effect::Host(_) => {
                 if let Record::Host(record) = &pending.record
                     && let Some(host) = self.hosts.get_mut(record.origin.as_str())
@@ -423,6 +456,7 @@ impl Shard {
                         Effect::CreateUrl(job, hash)
                         | Effect::FenceUrl(job, hash)
                         | Effect::AdmitUrl(job, hash)
+                        | Effect::NoteUrl(job, hash, _)
                         | Effect::CloseUrl(job, hash),
                     ) => {
                         if !self.adopt_closed(effect, job, hash, rival.admitted) {
@@ -443,6 +477,7 @@ impl Shard {
                     }
                 }
             }
+            (Record::Jar(_), Effect::Jar(job, hash)) => self.settle_rival_jar(job, hash, content, value.version),
             (Record::Host(record), Effect::Host(_)) => self.settle_rival_host(record, content, value.version),
             (Record::Link(_), Effect::Link(job, hash)) => {
                 let Ok(rival) = decode::<LinkRecord>(content) else { return true };
@@ -537,6 +572,19 @@ impl Shard {
         if record.admitted {
             shard.adopt_admission(hash);
         }
+    }
+
+    fn settle_noted(&mut self, id: JobId, hash: UrlHash, due: Instant, record: UrlRecord, version: u64) {
+        let Some(shard) = self.jobs.get_mut(&id) else { return };
+        let Some(entry) = shard.urls.get_mut(&hash) else { return };
+        let Ok(url) = NormalizedUrl::parse(&record.url) else { return };
+        entry.version = version;
+        entry.stage = Stage::Waiting;
+        self.records.keep(id, hash, record);
+        self.requeue(id, hash, &url.origin(), |queue| {
+            queue.retries.insert((due, hash));
+        });
+        self.records.make_room(id, hash);
     }
 
     fn settle_closed(&mut self, id: JobId, hash: UrlHash, record: UrlRecord, version: u64) {

@@ -3,7 +3,8 @@
 use super::commit::Pending;
 use super::{Shard, Work};
 use crate::frontier::host::{Exchange, Host, HostStatus, RobotsState, Unreached};
-use crate::frontier::record::{HostLimits, HostRecord, JobId, PageResult, RobotsFile, UrlHash};
+use crate::frontier::opt_out::OptOuts;
+use crate::frontier::record::{HostLimits, HostRecord, JobId, PageResult, RobotsAsked, RobotsFile, UrlHash};
 use crate::job::{NormalizedUrl, SkipReason};
 use crate::time::Instant;
 use std::sync::Arc;
@@ -67,8 +68,16 @@ impl Shard {
                 host.handle_robots(file, wall_ms);
                 self.persist(origin, now);
             }
-            Err(unreached) if host.handle_unreached(&unreached, now) => self.give_up(origin, id, &unreached),
-            Err(_) => {}
+            Err(unreached) => {
+                let (is_given_up, has_file) = (host.handle_unreached(&unreached, now), host.has_file());
+                // Written with an old file it would count as the new one when that is stored.
+                if !has_file {
+                    self.persist(origin, now);
+                }
+                if is_given_up {
+                    self.give_up(origin, id, &unreached);
+                }
+            }
         }
     }
 
@@ -94,13 +103,52 @@ impl Shard {
     }
 
     /// What the operator asks for a host from now on. `forgive`: pauses that the ring decided by itself are over.
-    pub fn handle_limits(&mut self, origin: &str, limits: HostLimits, forgive: bool, now: Instant) {
+    /// `wall_ms`: milliseconds since 1970.
+    pub fn handle_limits(&mut self, origin: &str, limits: HostLimits, forgive: bool, now: Instant, wall_ms: u64) {
+        self.wall = (now, wall_ms);
         let host = self.host(origin);
-        host.handle_limits(limits);
+        host.handle_limits(limits, now, wall_ms);
         if forgive {
             host.handle_forgiven();
         }
         self.persist(origin, now);
+    }
+
+    /// The operator thinks that a host works again: it is tried as if it had not failed.
+    pub fn handle_breaker_reset(&mut self, origin: &str, now: Instant) {
+        self.host(origin).handle_breaker_reset();
+        self.persist(origin, now);
+    }
+
+    /// A request for a host's robots.txt was made; it is written down with what came of it.
+    pub fn handle_robots_asked(&mut self, origin: &str, asked: RobotsAsked) {
+        if let Some(host) = self.hosts.get_mut(origin) {
+            host.note_asked(asked);
+        }
+    }
+
+    /// These hosts are not to be visited from now on, whoever asks.
+    pub fn handle_opt_outs(&mut self, opt_outs: Arc<OptOuts>) {
+        for host in self.hosts.values_mut() {
+            host.opted_out = opt_outs.covering(host.name()).is_some();
+        }
+        self.opt_outs = opt_outs;
+    }
+
+    /// Skips what waits for a host that is not to be visited; returns whether that was so.
+    pub(super) fn leave_alone(&mut self, origin: &str) -> bool {
+        let Some(host) = self.hosts.get(origin).filter(|host| host.opted_out) else { return false };
+        if host.queues.values().any(|queue| queue.has_waiting()) {
+            let reason = SkipReason::OptedOut;
+            let detail = "the owner of the host does not want it to be visited".to_owned();
+            self.give_up_all(origin, &Unreached { reason, detail }, |_| true);
+        }
+        true
+    }
+
+    /// The hosts that are known here, and how they are.
+    pub fn host_statuses(&self, now: Instant) -> impl Iterator<Item = (Arc<str>, HostStatus)> + '_ {
+        self.hosts.iter().map(move |(origin, host)| (Arc::clone(origin), host.status(now)))
     }
 
     /// A host as it is now; `None` if it is not known here, or forgotten.
@@ -137,7 +185,9 @@ impl Shard {
         let waiting: Vec<(JobId, Vec<UrlHash>)> = queues.map(|(id, queue)| (*id, queue.drain())).collect();
         let Unreached { reason, detail } = unreached.clone();
         let result = match reason {
-            SkipReason::PrivateAddress | SkipReason::RobotsTxt => PageResult::Skipped { reason, detail: Some(detail) },
+            SkipReason::PrivateAddress | SkipReason::RobotsTxt | SkipReason::OptedOut => {
+                PageResult::Skipped { reason, detail: Some(detail) }
+            }
             reason => PageResult::Failed { reason, detail },
         };
         for (id, urls) in waiting {
@@ -149,6 +199,7 @@ impl Shard {
     pub(super) fn host(&mut self, origin: &str) -> &mut Host {
         if !self.hosts.contains_key(origin) {
             let mut host = Host::new(origin, self.resumed_at);
+            host.opted_out = self.opt_outs.covering(host.name()).is_some();
             let origin: Arc<str> = origin.into();
             if self.has_forgotten {
                 host.handle_forgotten();

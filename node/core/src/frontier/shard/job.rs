@@ -1,5 +1,6 @@
 //! One job's part of a shard: its URLs, its results in order, its share of the page budget.
 
+use super::cookies::Jar;
 use crate::frontier::record::{Counters, UrlHash};
 use crate::job::{NormalizedUrl, SkipReason, UrlRules, ValidatedJob};
 use crate::time::Instant;
@@ -45,6 +46,8 @@ pub(super) enum Stage {
     Admitting,
     /// Being requested.
     Fetching,
+    /// What was tried is being written down.
+    Noting,
     /// Its result is being committed.
     Closing,
     /// Its result is committed.
@@ -130,6 +133,8 @@ pub(super) struct JobShard {
     pub(super) budget: Share,
     /// Queries of each path.
     pub(super) variants: Variants,
+    /// What origins have given it to be sent back, by the hash of the origin.
+    pub(super) jars: BTreeMap<[u8; 20], Jar>,
 }
 
 impl JobShard {

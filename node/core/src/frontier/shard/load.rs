@@ -16,6 +16,7 @@ use crate::job::NormalizedUrl;
 use crate::register::Versioned;
 use crate::time::Instant;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 
 /// Who owned a partition before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,6 +58,9 @@ impl Shard {
             swept_at: claimed_at,
             has_forgotten: false,
             unread: BTreeSet::new(),
+            barred: BTreeSet::new(),
+            opt_outs: Arc::default(),
+            turned_away: BTreeSet::new(),
         }
     }
 
@@ -85,9 +89,10 @@ impl Shard {
                     shard.results.insert(record.sequence, (ResultKind::Link, hash));
                 }
             }
+            Some(Name::Jar(job, hash)) => self.load_jar(job, hash, decode(content)?, value.version),
             Some(Name::Host(hash)) => self.load_host(hash, &decode(content)?, value.version, now, wall_ms),
             Some(Name::Owner | Name::Job(_) | Name::Budget(_) | Name::Content(..)) | None => {}
-            Some(Name::Delivery(_) | Name::Schedule(_)) => {}
+            Some(Name::Delivery(_) | Name::Schedule(_) | Name::OptOuts) => {}
         }
         Ok(())
     }
@@ -99,7 +104,7 @@ impl Shard {
         let open = record.state == UrlState::Open;
         let entry = Entry {
             version,
-            attempts: 0,
+            attempts: record.attempts.failed,
             admitted: record.admitted,
             stage: if open { Stage::Waiting } else { Stage::Closed },
         };

@@ -37,6 +37,10 @@ impl Records {
         self.kept.get(&(job, url))
     }
 
+    pub(super) fn get_mut(&mut self, job: JobId, url: UrlHash) -> Option<&mut UrlRecord> {
+        self.kept.get_mut(&(job, url))
+    }
+
     /// Keeps a record until it is taken.
     pub(super) fn keep(&mut self, job: JobId, url: UrlHash, record: UrlRecord) {
         self.kept.insert((job, url), record);

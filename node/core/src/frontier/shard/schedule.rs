@@ -35,6 +35,8 @@ pub enum Work {
         way: Way,
         /// Counts from 1.
         attempt: u32,
+        /// What the host has given the job to be sent back.
+        cookies: Option<Arc<str>>,
     },
     /// Request a host's robots.txt; the answer is [`Shard::handle_robots`].
     Robots {
@@ -92,6 +94,7 @@ impl Shard {
     /// The next thing to do now; ask until `None`.
     pub fn poll_work(&mut self, now: Instant) -> Option<Work> {
         self.wake_at = None;
+        self.turned_away.clear();
         if self.lost {
             return None;
         }
@@ -140,7 +143,8 @@ impl Shard {
                 }
             }
         }
-        None
+        // What was just given up may have to be read first.
+        self.read_for_chores()
     }
 
     /// Pages of a budget that no URL of this partition needs.
@@ -188,15 +192,13 @@ impl Shard {
     }
 
     fn turn(&mut self, origin: &str, now: Instant) -> Turn {
+        if self.leave_alone(origin) {
+            return Turn::Wait(None);
+        }
         let Some(host) = self.hosts.get_mut(origin) else { return Turn::Wait(None) };
-        let last = host.last_served;
-        let in_turn = host
-            .queues
-            .keys()
-            .copied()
-            .filter(|id| Some(*id) > last)
-            .chain(host.queues.keys().copied().filter(|id| Some(*id) <= last));
-        let running: Vec<(JobId, Arc<ValidatedJob>)> = in_turn
+        let running: Vec<(JobId, Arc<ValidatedJob>)> = host
+            .in_turn()
+            .into_iter()
             .filter_map(|id| {
                 self.jobs
                     .get(&id)
@@ -226,6 +228,10 @@ impl Shard {
     fn job_turn(&mut self, origin: &str, id: JobId, job: &Arc<ValidatedJob>, now: Instant) -> Turn {
         let Some(host) = self.hosts.get_mut(origin) else { return Turn::Wait(None) };
         if host.queues.get(&id).is_none_or(Queue::is_empty) {
+            return Turn::Wait(None);
+        }
+        if self.barred.contains(&id) {
+            self.turned_away.insert(id);
             return Turn::Wait(None);
         }
         if job.politeness.obey_robots && !host.knows_robots(now) {
@@ -341,10 +347,11 @@ impl Shard {
         entry.stage = Stage::Fetching;
         shard.counters.in_flight += 1;
         host.handle_request();
-        host.last_served = Some(id);
+        host.handle_served(id, spec.weight);
         let UrlRecord { depth, way, .. } = *record;
         let attempt = entry.attempts + 1;
-        Turn::Work(Work::Fetch { job: id, spec: spec.clone(), url, hash, depth, way, attempt })
+        let cookies = self.cookies(id, origin);
+        Turn::Work(Work::Fetch { job: id, spec: spec.clone(), url, hash, depth, way, attempt, cookies })
     }
 }
 

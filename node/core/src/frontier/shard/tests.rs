@@ -3,14 +3,17 @@
 
 mod acknowledgement;
 mod budget;
+mod cookies;
 mod crawl;
 mod dice;
 mod hosts;
 mod jobs;
+mod operator;
 mod pace;
 mod records;
 mod registers;
 mod revised;
+mod shares;
 mod world;
 
 use super::*;
@@ -18,7 +21,8 @@ use crate::frontier::keys::Name;
 use crate::frontier::record::RobotsFile;
 use crate::frontier::record::{FetchedPage, Items, UrlRecord, UrlState, Way, decode, encode};
 use crate::job::{
-    BreakerRules, Dedup, Limits, OverMax, Patterns, Politeness, RequestOptions, Retry, Scope, ScopeType, UrlRules,
+    BreakerRules, Credentials, Dedup, Limits, OverMax, Patterns, Politeness, Proxies, RequestOptions, Retry, Scope,
+    ScopeType, UrlRules,
 };
 use crate::register::{Change, Outcome};
 use registers::Registers;
@@ -45,6 +49,7 @@ fn link(text: &str) -> Link {
 fn job() -> ValidatedJob {
     ValidatedJob {
         name: "test".to_owned(),
+        weight: 51,
         seeds: Vec::new(),
         scope: Scope::new(ScopeType::Host, &[], 9, Patterns::default(), Patterns::default()),
         labels: Vec::new(),
@@ -71,6 +76,9 @@ fn job() -> ValidatedJob {
         request: RequestOptions {
             user_agent: "test".to_owned(),
             headers: Vec::new(),
+            credentials: Credentials::default(),
+            takes_cookies: true,
+            proxies: Proxies::default(),
             total_timeout: Duration::from_secs(30),
             max_redirects: 5,
         },
@@ -83,7 +91,14 @@ fn job() -> ValidatedJob {
             max_duration: None,
         },
         url_rules: UrlRules::default(),
-        retry: Retry { max_retries: 2, backoff: Duration::from_secs(10), max_backoff: Duration::from_secs(15) },
+        retry: Retry {
+            max_retries: 2,
+            status_codes: [503].into(),
+            backoff: Duration::from_secs(10),
+            factor_milli: 2_000,
+            max_backoff: Duration::from_secs(15),
+            jitter_milli: 0,
+        },
         dedup: Dedup::default(),
     }
 }
@@ -181,7 +196,7 @@ impl Bench {
     }
 
     fn end(&mut self, url: &NormalizedUrl, attempt: Attempt, now: Instant) {
-        let visit = Visit { job: JOB, url: UrlHash::of(url), origin: ORIGIN };
+        let visit = Visit { job: JOB, url: UrlHash::of(url), origin: ORIGIN, made: None };
         self.shard.handle_fetched(visit.job, ORIGIN, &Exchange::untold(false), now);
         self.shard.handle_outcome(&visit, attempt, Vec::new(), now);
         self.commit(now);
@@ -189,7 +204,7 @@ impl Bench {
 
     /// A page ended, and its host showed itself to be like this.
     fn end_with(&mut self, url: &NormalizedUrl, health: Health, attempt: Attempt, now: Instant) {
-        let visit = Visit { job: JOB, url: UrlHash::of(url), origin: ORIGIN };
+        let visit = Visit { job: JOB, url: UrlHash::of(url), origin: ORIGIN, made: None };
         let exchange = Exchange { health, ..Exchange::untold(false) };
         self.shard.handle_fetched(visit.job, ORIGIN, &exchange, now);
         self.shard.handle_outcome(&visit, attempt, Vec::new(), now);

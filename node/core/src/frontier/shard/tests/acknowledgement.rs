@@ -105,7 +105,7 @@ fn the_links_of_a_page_are_stored_before_the_page_is_closed() {
     let mut bench = Bench::running(job(), &["http://a.test/1"]);
     bench.robots(at(0), "");
     let page = bench.fetch(at(1_000)).expect("the page");
-    let visit = Visit { job: JOB, url: UrlHash::of(&page), origin: ORIGIN };
+    let visit = Visit { job: JOB, url: UrlHash::of(&page), origin: ORIGIN, made: None };
     let outside = vec![(url("http://b.test/"), SkipReason::OutOfScope)];
     bench.shard.handle_fetched(visit.job, ORIGIN, &Exchange::untold(false), at(1_000));
     bench.shard.handle_outcome(&visit, Attempt::Closed(fetched()), outside, at(1_000));

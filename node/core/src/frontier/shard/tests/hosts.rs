@@ -28,7 +28,7 @@ fn retry_after_blocks_the_whole_host_before_another_request_can_leave() {
     let exchange = Exchange { health: Health::Busy(Some(Duration::from_secs(60))), ..Exchange::untold(false) };
     bench.shard.handle_fetched(JOB, ORIGIN, &exchange, at(2_000));
     assert!(bench.work(at(2_000)).is_none(), "the place is free, the host is not");
-    let visit = Visit { job: JOB, url: UrlHash::of(&page), origin: ORIGIN };
+    let visit = Visit { job: JOB, url: UrlHash::of(&page), origin: ORIGIN, made: None };
     bench.shard.handle_outcome(&visit, failed(), Vec::new(), at(2_000));
     assert!(bench.work(at(61_999)).is_none());
     assert!(bench.fetch(at(62_000)).is_some());
@@ -124,7 +124,7 @@ fn the_throttle_slows_down_with_the_host() {
         ..Exchange::untold(false)
     };
     bench.shard.handle_fetched(JOB, ORIGIN, &exchange, at(9_000));
-    let visit = Visit { job: JOB, url: UrlHash::of(&page), origin: ORIGIN };
+    let visit = Visit { job: JOB, url: UrlHash::of(&page), origin: ORIGIN, made: None };
     bench.shard.handle_outcome(&visit, Attempt::Closed(fetched()), Vec::new(), at(9_000));
     assert!(bench.work(at(16_999)).is_none());
     assert!(bench.fetch(at(17_000)).is_some());
@@ -164,7 +164,7 @@ fn a_busy_address_puts_a_page_and_robots_txt_back() {
 fn the_operator_closes_a_host_for_every_job_and_opens_it_again() {
     let mut bench = started(job());
     let closed = HostLimits { closed: true, ..HostLimits::default() };
-    bench.shard.handle_limits(ORIGIN, closed, false, at(1_000));
+    bench.shard.handle_limits(ORIGIN, closed, false, at(1_000), 0);
     bench.commit(at(1_000));
     assert!(bench.work(at(3_600_000)).is_none());
     let mut successor = bench.taken_over(at(3_600_000), Previous::Myself);
@@ -177,6 +177,7 @@ fn the_operator_closes_a_host_for_every_job_and_opens_it_again() {
         HostLimits { delay_ms: 9_000, ..HostLimits::default() },
         false,
         at(3_700_000),
+        0,
     );
     successor.commit(at(3_700_000));
     let page = successor.fetch(at(3_700_000)).expect("a page");

@@ -83,7 +83,7 @@ fn a_host_goes_on_for_other_jobs_when_a_job_is_removed_during_its_request() {
     bench.start(JOB, job(), &PAGES);
     let Some(Work::Fetch { job: first, url: page, .. }) = bench.work(at(1_000)) else { panic!("no page") };
     bench.shard.handle_purge(first, Waiter(10));
-    let visit = Visit { job: first, url: UrlHash::of(&page), origin: ORIGIN };
+    let visit = Visit { job: first, url: UrlHash::of(&page), origin: ORIGIN, made: None };
     bench.shard.handle_fetched(visit.job, ORIGIN, &Exchange::untold(false), at(2_000));
     bench.shard.handle_outcome(&visit, Attempt::Closed(fetched()), Vec::new(), at(2_000));
     bench.commit(at(2_000));

@@ -12,7 +12,7 @@ fn the_gap_is_counted_from_the_answer_to_the_next_request() {
     assert!(bench.work(at(999)).is_none(), "robots.txt is a request like any other");
     let page = bench.fetch(at(1_000)).expect("a page");
     bench.shard.handle_answered(JOB, ORIGIN, at(5_000));
-    let visit = Visit { job: JOB, url: UrlHash::of(&page), origin: ORIGIN };
+    let visit = Visit { job: JOB, url: UrlHash::of(&page), origin: ORIGIN, made: None };
     bench.shard.handle_fetched(visit.job, ORIGIN, &Exchange::untold(true), at(5_100));
     bench.shard.handle_outcome(&visit, Attempt::Closed(fetched()), Vec::new(), at(5_100));
     assert!(bench.work(at(5_999)).is_none());
@@ -38,7 +38,7 @@ fn the_gentlest_wish_of_two_jobs_counts_for_both_and_they_take_turns() {
     for now in [4_000, 8_000, 12_000, 16_000] {
         assert!(bench.work(at(now - 1)).is_none());
         let Some(Work::Fetch { job, hash, .. }) = bench.work(at(now)) else { panic!("nothing at {now}") };
-        let visit = Visit { job, url: hash, origin: ORIGIN };
+        let visit = Visit { job, url: hash, origin: ORIGIN, made: None };
         bench.shard.handle_fetched(visit.job, ORIGIN, &Exchange::untold(false), at(now));
         bench.shard.handle_outcome(&visit, Attempt::Closed(fetched()), Vec::new(), at(now));
         served.push(job);

@@ -180,7 +180,7 @@ impl World {
         let Some(page) = self.attempts.remove(&id) else { return };
         let unfollowed = vec![(Web::unfollowed(&page.url.origin()), SkipReason::OutOfScope)];
         let (origin, now) = (page.url.origin(), self.instant());
-        let visit = Visit { job: JOB, url: UrlHash::of(&page.url), origin: &origin };
+        let visit = Visit { job: JOB, url: UrlHash::of(&page.url), origin: &origin, made: None };
         self.with(page.site, |shard| shard.handle_outcome(&visit, attempt, unfollowed, now));
     }
 }
