@@ -84,8 +84,6 @@ enum Command {
     Kv(kv::KvArgs),
     /// Keep files of any length.
     File(file::FileArgs),
-    /// See how the ring treats a host, and be gentler there.
-    Hosts(hosts::HostsArgs),
     /// Hold locks with a time to live.
     Lock(lock::LockArgs),
     /// Make tokens for the gateway.
@@ -167,7 +165,6 @@ async fn dispatch(command: Command) -> anyhow::Result<Status> {
         Command::Extract(args) => extract::extract(args).await,
         Command::Kv(args) => kv::kv(args).await,
         Command::File(args) => file::file(args).await,
-        Command::Hosts(args) => hosts::hosts(args).await,
         Command::Lock(args) => lock::lock(args).await,
         Command::Keygen(args) => decrypt::keygen(&args),
         Command::Decrypt(args) => decrypt::decrypt(&args),

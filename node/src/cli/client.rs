@@ -16,8 +16,8 @@ pub(super) use error::ClientError;
 use crate::auth::{Grant, Issuer, Scopes, Tenant};
 use crate::gateway::object::{JobList, JobObject};
 use crate::gateway::{
-    COMPLETE_HEADER, CURSOR_HEADER, GiveUp, HostChange, HostList, IDEMPOTENCY_KEY_HEADER, LARGEST_PAGE, Lookup,
-    ProblemBody, Recovery, RingStatus, SeedVerdicts,
+    COMPLETE_HEADER, CURSOR_HEADER, GiveUp, IDEMPOTENCY_KEY_HEADER, LARGEST_PAGE, Lookup, ProblemBody, Recovery,
+    RingStatus, SeedVerdicts,
 };
 use bytes::Bytes;
 use reqwest::header::{CONTENT_TYPE, HeaderMap};
@@ -161,17 +161,6 @@ impl Client {
         let path = format!("/v1/jobs/{id}/seeds");
         let urls = serde_json::json!({ "urls": urls });
         json(self.call(Method::POST, &path, |request| request.json(&urls)).await?).await
-    }
-
-    /// How the ring treats a host.
-    pub(super) async fn host(&self, host: &str) -> Result<HostList, ClientError> {
-        self.read(&format!("/v1/hosts/{}", kv::escaped(host))).await
-    }
-
-    /// Asks for more gentleness at a host, or closes it.
-    pub(super) async fn limit_host(&self, host: &str, change: &HostChange) -> Result<HostList, ClientError> {
-        let path = format!("/v1/hosts/{}", kv::escaped(host));
-        json(self.call(Method::PATCH, &path, |request| request.json(change)).await?).await
     }
 
     /// Deletes a job.

@@ -141,6 +141,31 @@ pub struct JobStatus {
     pub accepted: Option<Box<RawValue>>,
 }
 
+#[cfg(test)]
+impl JobStatus {
+    /// A job that runs and has done nothing yet.
+    pub(crate) fn begun(job: &JobRef, file: &scrapering_crds::ScrapeJobFile, submitted_at: &str) -> Self {
+        Self {
+            id: job.id,
+            tenant: job.tenant.clone(),
+            version: 1,
+            name: file.metadata.name.clone(),
+            phase: Phase::Running,
+            reason: None,
+            message: None,
+            pages: PageCounts::default(),
+            items: 0,
+            item_errors: 0,
+            bytes: 0,
+            submitted_at: submitted_at.to_owned(),
+            started_at: None,
+            completed_at: None,
+            file: serde_json::value::to_raw_value(file).expect("JSON"),
+            accepted: None,
+        }
+    }
+}
+
 /// What became of a URL that was added to a running job.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]

@@ -308,7 +308,7 @@ impl Schedules {
     async fn record(&self, key: ScheduleKey) -> Result<Option<(ScheduleRecord, u64)>, Unavailable> {
         let name = Name::Schedule(key).key(key.partition());
         match self.registers.change(name, Change::Read, OperationId(rand::random())).await {
-            Outcome::Done { value } => {
+            Outcome::Done { value, .. } => {
                 Ok(value.and_then(|value| Some((decode(value.content.as_deref()?).ok()?, value.version))))
             }
             _ => Err(Unavailable),

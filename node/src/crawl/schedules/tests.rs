@@ -2,12 +2,11 @@
 
 use super::keeper::Look;
 use super::*;
-use crate::crawl::jobs::{PageCounts, Phase};
+use crate::crawl::jobs::Phase;
 use crate::kv::memory::{Fault, MemoryRegisters};
 use futures::future::ready;
 use scrapering_core::frontier::record::JobId;
 use serde_json::json;
-use serde_json::value::to_raw_value;
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::time::Duration;
@@ -45,23 +44,7 @@ impl Hands for Jobs {
         if *self.closed.lock().expect("lock") {
             return Box::pin(ready(Err(JobsError::Unavailable)));
         }
-        self.jobs.lock().expect("lock").entry(job.id).or_insert_with(|| JobStatus {
-            id: job.id,
-            tenant: job.tenant.clone(),
-            version: 1,
-            name: file.metadata.name.clone(),
-            phase: Phase::Running,
-            reason: None,
-            message: None,
-            pages: PageCounts::default(),
-            items: 0,
-            item_errors: 0,
-            bytes: 0,
-            submitted_at: MADE.to_owned(),
-            started_at: None,
-            completed_at: None,
-            file: to_raw_value(file).expect("JSON"),
-        });
+        self.jobs.lock().expect("lock").entry(job.id).or_insert_with(|| JobStatus::begun(job, file, MADE));
         Box::pin(ready(Ok(())))
     }
 

@@ -110,7 +110,7 @@ impl Log {
             DeliveryRecord { event, run_ms, created_ms: now_ms, body, told, state, tries: 0, attempts: Vec::new() };
         let key = Name::Delivery(id).key(job_partition(self.job));
         match crawl.driver.change_one(key, Change::Create(encode(&record))).await {
-            Outcome::Done { value: Some(value) } => {
+            Outcome::Done { value: Some(value), .. } => {
                 self.entries.push(Entry { id, version: value.version, record });
                 self.forget_the_oldest(crawl).await;
                 Ok(())
@@ -141,7 +141,7 @@ impl Log {
         entry.record.handle_attempt(AttemptRecord { at_ms, took_ms, answer }, asked, rand::random());
         let key = Name::Delivery(entry.id).key(job_partition(entry.id.job));
         match crawl.driver.compare_and_set(key, entry.version, encode(&entry.record)).await {
-            Outcome::Done { value: Some(value) } => entry.version = value.version,
+            Outcome::Done { value: Some(value), .. } => entry.version = value.version,
             _ => return Err(Unavailable),
         }
         if !entry.record.is_waiting() {

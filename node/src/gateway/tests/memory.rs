@@ -97,22 +97,10 @@ impl JobService for MemoryJobs {
     fn submit<'a>(&'a self, job: &'a JobRef, file: &'a ScrapeJobFile) -> Answer<'a, ()> {
         self.answer(|jobs| {
             jobs.entry(job.id).or_insert_with(|| JobStatus {
-                id: job.id,
-                tenant: job.tenant.clone(),
-                version: 1,
-                name: file.metadata.name.clone(),
-                phase: Phase::Running,
-                reason: None,
-                message: None,
                 pages: PageCounts { discovered: 3, succeeded: 2, ..PageCounts::default() },
                 items: 1,
-                item_errors: 0,
                 bytes: 7,
-                submitted_at: "2026-01-02T03:04:05Z".to_owned(),
-                started_at: None,
-                completed_at: None,
-                file: to_raw_value(file).expect("JSON"),
-                accepted: None,
+                ..JobStatus::begun(job, file, "2026-01-02T03:04:05Z")
             });
             Ok(())
         })
