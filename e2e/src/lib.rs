@@ -18,6 +18,7 @@ pub mod memory;
 pub mod ports;
 pub mod power;
 pub mod program;
+pub mod proxy;
 pub mod ring;
 pub mod shop;
 pub mod web;

@@ -53,6 +53,17 @@ impl Ring {
         })
     }
 
+    /// A token of the ring's own issuer with these scopes.
+    ///
+    /// # Errors
+    /// The command fails.
+    pub async fn token_of(&self, scopes: &str) -> anyhow::Result<String> {
+        let arguments = ["token", "create", "--data", "ring", "--ttl", "1h", "--scope", scopes];
+        let token = program::run(&self.folder, "token", COMMAND_LIMIT, arguments).await?;
+        ensure!(token.code() == Some(0), "no token was made: {token:?}");
+        Ok(token.out.trim().to_owned())
+    }
+
     /// Every node that is started from now on is given these options too.
     #[must_use]
     pub fn with_options(self, options: Vec<String>) -> Self {

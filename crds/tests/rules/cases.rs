@@ -200,6 +200,7 @@ pub(crate) fn bad() -> Vec<Case> {
     update(Job, "/spec/dedup", json!({ "content": "text" }));
     update(Job, "/spec/url", json!({ "maxLength": 500 }));
     update(Job, "/spec/webhooks", json!([]));
+    update(Job, "/spec/priority", json!(90));
     let smaller = with(Ring, "/spec/replicas", json!(2));
     cases.push(Case { kind: Ring, old: Some(base(Ring)), new: smaller, says: "below three" });
     cases

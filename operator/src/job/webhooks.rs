@@ -1,6 +1,6 @@
 //! Keys of webhooks from Secrets: read when a job is handed in, and shown by the ring to nobody.
 //!
-//! Only a Secret of the type [`SECRET_TYPE`] is read, for the reason that [`super::headers`] gives.
+//! Only a Secret of the type [`SECRET_TYPE`] is read, for the reason that [`super::secrets`] gives.
 
 use k8s_openapi::api::core::v1::Secret;
 use scrapering_crds::ScrapeJob;
