@@ -98,6 +98,13 @@ async fn each_time_of_a_schedule_gives_one_run_also_when_its_keeper_is_killed() 
         // From here on no further times come between the lists that are compared.
         asked(&door, Method::PATCH, &format!("/v1/schedules/{name}"), Some(r#"{"spec":{"suspend":true}}"#)).await?;
     }
+    for name in &names {
+        until(&format!("the end of every run of {name}"), LIMIT, async || {
+            let schedule = asked(&door, Method::GET, &format!("/v1/schedules/{name}"), None).await?;
+            Ok(schedule["status"]["active"].as_array().is_some_and(Vec::is_empty).then_some(()))
+        })
+        .await?;
+    }
     let mut known = BTreeSet::new();
     for name in &names {
         let mut times = BTreeSet::new();

@@ -13,7 +13,8 @@ const NODES: usize = 3;
 const LIMIT: Duration = Duration::from_secs(60);
 
 async fn token(folder: &Path) -> anyhow::Result<String> {
-    done(folder, LIMIT, &["token", "create", "--data", "ring", "--scope", "jobs:read", "--tenant", "team-a"]).await
+    let arguments = ["token", "create", "--data", "ring", "--scope", "jobs:read", "--tenant", "team-a"];
+    Ok(done(folder, LIMIT, &arguments).await?.trim().to_owned())
 }
 
 /// What every node answers to somebody with this token.

@@ -40,30 +40,60 @@ pub(super) struct Progress {
 /// The jobs that this node coordinates, and how far they are. A cheap clone.
 #[derive(Clone, Default)]
 pub(super) struct Coordinators {
-    running: Arc<Mutex<BTreeMap<JobId, Progress>>>,
+    running: Arc<Mutex<BTreeMap<JobId, Running>>>,
+}
+
+struct Running {
+    /// Under which the job's partition is owned.
+    token: Token,
+    /// Somebody asked for the job to be coordinated while it already was, perhaps for the last time.
+    asked_again: bool,
+    progress: Progress,
 }
 
 impl Coordinators {
     /// How far a job is; `None` if this node does not coordinate it.
     pub(super) fn progress(&self, job: JobId) -> Option<Progress> {
-        self.running().get(&job).copied()
+        self.running().get(&job).map(|running| running.progress)
     }
 
     /// How many jobs there are, and their counters in all.
     pub(super) fn totals(&self) -> (u64, Counters) {
         let running = self.running();
         let mut all = Counters::default();
-        running.values().for_each(|progress| all.add(&progress.counters));
+        running.values().for_each(|running| all.add(&running.progress.counters));
         (running.len() as u64, all)
     }
 
     fn set(&self, job: JobId, progress: Progress) {
-        if let Some(last) = self.running().get_mut(&job) {
-            *last = progress;
+        if let Some(running) = self.running().get_mut(&job) {
+            running.progress = progress;
         }
     }
 
-    fn running(&self) -> std::sync::MutexGuard<'_, BTreeMap<JobId, Progress>> {
+    /// Whether a task is to begin for the job; one that runs under the same token looks at it once more instead.
+    fn enter(&self, job: JobId, token: Token) -> bool {
+        let mut running = self.running();
+        if let Some(known) = running.get_mut(&job).filter(|known| known.token == token) {
+            known.asked_again = true;
+            return false;
+        }
+        running.insert(job, Running { token, asked_again: false, progress: Progress::default() });
+        true
+    }
+
+    /// Whether the task that runs under `token` may end: nobody has asked for the job again.
+    fn leave(&self, job: JobId, token: Token) -> bool {
+        let mut running = self.running();
+        let Some(known) = running.get_mut(&job).filter(|known| known.token == token) else { return true };
+        if std::mem::take(&mut known.asked_again) {
+            return false;
+        }
+        running.remove(&job);
+        true
+    }
+
+    fn running(&self) -> std::sync::MutexGuard<'_, BTreeMap<JobId, Running>> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -81,22 +111,27 @@ enum Next {
     Finished,
 }
 
-/// Coordinates `job` from now on, unless that is being done already. `token`: under which its partition is owned.
+/// Coordinates `job` from now on, unless that is being done already. `token`: under which its partition is owned; a task
+/// under an earlier one ends by itself.
 pub(super) fn start(crawl: &Crawl, job: JobId, partition: Partition, token: Token) {
     errands::start(crawl, job, partition, token);
-    if crawl.coordinators.running().insert(job, Progress::default()).is_some() {
+    if !crawl.coordinators.enter(job, token) {
         return;
     }
     let task = crawl.clone();
     crawl.spawn(async move {
-        // Whatever could not be reached is tried again at the next look.
-        while task.shards.owned(partition).await == Some(token) {
-            if let Ok(Next::Finished) = look_after(&task, job, token).await {
-                break;
+        loop {
+            // Whatever could not be reached is tried again at the next look.
+            while task.shards.owned(partition).await == Some(token) {
+                if let Ok(Next::Finished) = look_after(&task, job, token).await {
+                    break;
+                }
+                tokio::time::sleep(TICK).await;
             }
-            tokio::time::sleep(TICK).await;
+            if task.coordinators.leave(job, token) {
+                return;
+            }
         }
-        task.coordinators.running().remove(&job);
     });
 }
 
@@ -412,4 +447,28 @@ async fn submit_at(crawl: &Crawl, owner: NodeId, job: JobId, file: &str) -> bool
         v1::SubmitRequest { header: crawl.driver.peers().header(), job: job.0.to_vec().into(), file: file.to_owned() };
     let Some(mut frontier) = crawl.driver.peers().frontier(owner) else { return false };
     frontier.submit(request).await.is_ok_and(|reply| !reply.get_ref().not_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const JOB: JobId = JobId([1; 16]);
+
+    #[test]
+    fn a_job_that_is_asked_for_while_its_task_ends_is_looked_at_once_more() {
+        let coordinators = Coordinators::default();
+        assert!(coordinators.enter(JOB, Token(1)));
+        assert!(!coordinators.enter(JOB, Token(1)), "one task does it");
+        assert!(!coordinators.leave(JOB, Token(1)), "it was asked for again");
+        assert!(coordinators.leave(JOB, Token(1)) && coordinators.progress(JOB).is_none());
+    }
+
+    #[test]
+    fn a_partition_that_comes_back_has_a_task_of_its_own_whatever_became_of_the_one_before() {
+        let coordinators = Coordinators::default();
+        assert!(coordinators.enter(JOB, Token(1)) && coordinators.enter(JOB, Token(2)));
+        assert!(coordinators.leave(JOB, Token(1)), "the earlier task ends");
+        assert!(coordinators.progress(JOB).is_some() && !coordinators.enter(JOB, Token(2)), "the later one goes on");
+    }
 }
