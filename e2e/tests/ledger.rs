@@ -63,8 +63,7 @@ async fn the_ledger_of_a_host_is_what_the_host_saw_also_after_the_death_of_its_o
     let folder = tempfile::tempdir()?;
     let access_log = Some(folder.path().join("access.jsonl"));
     let web = web::start(web::Config { hosts: 3, pages: 6, access_log, ..web::Config::default() }).await?;
-    let options = web.resolve_rules().into_iter().flat_map(|rule| ["--resolve".to_owned(), rule]);
-    let mut ring = Ring::init(folder.path(), 3).await?.with_options(options.collect());
+    let mut ring = Ring::init(folder.path(), 3).await?.with_options(web.options());
     ring.start_all().await?;
     let id = ring.door().submit(&job("ledger", &web.url(0), "")).await?;
     ended(ring.door(), &id).await?;
@@ -105,8 +104,7 @@ async fn a_host_that_has_opted_out_is_left_alone_by_a_running_job_and_by_the_nex
     let access_log = Some(folder.path().join("access.jsonl"));
     let config = web::Config { hosts: 1, pages: 60, access_log, ..web::Config::default() };
     let web = web::start(config).await?;
-    let options = web.resolve_rules().into_iter().flat_map(|rule| ["--resolve".to_owned(), rule]);
-    let mut ring = Ring::init(folder.path(), 3).await?.with_options(options.collect());
+    let mut ring = Ring::init(folder.path(), 3).await?.with_options(web.options());
     ring.start_all().await?;
     let id = ring.door().submit(&job("one", &web.url(0), "")).await?;
     until("some requests", LIMIT, async || Ok((web.log().answered() > 5).then_some(()))).await?;

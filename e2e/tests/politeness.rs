@@ -23,10 +23,6 @@ async fn open_web(folder: &Path, hosts: u32, pages: u32) -> anyhow::Result<Web> 
     Ok(web::start(web::Config { addresses, hosts, pages, access_log, latency, ..web::Config::default() }).await?)
 }
 
-fn options_for(web: &Web) -> Vec<String> {
-    web.resolve_rules().into_iter().flat_map(|rule| ["--resolve".to_owned(), rule]).collect()
-}
-
 /// A job over the whole web, except for what would never end. `more` is appended to the spec, indented by two.
 fn job(web: &Web, name: &str, more: &str) -> String {
     format!(
@@ -98,7 +94,7 @@ fn check(verdict: &WebVerdict) -> anyhow::Result<()> {
 async fn three_jobs_on_the_same_hosts_are_as_polite_as_one_while_nodes_die_and_join() -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
     let web = open_web(folder.path(), 20, 4).await?;
-    let mut ring = Ring::init(folder.path(), 5).await?.with_options(options_for(&web));
+    let mut ring = Ring::init(folder.path(), 5).await?.with_options(web.options());
     ring.start_all().await?;
     let mut ids = Vec::new();
     for name in ["one", "two", "three"] {
@@ -124,7 +120,7 @@ async fn three_jobs_on_the_same_hosts_are_as_polite_as_one_while_nodes_die_and_j
 async fn robots_txt_is_fetched_once_a_host_for_all_jobs_and_nodes() -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
     let web = open_web(folder.path(), 14, 2).await?;
-    let mut ring = Ring::init(folder.path(), 3).await?.with_options(options_for(&web));
+    let mut ring = Ring::init(folder.path(), 3).await?.with_options(web.options());
     ring.start_all().await?;
     let first = ring.door().submit(&job(&web, "one", "")).await?;
     let second = ring.door().submit(&job(&web, "two", "")).await?;

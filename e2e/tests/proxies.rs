@@ -33,8 +33,7 @@ async fn jobs_go_through_their_proxies_by_checked_addresses_and_past_a_dead_one(
     let latency = Duration::from_millis(2);
     let web = web::start(web::Config { addresses, hosts: 6, pages: 3, access_log, latency, ..web::Config::default() })
         .await?;
-    let options = web.resolve_rules().into_iter().flat_map(|rule| ["--resolve".to_owned(), rule]);
-    let mut ring = Ring::init(folder.path(), 3).await?.with_options(options.collect());
+    let mut ring = Ring::init(folder.path(), 3).await?.with_options(web.options());
     ring.start_all().await?;
     let http = Proxy::start(Kind::Http, Some(("reader", "open-sesame"))).await?;
     let socks = Proxy::start(Kind::Socks5, Some(("reader", "open-sesame"))).await?;

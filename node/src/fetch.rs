@@ -299,7 +299,7 @@ impl Begun<'_> {
     /// What the host wants to be sent back, each as it wrote it (RFC 6265, section 4.1).
     #[must_use]
     pub fn set_cookies(&self) -> Vec<String> {
-        ResponseHeaders::of(self.answer.response.headers()).set_cookie
+        headers::set_cookies(self.answer.response.headers())
     }
 
     /// Reads the answer to its end.

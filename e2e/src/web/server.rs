@@ -86,6 +86,11 @@ impl Web {
         format!("http://{}:{}/", Site::new(self.config(), number).name(self.config()), self.port())
     }
 
+    /// The options by which `scrapering node` finds every host.
+    pub fn options(&self) -> Vec<String> {
+        self.resolve_rules().into_iter().flat_map(|rule| ["--resolve".to_owned(), rule]).collect()
+    }
+
     /// Which names are at which address, as `NAME=ADDRESS`.
     pub fn resolve_rules(&self) -> Vec<String> {
         let rule = |(place, address): (usize, &IpAddr)| format!("*.ip{place}.{DOMAIN}={address}");

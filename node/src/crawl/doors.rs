@@ -91,10 +91,6 @@ impl Jobs {
         status(job, version, record, &progress).ok_or(JobsError::Unavailable)
     }
 
-    pub(super) fn crawl(&self) -> &Crawl {
-        &self.crawl
-    }
-
     /// How a job is to be run; `None` if it is gone.
     pub(super) async fn spec(&self, job: &JobRef) -> Result<Option<std::sync::Arc<ValidatedJob>>, JobsError> {
         Ok(self.crawl.specs.spec(job.id).await?.map(|spec| spec.job.clone()))

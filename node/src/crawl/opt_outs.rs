@@ -33,11 +33,9 @@ pub(super) async fn read(driver: &Driver) -> Result<(OptOuts, u64), Unavailable>
     let Some(value) = driver.read_one(Name::OptOuts.key(opt_outs_partition())).await? else {
         return Ok((OptOuts::default(), 0));
     };
-    match value.content.as_deref() {
-        None => Ok((OptOuts::default(), 0)),
-        // A list that cannot be read must not be taken for an empty one.
-        Some(content) => decode(content).map(|list| (list, value.version)).map_err(|_| Unavailable),
-    }
+    // A list that cannot be read must not be taken for an empty one.
+    let list = decode(value.content.as_deref().unwrap_or_default()).map_err(|_| Unavailable)?;
+    Ok((list, value.version))
 }
 
 impl Hosts {

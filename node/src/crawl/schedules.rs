@@ -13,7 +13,7 @@ pub(super) use ring::{Keepers, keep};
 
 use super::jobs::{JobRef, JobStatus, JobsError};
 use crate::auth::Tenant;
-use crate::driver::registers::Unavailable;
+use crate::driver::registers::{Unavailable, settled};
 use crate::job::schedule::{LoadedSchedule, job_file};
 use crate::job::{self, FieldError};
 use crate::kv::Registers;
@@ -28,9 +28,8 @@ use scrapering_crds::{ScrapeJobFile, ScrapeScheduleFile};
 use serde_json::Value;
 use std::sync::Arc;
 
-/// How often a change is tried against others, and under its name while its outcome is unknown.
+/// How often a change is tried against others.
 const RACES: usize = 20;
-const SETTLE_ATTEMPTS: usize = 8;
 
 /// What is done with the jobs of a schedule, and who is told that one has changed.
 pub trait Hands: Send + Sync + 'static {
@@ -293,16 +292,8 @@ impl Schedules {
 
     /// Makes a change, asked for again under its name while its outcome is unknown.
     async fn write(&self, key: ScheduleKey, change: Change) -> Outcome {
-        let (operation, mut sent) = (OperationId(rand::random()), false);
-        for _ in 0..SETTLE_ATTEMPTS {
-            let name = Name::Schedule(key).key(key.partition());
-            match self.registers.change(name, change.clone(), operation).await {
-                Outcome::Indeterminate => sent = true,
-                Outcome::Conflict { .. } | Outcome::Unavailable if sent => break,
-                settled => return settled,
-            }
-        }
-        Outcome::Indeterminate
+        let name = Name::Schedule(key).key(key.partition());
+        settled(|operation| self.registers.change(name.clone(), change.clone(), operation)).await
     }
 
     async fn record(&self, key: ScheduleKey) -> Result<Option<(ScheduleRecord, u64)>, Unavailable> {

@@ -62,7 +62,7 @@ impl Jobs {
             let canonical = spec.url_rules.canonical(url.clone());
             let (partition, hash) = (url_partition(&canonical), UrlHash::of(&canonical));
             let keys = [Name::Url(job.id, hash), Name::Link(job.id, hash)].map(|name| name.key(partition));
-            let values = self.crawl().driver.read(partition, keys.into()).await?;
+            let values = self.crawl.driver.read(partition, keys.into()).await?;
             let mut contents = values.into_iter().map(|value| value.and_then(|value| value.content));
             let (page, link) = (contents.next().flatten(), contents.next().flatten());
             let page = page.and_then(|content| decode::<UrlRecord>(&content).ok());

@@ -21,6 +21,21 @@ const SCAN_PAGE: usize = 512;
 /// How often a change is asked for again while its outcome is unknown.
 const SETTLE_ATTEMPTS: usize = 8;
 
+/// Makes a change that names the version it is for, and makes it again under the same name while its outcome is unknown.
+///
+/// [`Outcome::Indeterminate`] if that did not settle it, or somebody has changed the register since.
+pub async fn settled<F: Future<Output = Outcome>>(change: impl Fn(OperationId) -> F) -> Outcome {
+    let (operation, mut sent) = (OperationId(rand::random()), false);
+    for _ in 0..SETTLE_ATTEMPTS {
+        match change(operation).await {
+            Outcome::Indeterminate => sent = true,
+            Outcome::Conflict { .. } | Outcome::Unavailable if sent => return Outcome::Indeterminate,
+            settled => return settled,
+        }
+    }
+    Outcome::Indeterminate
+}
+
 /// No majority of a view answered in time. Nothing was changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("too few nodes of the ring answer")]
@@ -57,17 +72,8 @@ impl Driver {
     ///
     /// [`Outcome::Indeterminate`] if that did not settle it, or somebody has changed the register since.
     pub async fn compare_and_set(&self, key: Key, version: u64, content: Bytes) -> Outcome {
-        let operation = OperationId(rand::random());
-        let mut sent = false;
-        for _ in 0..SETTLE_ATTEMPTS {
-            let write = Change::CompareAndSet { version, content: content.clone() };
-            match self.change_as(key.clone(), write, operation).await {
-                Outcome::Indeterminate => sent = true,
-                Outcome::Conflict { .. } | Outcome::Unavailable if sent => return Outcome::Indeterminate,
-                settled => return settled,
-            }
-        }
-        Outcome::Indeterminate
+        let write = Change::CompareAndSet { version, content };
+        settled(|operation| self.change_as(key.clone(), write.clone(), operation)).await
     }
 
     async fn propose(&self, partition: Partition, items: Vec<Item>) -> Vec<Outcome> {

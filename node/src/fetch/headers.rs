@@ -106,6 +106,15 @@ pub(super) fn of_stranger(options: &RequestOptions, accept: AcceptedTypes) -> Re
 /// Cookies that are taken from one answer.
 const SET_COOKIES_MAX: usize = 50;
 
+/// What the host wants to be sent back: every `Set-Cookie`, in order; at most 50.
+pub(super) fn set_cookies(headers: &HeaderMap) -> Vec<String> {
+    headers.get_all(header::SET_COOKIE).iter().take(SET_COOKIES_MAX).map(text).collect()
+}
+
+fn text(value: &HeaderValue) -> String {
+    String::from_utf8_lossy(value.as_bytes()).into_owned()
+}
+
 /// The response headers the crawl acts on.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ResponseHeaders {
@@ -113,19 +122,15 @@ pub struct ResponseHeaders {
     pub content_type: Option<String>,
     /// Every `X-Robots-Tag`, in order.
     pub x_robots_tag: Vec<String>,
-    /// Every `Set-Cookie`, in order; at most 50.
-    pub set_cookie: Vec<String>,
     /// `Retry-After`, to be read with [`super::retry_after::parse`].
     pub retry_after: Option<String>,
 }
 
 impl ResponseHeaders {
     pub(super) fn of(headers: &HeaderMap) -> Self {
-        let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
         Self {
             content_type: headers.get(header::CONTENT_TYPE).map(text),
             x_robots_tag: headers.get_all("x-robots-tag").iter().map(text).collect(),
-            set_cookie: headers.get_all(header::SET_COOKIE).iter().take(SET_COOKIES_MAX).map(text).collect(),
             retry_after: headers.get(header::RETRY_AFTER).map(text),
         }
     }

@@ -5,6 +5,7 @@ use super::access::Access;
 use super::body::JsonBody;
 use super::kv::parameters;
 use super::openapi::{Input, Operation, Parameter, schema_of, text};
+use super::page::{limit_of, piece};
 use super::problem::{Kind, Problem};
 use super::routes::Route;
 use crate::auth::{Caller, Scope};
@@ -133,7 +134,7 @@ impl<S: Send + Sync> FromRequestParts<S> for LedgerQuery {
         let given = parameters(parts.uri.query().unwrap_or_default(), &["limit", "cursor"])?;
         let after = given.get("cursor").map(|cursor| cursor.parse()).transpose();
         let after = after.map_err(|_| Problem::from(JobsError::BadCursor))?;
-        Ok(Self { limit: bounded(given.get("limit").map(|text| &**text), LEDGER_PAGE_MAX)?, after })
+        Ok(Self { limit: limit_of(given.get("limit").map(AsRef::as_ref), LEDGER_PAGE_MAX, LEDGER_PAGE_MAX)?, after })
     }
 }
 
@@ -171,7 +172,7 @@ impl<S: Send + Sync> FromRequestParts<S> for HostQuery {
                 bytes.and_then(|bytes| String::from_utf8(bytes).ok()).ok_or(JobsError::BadCursor)?
             }
         };
-        Ok(Self { state, limit: bounded(given.get("limit").map(|text| &**text), LIST_MAX)?, after })
+        Ok(Self { state, limit: limit_of(given.get("limit").map(AsRef::as_ref), LIST_MAX, LIST_MAX)?, after })
     }
 }
 
@@ -188,18 +189,10 @@ impl Input for HostQuery {
     }
 }
 
-fn bounded(text: Option<&str>, most: usize) -> Result<usize, Problem> {
-    let Some(text) = text else { return Ok(most) };
-    let limit = text.parse().ok().filter(|limit| (1..=most).contains(limit));
-    limit.ok_or_else(|| Problem::new(Kind::InvalidParameter, format!("limit must be a number from 1 to {most}")))
-}
-
 /// `GET /v1/hosts`
 async fn list(State(state): State<GatewayState>, query: HostQuery) -> Result<Json<HostPage>, Problem> {
-    let mut items = state.hosts.list(query.state, &query.after, query.limit + 1).await?;
-    let more = items.len() > query.limit;
-    items.truncate(query.limit);
-    let next = items.last().filter(|_| more).map(|last| URL_SAFE_NO_PAD.encode(&last.origin));
+    let found = state.hosts.list(query.state, &query.after, query.limit + 1).await?;
+    let (items, next) = piece(found.into_iter(), query.limit, |last| URL_SAFE_NO_PAD.encode(&last.origin));
     Ok(Json(HostPage { items, next }))
 }
 

@@ -54,6 +54,19 @@ impl Input for PageQuery {
     }
 }
 
+/// The first `limit` of what is left of a list, and the cursor of the last one if more follow.
+pub(super) fn piece<T>(
+    rest: impl Iterator<Item = T>,
+    limit: usize,
+    cursor: impl Fn(&T) -> String,
+) -> (Vec<T>, Option<String>) {
+    let mut found: Vec<T> = rest.take(limit + 1).collect();
+    let more = found.len() > limit;
+    found.truncate(limit);
+    let next = found.last().filter(|_| more).map(cursor);
+    (found, next)
+}
+
 /// The parameter `limit` as it was given, or the `usual` one.
 pub(super) fn limit_of(given: Option<&str>, usual: usize, largest: usize) -> Result<usize, Problem> {
     let limit = given.map_or(Some(usual), |limit| limit.parse().ok());

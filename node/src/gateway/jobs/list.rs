@@ -6,7 +6,7 @@ use crate::gateway::GatewayState;
 use crate::gateway::kv::parameters;
 use crate::gateway::object::JobList;
 use crate::gateway::openapi::{Input, Operation, Parameter, schema_of, text};
-use crate::gateway::page::limit_of;
+use crate::gateway::page::{limit_of, piece};
 use crate::gateway::problem::{Kind, Problem};
 use axum::extract::{FromRequestParts, State};
 use axum::{Extension, Json};
@@ -69,7 +69,7 @@ impl ListQuery {
         if label.as_ref().is_some_and(|(name, _)| name.is_empty()) {
             return Err(wrong("label must be NAME or NAME=VALUE".to_owned()));
         }
-        let limit = limit_of(given.get("limit").map(|limit| &**limit), LARGEST, LARGEST)?;
+        let limit = limit_of(given.get("limit").map(AsRef::as_ref), LARGEST, LARGEST)?;
         let cursor = given.get("cursor").filter(|cursor| !cursor.is_empty());
         let after = cursor.map(|cursor| place(cursor).ok_or(JobsError::BadCursor)).transpose()?;
         Ok(Self { phase, label, limit, after })
@@ -107,10 +107,7 @@ pub(super) async fn list(
     query: ListQuery,
 ) -> Result<Json<JobList>, Problem> {
     let jobs = state.jobs.list(&caller.tenant).await?;
-    let mut jobs: Vec<JobStatus> = jobs.into_iter().filter(|job| query.selects(job)).take(query.limit + 1).collect();
-    let more = jobs.len() > query.limit;
-    jobs.truncate(query.limit);
-    let next = jobs.last().filter(|_| more).map(cursor);
+    let (jobs, next) = piece(jobs.into_iter().filter(|job| query.selects(job)), query.limit, cursor);
     let list: JobList = jobs.into_iter().collect();
     Ok(Json(JobList { next, ..list }))
 }

@@ -7,7 +7,7 @@ use crate::crawl::schedules::ScheduleState;
 use crate::gateway::GatewayState;
 use crate::gateway::kv::parameters;
 use crate::gateway::openapi::{Input, Operation, Parameter, text};
-use crate::gateway::page::limit_of;
+use crate::gateway::page::{limit_of, piece};
 use crate::gateway::problem::{Kind, Problem};
 use axum::extract::{FromRequestParts, State};
 use axum::{Extension, Json};
@@ -50,7 +50,7 @@ impl Input for ListQuery {
 impl ListQuery {
     fn of(query: &str) -> Result<Self, Problem> {
         let given = parameters(query, &["limit", "cursor"])?;
-        let limit = limit_of(given.get("limit").map(|limit| &**limit), LARGEST, LARGEST)?;
+        let limit = limit_of(given.get("limit").map(AsRef::as_ref), LARGEST, LARGEST)?;
         let cursor = given.get("cursor").filter(|cursor| !cursor.is_empty());
         let after = cursor.map(|cursor| name(cursor).ok_or(JobsError::BadCursor)).transpose()?;
         Ok(Self { limit, after })
@@ -70,10 +70,8 @@ pub(super) async fn list(
     let all = state.schedules.list(&caller.tenant).await?.into_iter();
     let name = |state: &ScheduleState| state.loaded.file.metadata.name.clone();
     let behind = |state: &ScheduleState| query.after.as_ref().is_none_or(|after| name(state) > *after);
-    let mut found: Vec<ScheduleState> = all.filter(behind).take(query.limit + 1).collect();
-    let more = found.len() > query.limit;
-    found.truncate(query.limit);
-    let next = found.last().filter(|_| more).map(|last| URL_SAFE_NO_PAD.encode(name(last)));
+    let cursor = |last: &ScheduleState| URL_SAFE_NO_PAD.encode(name(last));
+    let (found, next) = piece(all.filter(behind), query.limit, cursor);
     let now = Timestamp::now();
     let items = found.into_iter().map(|state| ScheduleObject::of(state, now)).collect();
     Ok(Json(ScheduleList::new(items, next)))
