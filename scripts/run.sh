@@ -51,7 +51,8 @@ crawl() {
     sed "s|:$port/|:$web_port/|" "examples/$1.yaml" >"$work/$1.yaml"
     rm -f "$2"
     "$bin/scrapering" run "$work/$1.yaml" --nodes 5 --data "$data" --output "$2" --allow-private-cidr 127.0.0.0/8 \
-        --resolve '*.ip0.web.test=127.0.0.1' --resolve '*.ip1.web.test=127.0.0.2' || status=$?
+        --resolve '*.ip0.web.test=127.0.0.1' --resolve '*.ip1.web.test=127.0.0.2' \
+        --resolve 'rebinding.web.test=127.0.0.1,169.254.169.254' || status=$?
     if [ "$status" -ne 0 ]; then
         echo "The job did not complete (status $status). The web closes now; 'make run' begins anew." >&2
         exit "$status"

@@ -26,6 +26,9 @@ pub const MAX_HOSTS: u32 = 100_000;
 pub const MAX_ADDRESSES: usize = 64;
 /// The domain that all hosts are below.
 pub const DOMAIN: &str = "web.test";
+/// A name that stands for an address of the web and for one inside somebody's network at once, as a name does that rebinds:
+/// nobody may ask it for anything.
+pub const REBINDING: &str = "rebinding.web.test";
 
 /// How a web is set up.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,9 +1,15 @@
 //! What the reconciles of one controller share: the client, the counts, the pauses after failures, and the voice.
 
+use std::fmt::Debug;
+
+use kube::api::{Patch, PatchParams};
 use kube::core::NamespaceResourceScope;
 use kube::runtime::controller::Action;
 use kube::runtime::events::{Event, EventType, Recorder, Reporter};
-use kube::{Client, Resource, ResourceExt};
+use kube::{Api, Client, Resource, ResourceExt};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::json;
 
 use crate::metrics::Metrics;
 use crate::retries::Retries;
@@ -42,6 +48,27 @@ impl Desk {
     pub(crate) fn failed(&self, object: &impl ResourceExt) -> Action {
         self.metrics.failed(self.kind);
         Action::requeue(self.retries.failed(&key(object)))
+    }
+
+    /// Writes an object's status whole; nothing happens to one that is gone, or to another one of its name.
+    ///
+    /// Not applied: what others have written into it would stay, and half of theirs beside half of ours may be
+    /// something that the schema refuses for ever.
+    pub(crate) async fn write_status<K>(&self, object: &K, status: &impl Serialize) -> Result<(), kube::Error>
+    where
+        K: Resource<Scope = NamespaceResourceScope, DynamicType = ()> + Clone + Debug + DeserializeOwned,
+    {
+        let objects: Api<K> = Api::namespaced(self.client.clone(), &object.namespace().unwrap_or_default());
+        let change = json!([
+            { "op": "replace", "path": "/metadata/uid", "value": object.meta().uid },
+            { "op": "add", "path": "/status", "value": status },
+        ]);
+        let change = Patch::<()>::Json(serde_json::from_value(change).map_err(kube::Error::SerdeError)?);
+        let by = PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };
+        match objects.patch_status(&object.name_any(), &by, &change).await {
+            Err(kube::Error::Api(answer)) if answer.is_not_found() || answer.is_conflict() => Ok(()),
+            other => other.map(drop),
+        }
     }
 
     /// Tells the people who watch an object. An event that is lost is a pity and no fault: the status says the same.

@@ -1,4 +1,4 @@
-//! An API server in memory, for tests: as much of reading, creating, applying, merging and deleting as reconciles use.
+//! An API server in memory, for tests: as much of reading, creating, applying, patching and deleting as reconciles use.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
@@ -30,8 +30,8 @@ impl Server {
                 let (parts, body) = request.into_parts();
                 let body = body.collect_bytes().await.expect("a body in memory");
                 let sent: Value = serde_json::from_slice(&body).unwrap_or_default();
-                let is_merge = parts.headers.get("content-type").is_some_and(|it| it == "application/merge-patch+json");
-                let (code, answer) = server.answer(&parts.method, parts.uri.path(), sent, is_merge);
+                let type_ = parts.headers.get("content-type").and_then(|it| it.to_str().ok()).unwrap_or_default();
+                let (code, answer) = server.answer(&parts.method, parts.uri.path(), sent, type_);
                 let bytes = serde_json::to_vec(&answer).expect("JSON");
                 Ok::<_, Infallible>(Response::builder().status(code).body(Body::from(bytes)).expect("a response"))
             }
@@ -75,7 +75,7 @@ impl Server {
         self.0.lock().expect("no test panics while it holds this")
     }
 
-    fn answer(&self, method: &Method, path: &str, sent: Value, is_merge: bool) -> (StatusCode, Value) {
+    fn answer(&self, method: &Method, path: &str, sent: Value, type_: &str) -> (StatusCode, Value) {
         let mut state = self.state();
         match *method {
             Method::GET if is_collection(path) => {
@@ -91,7 +91,8 @@ impl Server {
             }
             Method::POST => state.create(path, sent),
             Method::PATCH if state.forbidden.contains(path) => failure(StatusCode::FORBIDDEN, "Forbidden"),
-            Method::PATCH if is_merge => state.merge(path, &sent),
+            Method::PATCH if type_ == "application/merge-patch+json" => state.merge(path, &sent),
+            Method::PATCH if type_ == "application/json-patch+json" => state.write_status(path, &sent),
             Method::PATCH => state.apply(path, sent),
             Method::DELETE => state.delete(path, &sent),
             _ => failure(StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowed"),
@@ -125,12 +126,19 @@ impl State {
 
     fn apply(&mut self, path: &str, sent: Value) -> (StatusCode, Value) {
         self.writes.push(path.to_owned());
-        let Some(owner) = path.strip_suffix("/status") else {
-            self.objects.insert(path.to_owned(), sent.clone());
-            return (StatusCode::OK, sent);
-        };
-        let Some(object) = self.objects.get_mut(owner) else { return absent() };
-        object["status"] = sent["status"].clone();
+        self.objects.insert(path.to_owned(), sent.clone());
+        (StatusCode::OK, sent)
+    }
+
+    /// RFC 6902, as far as a status is written with it: whose it is, and all of it.
+    fn write_status(&mut self, path: &str, sent: &Value) -> (StatusCode, Value) {
+        self.writes.push(path.to_owned());
+        let object = path.strip_suffix("/status").and_then(|owner| self.objects.get_mut(owner));
+        let Some(object) = object else { return absent() };
+        if object["metadata"]["uid"] != sent[0]["value"] {
+            return failure(StatusCode::CONFLICT, "Conflict");
+        }
+        object["status"] = sent[1]["value"].clone();
         (StatusCode::OK, object.clone())
     }
 

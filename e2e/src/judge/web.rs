@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use super::{Rules, Verdict, judge_host, millis, nanos};
 use crate::access_log::Record;
-use crate::web::Config;
 use crate::web::site::{Robots, Site};
+use crate::web::{Config, REBINDING};
 
 /// What the visitors had to keep to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -98,6 +98,9 @@ pub fn judge_web(records: &[Record], web: &Config, rules: &WebRules) -> WebVerdi
 impl WebRules {
     fn of_host(&self, web: &Config, host: &str) -> Rules {
         let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
+        if name == REBINDING {
+            return Rules { disallowed: vec!["/".to_owned()], max_robots: Some(0), ..self.host.clone() };
+        }
         let Some(site) = Site::of_name(web, name) else { return self.host.clone() };
         let mut disallowed = site.robots.disallowed();
         if site.robots.crawl_delay() > self.max_crawl_delay {
@@ -185,6 +188,14 @@ mod tests {
         let found = breaches(&visits);
         assert_eq!(found.len(), 2, "{found:?}");
         assert!(found.iter().all(|breach| breach.contains("disallowed")), "{found:?}");
+    }
+
+    #[test]
+    fn a_name_that_rebinds_is_asked_for_nothing() {
+        for path in ["/", "/robots.txt"] {
+            let visits = [visit(REBINDING, path, 0, 10)];
+            assert_eq!(breaches(&visits).len(), 1, "{path}: {:?}", breaches(&visits));
+        }
     }
 
     #[test]

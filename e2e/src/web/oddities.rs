@@ -6,6 +6,7 @@ use std::io::Write;
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use super::REBINDING;
 use super::answers::{Answer, Manner, Question, page};
 use super::charsets;
 use super::site::mix;
@@ -39,7 +40,7 @@ pub(super) fn answer(question: &Question<'_>) -> Answer {
         "loop" => Answer::redirect(if rest == "a" { "/loop/b" } else { "/loop/a" }),
         "chain" => chain(rest.parse().unwrap_or(0)),
         "away" => Answer::redirect("http://elsewhere.test/"),
-        "inside" => Answer::redirect(inside(rest)),
+        "inside" => Answer::redirect(inside(question, rest)),
         "calendar" => calendar(rest),
         "session" => session(question, query),
         "deep" => Answer::html(page("Deeper", &[format!("{path}/again")])),
@@ -80,6 +81,7 @@ fn index() -> Vec<String> {
         "inside/metadata",
         "inside/decimal",
         "inside/mapped",
+        "inside/rebinding",
         "calendar/2026-01",
         "session",
         "deep/a",
@@ -122,11 +124,12 @@ fn chain(step: u32) -> Answer {
 }
 
 /// Places inside somebody's network, in several spellings.
-fn inside(spelling: &str) -> &'static str {
+fn inside(question: &Question<'_>, spelling: &str) -> String {
     match spelling {
-        "decimal" => "http://2130706433:9/",
-        "mapped" => "http://[::ffff:169.254.169.254]/latest/meta-data/",
-        _ => "http://169.254.169.254/latest/meta-data/",
+        "decimal" => "http://2130706433:9/".to_owned(),
+        "mapped" => "http://[::ffff:169.254.169.254]/latest/meta-data/".to_owned(),
+        "rebinding" => format!("http://{REBINDING}:{}/", question.port),
+        _ => "http://169.254.169.254/latest/meta-data/".to_owned(),
     }
 }
 

@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 
 use super::answers::{self, Answer, Manner, Question};
 use super::site::Site;
-use super::{Config, DOMAIN, MAX_ADDRESSES, MAX_HOSTS};
+use super::{Config, DOMAIN, MAX_ADDRESSES, MAX_HOSTS, REBINDING};
 use crate::access_log::{self, AccessLog};
 use crate::shop::MAX_PRODUCTS;
 use crate::shop::counter::Counter;
@@ -91,10 +91,11 @@ impl Web {
         self.resolve_rules().into_iter().flat_map(|rule| ["--resolve".to_owned(), rule]).collect()
     }
 
-    /// Which names are at which address, as `NAME=ADDRESS`.
+    /// Which names are at which address, as `NAME=ADDRESS[,ADDRESS]`.
     pub fn resolve_rules(&self) -> Vec<String> {
         let rule = |(place, address): (usize, &IpAddr)| format!("*.ip{place}.{DOMAIN}={address}");
-        self.config().addresses.iter().enumerate().map(rule).collect()
+        let rebinding = self.config().addresses.first().map(|first| format!("{REBINDING}={first},169.254.169.254"));
+        self.config().addresses.iter().enumerate().map(rule).chain(rebinding).collect()
     }
 }
 

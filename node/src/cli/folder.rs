@@ -73,8 +73,8 @@ pub(super) struct GuardArgs {
     /// Let jobs fetch from this block of private addresses too, such as 127.0.0.0/8; may be repeated.
     #[arg(long, value_name = "CIDR", env = "ALLOW_PRIVATE_CIDR", value_delimiter = ',')]
     pub(super) allow_private_cidr: Vec<Cidr>,
-    /// Take a name, or *.NAME for all below it, to be at this address instead of looking it up; may be repeated.
-    #[arg(long, value_name = "NAME=ADDRESS")]
+    /// Take a name, or *.NAME for all below it, to be at this address, or at these, instead of looking it up; may be repeated.
+    #[arg(long, value_name = "NAME=ADDRESS[,ADDRESS…]")]
     pub(super) resolve: Vec<FixedName>,
     /// Least milliseconds from an answer of a host to the next request to it, whatever a job says.
     #[arg(long, value_name = "MS", env = "MIN_DELAY_MS", default_value_t = 0)]

@@ -181,7 +181,7 @@ async fn advance<W: Ways>(context: &Context<W>, mut job: ScrapeJob) -> Result<Ac
     let finding = find(context, &job).await?;
     let next = status::next(&job, &finding, Timestamp::now());
     if let Some(next) = &next {
-        status::publish(&context.desk.client, &job, next).await?;
+        context.desk.write_status(&job, next).await?;
         announce(context, &job, next).await;
     }
     let ended = next

@@ -1,16 +1,11 @@
 //! What a look at the ring means for a job's status, as a pure function: the same look gives the same status and no write.
 
 use k8s_openapi::jiff::Timestamp;
-use kube::ResourceExt;
-use kube::api::{Patch, PatchParams};
-use kube::{Api, Client};
 use scrapering_crds::job::{JobPhase, PageCounts};
-use scrapering_crds::{API_VERSION, Condition, ScrapeJob, ScrapeJobStatus, Span};
-use serde_json::json;
+use scrapering_crds::{Condition, ScrapeJob, ScrapeJobStatus, Span};
 
 use crate::condition::{Verdict, holds};
 use crate::gateway::{Phase, Progress, Report};
-use crate::ring::MANAGER;
 
 /// The ring has the job.
 pub const ACCEPTED: &str = "Accepted";
@@ -173,24 +168,6 @@ fn camel(word: &str) -> String {
 
 fn order(type_: &str) -> usize {
     [ACCEPTED, SUSPENDED, COMPLETE, FAILED].iter().position(|known| *known == type_).unwrap_or(usize::MAX)
-}
-
-/// Writes a job's whole status; a job that is gone meanwhile is not made again.
-///
-/// # Errors
-/// Whatever the API server or the way to it answers; the old status stays.
-pub async fn publish(client: &Client, job: &ScrapeJob, status: &ScrapeJobStatus) -> Result<(), kube::Error> {
-    let jobs: Api<ScrapeJob> = Api::namespaced(client.clone(), &job.namespace().unwrap_or_default());
-    let body = json!({
-        "apiVersion": API_VERSION,
-        "kind": "ScrapeJob",
-        "metadata": { "name": job.metadata.name, "uid": job.metadata.uid },
-        "status": status,
-    });
-    match jobs.patch_status(&job.name_any(), &PatchParams::apply(MANAGER).force(), &Patch::Apply(body)).await {
-        Err(kube::Error::Api(answer)) if answer.is_not_found() => Ok(()),
-        other => other.map(|_| ()),
-    }
 }
 
 #[cfg(test)]

@@ -104,7 +104,7 @@ async fn reconcile_found(context: &Context, mut found: Found) -> Result<Action, 
         problems: &outcome.problems,
     };
     if let Some(next) = status::next(&observed, now) {
-        status::publish(&context.desk.client, &found.ring, &next).await.map_err(Error::Status)?;
+        context.desk.write_status(&found.ring, &next).await.map_err(Error::Status)?;
         tell(context, &found.ring, &next).await;
     }
     if outcome.failed > 0 {

@@ -1,4 +1,4 @@
-//! Step five: what the ring's status should say, as a pure function of what was seen, and the write of it.
+//! Step five: what the ring's status should say, as a pure function of what was seen.
 //!
 //! Conditions: `Ready` (requests are served), `Progressing` (an operation runs), `Degraded` (a person is needed), and in
 //! detail `RingStable`, `ReplicationSatisfied`, `CertificatesReady` and `Paused`. The status holds no clock and no counter
@@ -10,15 +10,13 @@ pub mod news;
 
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::jiff::Timestamp;
-use kube::api::{Patch, PatchParams};
-use kube::{Api, Client, ResourceExt};
-use scrapering_crds::{API_VERSION, Endpoints, Operation, RingState, ScrapeRing, ScrapeRingStatus, Span, TlsStatus};
-use serde_json::json;
+use kube::ResourceExt;
+use scrapering_crds::{Endpoints, Operation, RingState, ScrapeRing, ScrapeRingStatus, Span, TlsStatus};
 
 use super::certificates::Certificates;
 use super::topology::{Sight, Step};
 use super::validate::{self, Held};
-use super::{MANAGER, act, apply, build, certificates, contract, keys};
+use super::{act, apply, build, certificates, contract, keys};
 use crate::condition::{Verdict, time};
 
 /// Longest message of an operation, as the schema has it.
@@ -140,25 +138,6 @@ pub fn next(observed: &Observed<'_>, now: Timestamp) -> Option<ScrapeRingStatus>
         conditions: verdicts.iter().map(|verdict| verdict.condition(before, generation, now)).collect(),
     };
     (previous != Some(&next)).then_some(next)
-}
-
-/// Writes a ring's whole status; a ring that is gone meanwhile is not made again.
-///
-/// # Errors
-/// Whatever the API server or the way to it answers; the old status stays.
-pub async fn publish(client: &Client, ring: &ScrapeRing, status: &ScrapeRingStatus) -> Result<(), kube::Error> {
-    let rings: Api<ScrapeRing> = Api::namespaced(client.clone(), &ring.namespace().unwrap_or_default());
-    let body = json!({
-        "apiVersion": API_VERSION,
-        "kind": "ScrapeRing",
-        "metadata": { "name": ring.metadata.name, "uid": ring.metadata.uid },
-        "status": status,
-    });
-    let written = rings.patch_status(&ring.name_any(), &PatchParams::apply(MANAGER).force(), &Patch::Apply(body)).await;
-    match written {
-        Err(kube::Error::Api(answer)) if answer.is_not_found() => Ok(()),
-        other => other.map(|_| ()),
-    }
 }
 
 fn label_selector(ring: &str) -> String {

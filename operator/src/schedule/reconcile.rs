@@ -3,17 +3,16 @@
 use std::sync::Arc;
 
 use k8s_openapi::jiff::Timestamp;
-use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams, Preconditions};
+use kube::api::{DeleteParams, ListParams, PostParams, Preconditions};
 use kube::core::DeserializeGuard;
 use kube::runtime::controller::Action;
 use kube::runtime::events::EventType;
-use kube::{Api, Client, Resource, ResourceExt};
-use scrapering_crds::{API_VERSION, ScrapeJob, ScrapeSchedule, ScrapeScheduleStatus};
-use serde_json::json;
+use kube::{Api, Resource, ResourceExt};
+use scrapering_crds::{ScrapeJob, ScrapeSchedule};
 use thiserror::Error;
 
+use super::SCHEDULE;
 use super::plan::{Plan, plan};
-use super::{KIND, SCHEDULE};
 use crate::desk::{Desk, key};
 use crate::ring::MANAGER;
 use crate::ring::dereference::controlled_by;
@@ -90,22 +89,7 @@ async fn carry_out(desk: &Desk, schedule: &ScrapeSchedule, jobs: &Api<ScrapeJob>
         desk.tell(schedule, EventType::Normal, "JobAlreadyActive", &note).await;
     }
     if let Some(status) = status {
-        publish(&desk.client, schedule, &status).await?;
+        desk.write_status(schedule, &status).await?;
     }
     Ok(wait.map_or_else(Action::await_change, Action::requeue))
-}
-
-async fn publish(client: &Client, schedule: &ScrapeSchedule, status: &ScrapeScheduleStatus) -> Result<(), kube::Error> {
-    let schedules: Api<ScrapeSchedule> = Api::namespaced(client.clone(), &schedule.namespace().unwrap_or_default());
-    let body = json!({
-        "apiVersion": API_VERSION,
-        "kind": KIND,
-        "metadata": { "name": schedule.metadata.name, "uid": schedule.metadata.uid },
-        "status": status,
-    });
-    let by = PatchParams::apply(MANAGER).force();
-    match schedules.patch_status(&schedule.name_any(), &by, &Patch::Apply(body)).await {
-        Err(kube::Error::Api(answer)) if answer.is_not_found() => Ok(()),
-        other => other.map(|_| ()),
-    }
 }

@@ -91,8 +91,10 @@ pub enum Health {
 pub(super) enum RobotsState {
     /// Not asked for; not before `from` after `misses` failed attempts.
     Unknown { from: Instant, misses: u32 },
-    /// Being fetched or stored; the attempts that failed before.
+    /// Being fetched; the attempts that failed before.
     Asked { misses: u32 },
+    /// Fetched then, milliseconds since 1970, and being stored.
+    Fetched { at_ms: u64 },
     /// Known until then; the file is the host's.
     Known { until: Instant },
     /// It could not be had, and is not asked for again before `until`.
@@ -357,11 +359,12 @@ impl Host {
     pub(super) fn handle_robots(&mut self, file: RobotsFile, wall_ms: u64) {
         self.robots_moved = None;
         self.file = Some((file, wall_ms));
+        self.robots = RobotsState::Fetched { at_ms: wall_ms };
     }
 
-    /// The record that holds the robots.txt is stored.
-    pub(super) fn handle_robots_stored(&mut self, now: Instant) {
-        if self.file.is_some() && matches!(self.robots, RobotsState::Asked { .. }) {
+    /// A record with the robots.txt of this moment is stored.
+    pub(super) fn handle_robots_stored(&mut self, fetched_ms: u64, now: Instant) {
+        if matches!(self.robots, RobotsState::Fetched { at_ms } if at_ms == fetched_ms) {
             self.queues.values_mut().for_each(|queue| queue.rules = None);
             self.robots = RobotsState::Known { until: now + ROBOTS_LIFETIME };
         }
@@ -441,11 +444,6 @@ impl Host {
         self.asked.push(asked);
     }
 
-    /// Whether its robots.txt was ever fetched.
-    pub(super) fn has_file(&self) -> bool {
-        self.file.is_some()
-    }
-
     /// Its name, without scheme and port.
     pub(super) fn name(&self) -> &str {
         &self.name
@@ -462,7 +460,7 @@ impl Host {
         let idle = self.queues.values().all(|queue| queue.is_empty() && queue.taken == 0)
             && self.in_flight == 0
             && self.writes == 0;
-        let settled = !matches!(self.robots, RobotsState::Asked { .. } | RobotsState::GivenUp { .. });
+        let settled = matches!(self.robots, RobotsState::Unknown { .. } | RobotsState::Known { .. });
         let quiet = self.answered_at.is_none_or(|at| now.since(at) >= FORGOTTEN_AFTER);
         idle && settled && quiet && [self.next_at, self.backoff.until, self.breaker.until].iter().all(|at| *at <= now)
     }

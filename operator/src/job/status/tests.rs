@@ -1,6 +1,6 @@
 //! What is written for what was found, and when nothing is.
 
-use scrapering_crds::ConditionStatus;
+use scrapering_crds::{API_VERSION, ConditionStatus};
 use serde_json::{Value, json};
 
 use super::*;

@@ -405,8 +405,8 @@ impl Shard {
                 if let Some(host) = self.hosts.get_mut(record.origin.as_str()) {
                     host.version = version;
                     host.writes = host.writes.saturating_sub(1);
-                    if record.robots.is_some() {
-                        host.handle_robots_stored(now);
+                    if let Some((_, fetched_ms)) = record.robots {
+                        host.handle_robots_stored(fetched_ms, now);
                     }
                 }
             }

@@ -69,11 +69,8 @@ impl Shard {
                 self.persist(origin, now);
             }
             Err(unreached) => {
-                let (is_given_up, has_file) = (host.handle_unreached(&unreached, now), host.has_file());
-                // Written with an old file it would count as the new one when that is stored.
-                if !has_file {
-                    self.persist(origin, now);
-                }
+                let is_given_up = host.handle_unreached(&unreached, now);
+                self.persist(origin, now);
                 if is_given_up {
                     self.give_up(origin, id, &unreached);
                 }

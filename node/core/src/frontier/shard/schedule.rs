@@ -260,7 +260,7 @@ impl Shard {
     fn robots_turn(&mut self, origin: &str, id: JobId, job: &Arc<ValidatedJob>, now: Instant) -> Turn {
         let Some(host) = self.hosts.get_mut(origin) else { return Turn::Wait(None) };
         let misses = match &host.robots {
-            RobotsState::Asked { .. } => return Turn::Wait(None),
+            RobotsState::Asked { .. } | RobotsState::Fetched { .. } => return Turn::Wait(None),
             RobotsState::Unknown { from, .. } if *from > now => return Turn::Wait(Some(*from)),
             RobotsState::GivenUp { unreached, until } if *until > now => {
                 let unreached = unreached.clone();

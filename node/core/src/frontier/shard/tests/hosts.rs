@@ -198,6 +198,21 @@ fn the_operators_policy_holds_for_every_job() {
 }
 
 #[test]
+fn a_robots_txt_that_is_too_old_is_not_made_new_by_another_write_of_its_host() {
+    let mut bench = Bench::running(job(), &PAGES[..1]);
+    bench.robots(at(0), "");
+    let day_ms = 24 * 3_600_000;
+    assert!(matches!(bench.work(at(day_ms)), Some(Work::Robots { .. })), "it is a day old");
+    bench.shard.handle_breaker_reset(ORIGIN, at(day_ms));
+    bench.commit(at(day_ms));
+    assert!(bench.work(at(day_ms)).is_none(), "a page is requested by the old one");
+    bench.robots_file(RobotsFile::DisallowAll, at(day_ms));
+    bench.commit(at(day_ms));
+    assert!(bench.work(at(day_ms)).is_none());
+    assert!(bench.shard.host_status(ORIGIN, at(day_ms)).is_some_and(|host| host.robots == RobotsStatus::DisallowAll));
+}
+
+#[test]
 fn a_host_that_nothing_waits_for_is_forgotten_and_read_again_before_it_is_visited() {
     let mut bench = Bench::running(job(), &PAGES[..1]);
     bench.robots(at(0), "");
