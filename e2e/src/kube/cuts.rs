@@ -88,10 +88,11 @@ pub async fn run(assets: &Path, folder: &Path, chart: &Path, mut tell: impl FnMu
     }
     let mut open = [true; 4];
     for cut in 1..=MAX_CUTS {
+        // Growing and shrinking undo each other, so both go on until neither has a write left to cut.
+        let resizes = open[0] || open[1];
+        let needed = [resizes, resizes, open[2], open[3]];
         for (place, operation) in [OUT, IN, UPDATE, EXPAND].iter().enumerate() {
-            // Growing and shrinking undo each other, so both go on until neither has a write left to cut.
-            let is_needed = if place < 2 { open[0] || open[1] } else { open[place] };
-            if !is_needed {
+            if !needed[place] {
                 continue;
             }
             let line = one(&mut stage, operation, cut)
