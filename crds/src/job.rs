@@ -7,6 +7,7 @@ pub mod credentials;
 pub mod dedup;
 pub mod extract;
 pub mod fetch;
+pub mod output;
 pub mod politeness;
 pub mod proxy;
 mod rules;
@@ -22,6 +23,7 @@ pub use credentials::{AuthSpec, BasicSpec, BearerSpec, CookieMode, CookieSpec, C
 pub use dedup::{ContentIdentity, DedupSpec};
 pub use extract::{ElementType, ExtractSpec, FieldSpec, FieldType, MatchSpec, SourceType, TransformOp, TransformSpec};
 pub use fetch::{BackoffSpec, HeaderSpec, LimitsSpec, RedirectsSpec, RequestSpec, RetrySpec, SecretRef, TimeoutsSpec};
+pub use output::{OutputSpec, StoreBody};
 pub use politeness::{
     AutoThrottleSpec, CircuitBreakerSpec, DaySpec, HostRuleSpec, OverMaxSpec, PolitenessSpec, RobotsSpec, WindowSpec,
 };
@@ -165,6 +167,10 @@ pub struct ScrapeJobSpec {
     /// When two pages count as one.
     #[serde(default)]
     pub dedup: DedupSpec,
+    /// Where what the job found goes, beside the ring's own lists.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 8), extend("x-kubernetes-list-type" = "atomic"))]
+    pub outputs: Vec<OutputSpec>,
     /// Who is told what becomes of the job.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 8), extend("x-kubernetes-list-type" = "atomic"))]
@@ -176,7 +182,7 @@ pub struct ScrapeJobSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 315_360_000))]
     pub active_deadline_seconds: Option<i64>,
-    /// The job object, and with it the job and its results in the ring, are removed this long after the job has ended, seconds. Read in Kubernetes; without it they stay until they are deleted.
+    /// The job object, and with it the job and its results in the ring, are removed this long after the job has ended, seconds, whether its outputs are written or not. Read in Kubernetes; without it they stay until they are deleted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 315_360_000))]
     pub ttl_seconds_after_finished: Option<i32>,

@@ -18,7 +18,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 /// Jobs that take more than a schema and rules to see through: a parser of selectors or patterns, or the ring itself.
-const JUDGED_BY_THE_RING: [&str; 35] = [
+const JUDGED_BY_THE_RING: [&str; 40] = [
     "auth-and-header",
     "auth-secret-ref",
     "cookies-secret-ref",
@@ -43,6 +43,11 @@ const JUDGED_BY_THE_RING: [&str; 35] = [
     "match-label-unknown",
     "match-url",
     "metadata-unknown",
+    "output-account",
+    "output-credentials-ref",
+    "output-large-pages",
+    "output-same-place",
+    "output-warc-without-pages",
     "proxy-secret-ref",
     "scope-exclude-complex",
     "scope-exclude-lookahead",

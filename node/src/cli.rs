@@ -74,7 +74,7 @@ enum Command {
     Keygen(decrypt::KeygenArgs),
     /// Open a file that "scrapering items --encrypt-to" wrote.
     Decrypt(decrypt::DecryptArgs),
-    /// Write the items of a job as files: JSON lines, CSV or Parquet, in a folder or an object store.
+    /// Write what a job found as files: JSON lines, CSV, Parquet or WARC, in a folder or an object store.
     Export(export::ExportArgs),
     /// See what a job's webhooks were sent, and send it once more.
     Webhook(webhook::WebhookArgs),

@@ -4,6 +4,7 @@
 //! ask for; everything else is a task of its own that reports back to it.
 
 mod addresses;
+pub mod bodies;
 mod budget;
 mod claim;
 mod cookies;
@@ -13,12 +14,14 @@ mod dedup;
 pub mod deliveries;
 mod doors;
 mod errands;
+pub mod exports;
 mod handlers;
 pub mod hosts;
 pub mod jobs;
 pub mod ledger;
 pub mod opt_outs;
 mod outlinks;
+pub mod outputs;
 mod reopen;
 mod router;
 pub mod schedules;
@@ -51,6 +54,9 @@ use tokio_util::task::TaskTracker;
 /// Most pages between their answer and the acknowledgement of their links; more wait as they came.
 const MOST_TAKEN_IN: usize = 32;
 
+/// Most outputs that are written at once; each keeps a part in memory.
+const MOST_WRITERS: usize = 2;
+
 /// Everything the crawl's tasks share. A cheap clone.
 #[derive(Clone)]
 pub struct Crawl {
@@ -71,6 +77,8 @@ pub struct Crawl {
     parsers: Arc<Semaphore>,
     /// Pages between their answer and the acknowledgement of their links.
     intake: Arc<Semaphore>,
+    /// Outputs being written.
+    writers: Arc<Semaphore>,
     tasks: TaskTracker,
     stop: CancellationToken,
 }
@@ -99,6 +107,7 @@ impl Crawl {
             policy,
             parsers: Arc::new(Semaphore::new(cores)),
             intake: Arc::new(Semaphore::new(MOST_TAKEN_IN)),
+            writers: Arc::new(Semaphore::new(MOST_WRITERS)),
             driver,
             fetcher,
             shards,

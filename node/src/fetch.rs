@@ -12,6 +12,7 @@ mod clock;
 mod error;
 mod fixed;
 pub mod guard;
+mod head;
 mod headers;
 mod ports;
 mod post;
@@ -38,6 +39,7 @@ pub use cidr::{Cidr, CidrError};
 pub use error::{FetchError, Phase};
 pub use fixed::FixedName;
 pub use guard::Guard;
+pub use head::ResponseHead;
 pub use headers::ResponseHeaders;
 pub use post::Receipt;
 pub use proxy::ProxyError;
@@ -149,6 +151,8 @@ pub struct Fetched {
     pub body: Bytes,
     /// From the request, with its connection if a new one was needed, to the end of the response header.
     pub latency: Duration,
+    /// The whole head of the answer, for who keeps pages; see [`Begun::head`].
+    pub head: Option<Box<ResponseHead>>,
 }
 
 impl Fetched {
@@ -302,6 +306,12 @@ impl Begun<'_> {
         headers::set_cookies(self.answer.response.headers())
     }
 
+    /// The head of the answer.
+    #[must_use]
+    pub fn head(&self) -> ResponseHead {
+        ResponseHead::of(&self.answer.response)
+    }
+
     /// Reads the answer to its end.
     ///
     /// # Errors
@@ -313,7 +323,7 @@ impl Begun<'_> {
             body::drain(response, deadline).await;
             return Err(FetchError::Redirected { location, status, latency });
         }
-        let mut fetched = Fetched { status, headers, body: Bytes::new(), latency };
+        let mut fetched = Fetched { status, headers, body: Bytes::new(), latency, head: None };
         if !fetched.is_success() {
             body::drain(response, deadline).await;
             return Ok(fetched);

@@ -5,6 +5,7 @@
 
 mod access;
 mod body;
+mod exports;
 mod files;
 mod gauges;
 mod grpc;
@@ -43,6 +44,7 @@ use limits::{Limits, REQUESTS_PER_SECOND};
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
+pub use exports::{ExportList, ExportObject};
 pub use files::{FileList, FileObject};
 pub use hosts::{HostChange, HostList};
 pub use jobs::SeedVerdicts;

@@ -8,6 +8,7 @@ mod extract;
 mod fetch;
 mod follow;
 mod labels;
+pub mod output;
 mod politeness;
 mod proxy;
 mod report;
@@ -21,7 +22,7 @@ use scrapering_core::job::{
     ContentIdentity, Dedup, ExtractRule, FollowRule, NormalizedUrl, Patterns, Scope, ScopeType, Seed, UrlRules,
     ValidatedJob,
 };
-use scrapering_crds::job::{self as spec, ScrapeJobSpec};
+use scrapering_crds::job::{self as spec, OutputSpec, ScrapeJobSpec};
 use scrapering_crds::{JobFileError, JobMetadata, ScrapeJobFile};
 
 use labels::Labels;
@@ -83,6 +84,26 @@ pub fn windows(spec: &ScrapeJobSpec) -> Vec<window::Window> {
     politeness::windows(&spec.politeness, &Place::root("spec"), &mut Faults::default())
 }
 
+/// Where the files of a checked job go.
+#[must_use]
+pub fn buckets(spec: &ScrapeJobSpec) -> Vec<output::Bucket> {
+    output::buckets(spec, &Place::root("spec"), &mut Faults::default())
+}
+
+/// Where the files of an export of a checked job go.
+///
+/// # Errors
+/// What is wrong with the fields of `output`.
+pub fn export(spec: &ScrapeJobSpec, output: &OutputSpec) -> Result<output::Bucket, Vec<FieldError>> {
+    output::export(output, stores_bodies(spec))
+}
+
+/// Whether a checked job keeps its pages.
+#[must_use]
+pub fn stores_bodies(spec: &ScrapeJobSpec) -> bool {
+    output::stores_bodies(&spec.outputs)
+}
+
 /// Who is told what becomes of a checked job.
 #[must_use]
 pub fn webhooks(spec: &ScrapeJobSpec) -> Vec<webhook::Webhook> {
@@ -108,6 +129,7 @@ pub fn validate(metadata: &JobMetadata, spec: &ScrapeJobSpec) -> Result<Validate
     let limits = fetch::limits(spec, &at, &mut faults);
     let retry = fetch::retry(&spec.retry, &at.field("retry"), &mut faults);
     let dedup = dedup(&spec.dedup, &at.field("dedup"), &mut faults);
+    output::buckets(spec, &at, &mut faults);
     webhook::webhooks(&spec.webhooks, &at.field("webhooks"), &mut faults);
     if spec.priority > spec::PRIORITY_MAX {
         let message = format!("is {}; use 0 to {}", spec.priority, spec::PRIORITY_MAX);

@@ -5,6 +5,7 @@
 //! suspended from the start is not handed in; one that runs is paused in the ring.
 
 mod farewell;
+pub mod outputs;
 mod reconcile;
 pub mod secrets;
 pub mod status;

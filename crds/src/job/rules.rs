@@ -217,6 +217,30 @@ const WEBHOOK: [Rule; 1] = [Rule {
     field: Some(".secretRef"),
 }];
 
+const S3: [Rule; 2] = [
+    Rule {
+        rule: "has(self.credentialsRef) ? !has(self.accessKeyId) && !has(self.secretAccessKey) : has(self.accessKeyId) && has(self.secretAccessKey)",
+        message: "needs accessKeyId and secretAccessKey, or credentialsRef alone",
+        field: None,
+    },
+    COMPRESSION,
+];
+
+const GCS: [Rule; 2] = [
+    Rule {
+        rule: "has(self.credentialsRef) != has(self.serviceAccountKey)",
+        message: "needs either serviceAccountKey or credentialsRef",
+        field: None,
+    },
+    COMPRESSION,
+];
+
+const COMPRESSION: Rule = Rule {
+    rule: "self.compression == 'none' || self.format in ['jsonl', 'csv']",
+    message: "means nothing for this format, which is compressed anyway; leave it out",
+    field: Some(".compression"),
+};
+
 pub(super) fn of_spec(schema: &mut Schema) {
     without_null(schema);
     add_rules(schema, &SPEC);
@@ -265,6 +289,14 @@ pub(super) fn of_headers(schema: &mut Schema) {
 
 pub(super) fn of_backoff(schema: &mut Schema) {
     add_rules(schema, &BACKOFF);
+}
+
+pub(super) fn of_s3(schema: &mut Schema) {
+    add_rules(schema, &S3);
+}
+
+pub(super) fn of_gcs(schema: &mut Schema) {
+    add_rules(schema, &GCS);
 }
 
 pub(super) fn of_webhook(schema: &mut Schema) {

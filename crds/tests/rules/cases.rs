@@ -173,6 +173,14 @@ pub(crate) fn bad() -> Vec<Case> {
     let hook =
         json!([{ "url": "https://a.example/", "secret": "sixteen-characters", "secretRef": { "name": "hook" } }]);
     create(Job, with(Job, "/spec/webhooks", hook), "cannot stand beside secret");
+    let keys =
+        json!({ "bucket": "out", "accessKeyId": "a", "secretAccessKey": "b", "credentialsRef": { "name": "c" } });
+    create(Job, with(Job, "/spec/outputs", json!([{ "s3": keys }])), "or credentialsRef alone");
+    let half = json!({ "bucket": "out", "accessKeyId": "a" });
+    create(Job, with(Job, "/spec/outputs", json!([{ "s3": half }])), "needs accessKeyId and secretAccessKey");
+    create(Job, with(Job, "/spec/outputs", json!([{ "gcs": { "bucket": "out" } }])), "needs either serviceAccountKey");
+    let packed = json!({ "bucket": "out", "credentialsRef": { "name": "c" }, "format": "warc", "compression": "gzip" });
+    create(Job, with(Job, "/spec/outputs", json!([{ "gcs": packed }])), "means nothing for this format");
     create(Schedule, with(Schedule, "/spec/timeZone", json!("Local")), "no time zone");
     create(Ring, with(Ring, "/spec/scraping/allowedPrivateCidrs", json!(["10.0.0.1"])), "must be networks");
     create(Ring, with(Ring, "/spec/security/networkPolicy/deniedCidrs", json!(["ten"])), "must be networks");
@@ -201,6 +209,7 @@ pub(crate) fn bad() -> Vec<Case> {
     update(Job, "/spec/url", json!({ "maxLength": 500 }));
     update(Job, "/spec/webhooks", json!([]));
     update(Job, "/spec/priority", json!(90));
+    update(Job, "/spec/outputs", json!([{ "ring": {} }]));
     let smaller = with(Ring, "/spec/replicas", json!(2));
     cases.push(Case { kind: Ring, old: Some(base(Ring)), new: smaller, says: "below three" });
     cases

@@ -4,6 +4,7 @@
 
 mod error;
 pub(super) mod events;
+mod exports;
 pub(super) mod files;
 pub(super) mod hosts;
 pub(super) mod kv;
@@ -178,6 +179,11 @@ impl Client {
         let (cursor, complete) = (header(CURSOR_HEADER), header(COMPLETE_HEADER));
         let cursor = cursor.ok_or_else(|| ClientError::strange(&gateway, "a list without its cursor"))?;
         Ok(Piece { lines: lines.to_vec(), cursor, complete: complete.as_deref() == Some("true") })
+    }
+
+    /// A page of a job as it was read.
+    pub(super) async fn page_body(&self, id: JobId, page: &str) -> Result<Bytes, ClientError> {
+        Ok(self.whole(&format!("/v1/jobs/{id}/pages/{page}/body")).await?.body)
     }
 
     /// What a node believes of the ring.

@@ -1,11 +1,15 @@
-//! A job file, or a schedule, as a command is given it: read whole, checked before anything is sent.
+//! A job file, a schedule or an output, as a command is given it: read whole, checked before anything is sent.
 
 use super::client::ClientError;
 use super::failure::BadInput;
 use crate::job;
-use scrapering_crds::file::FILE_BYTES_MAX;
+use scrapering_crds::file::{self, FILE_BYTES_MAX};
+use scrapering_crds::job::OutputSpec;
 use std::io::Read;
 use std::path::{Path, PathBuf};
+
+/// What the ring calls a document that it does not take.
+const REFUSED: [&str; 3] = ["invalid-job", "invalid-schedule", "invalid-body"];
 
 /// A job file that passed every check, as it was written.
 pub(super) struct Document {
@@ -46,17 +50,30 @@ impl Document {
 
     /// A ring of another version may refuse what was accepted here.
     pub(super) fn refused(&self, error: ClientError) -> anyhow::Error {
-        match error {
-            ClientError::Problem(problem) if ["invalid-job", "invalid-schedule"].contains(&problem.slug()) => {
-                let lines = problem
-                    .errors
-                    .iter()
-                    .map(|field| format!("{}: {}: {}", self.path.display(), field.path, field.message));
-                BadInput(lines.collect()).into()
-            }
-            other => other.into(),
-        }
+        refused(&self.path, error)
     }
+}
+
+/// The same of any document that was sent.
+pub(super) fn refused(path: &Path, error: ClientError) -> anyhow::Error {
+    match error {
+        ClientError::Problem(problem) if REFUSED.contains(&problem.slug()) => {
+            let lines =
+                problem.errors.iter().map(|field| format!("{}: {}: {}", path.display(), field.path, field.message));
+            BadInput(lines.collect()).into()
+        }
+        other => other.into(),
+    }
+}
+
+/// Reads the output of an export in `path`, or on standard input if that is `-`.
+pub(super) fn read_output(path: &Path) -> anyhow::Result<OutputSpec> {
+    let shown = path.display();
+    let bytes = bytes(path).map_err(|error| BadInput::one(format!("{shown} cannot be read: {error}")))?;
+    let text = String::from_utf8(bytes).map_err(|_| BadInput::one(format!("{shown} is not a text file in UTF-8")))?;
+    let document = file::document(&text).map_err(|error| BadInput::one(format!("{shown}: {error}")))?;
+    let output = serde_path_to_error::deserialize(document);
+    output.map_err(|error| BadInput::one(format!("{shown}: {}: {}", error.path(), error.inner())))
 }
 
 /// One byte more than a job may have, so that it is noticed.

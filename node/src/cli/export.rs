@@ -1,18 +1,22 @@
-//! `scrapering export`: the items of a job as files, here or in an object store.
+//! `scrapering export`: the items or pages of a job as files, here or in an object store.
 
 use super::client::Client;
 use super::connect::ConnectArgs;
 use super::failure::{BadInput, Status};
 use super::signals::Signals;
 use super::terms::print;
+use crate::crawl::jobs::FetchedPage;
 use crate::gateway::object::JobObject;
-use crate::output::{Destination, DestinationError, Export, ExportError, Format, Table};
+use crate::output::warc::WarcSeries;
+use crate::output::{
+    Destination, DestinationError, Export, ExportError, Format, Packer, Part, SUCCESS, success, tables,
+};
 use anyhow::Context;
-use clap::Args;
+use clap::{Args, ValueEnum};
 use scrapering_core::frontier::record::JobId;
 use scrapering_crds::ScrapeJobSpec;
+use scrapering_crds::job::output::OutputCompression;
 use serde_json::value::RawValue;
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// Pause after a look that found nothing new.
@@ -32,11 +36,59 @@ pub(super) struct ExportArgs {
     /// A folder, s3://BUCKET/PREFIX or gs://BUCKET/PREFIX.
     #[arg(long, value_name = "PLACE")]
     to: String,
-    /// How the items are written.
+    /// How what was found is written.
     #[arg(long, value_enum, default_value = "jsonl")]
-    format: Format,
+    format: ExportFormat,
+    /// How JSON lines and CSV are compressed.
+    #[arg(long, value_enum, default_value = "none")]
+    compress: Compress,
     #[command(flatten)]
     connect: ConnectArgs,
+}
+
+/// How what was found is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum ExportFormat {
+    /// Items, one JSON object a line.
+    Jsonl,
+    /// Items as comma-separated values (RFC 4180) with a header; lists and objects as JSON.
+    Csv,
+    /// Items as Apache Parquet, compressed with zstd; lists and objects as JSON.
+    Parquet,
+    /// Pages as WARC 1.1 with an index (CDXJ); the job must keep its pages (outputs: [{ring: {storeBody: all}}]).
+    Warc,
+}
+
+impl ExportFormat {
+    const fn of_items(self) -> Option<Format> {
+        match self {
+            Self::Jsonl => Some(Format::Jsonl),
+            Self::Csv => Some(Format::Csv),
+            Self::Parquet => Some(Format::Parquet),
+            Self::Warc => None,
+        }
+    }
+}
+
+/// How lines are compressed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Compress {
+    /// Not at all.
+    None,
+    /// gzip.
+    Gzip,
+    /// Zstandard.
+    Zstd,
+}
+
+impl From<Compress> for OutputCompression {
+    fn from(compress: Compress) -> Self {
+        match compress {
+            Compress::None => Self::None,
+            Compress::Gzip => Self::Gzip,
+            Compress::Zstd => Self::Zstd,
+        }
+    }
 }
 
 /// Runs the command.
@@ -45,7 +97,20 @@ pub(super) async fn export(args: ExportArgs) -> anyhow::Result<Status> {
     let destination = Destination::named(&args.to).map_err(bad_place)?;
     let mut signals = Signals::listen().context("signals cannot be listened to")?;
     let job = client.job(args.id).await?;
-    let export = match Export::begin(destination, args.format, tables(&job)).await {
+    let spec: Option<ScrapeJobSpec> = serde_json::from_value(job.spec.clone()).ok();
+    let Some(format) = args.format.of_items() else {
+        let pages = Pages { client: &client, job: &job, destination };
+        return tokio::select! {
+            biased;
+            status = signals.next() => Ok(status),
+            done = pages.write(spec.as_ref()) => done,
+        };
+    };
+    if format == Format::Parquet && args.compress != Compress::None {
+        return Err(BadInput::one("--compress means nothing for parquet, which is compressed anyway".to_owned()));
+    }
+    let packer = Packer::new(format, args.compress.into(), spec.as_ref().map(tables).unwrap_or_default());
+    let export = match Export::begin(destination, packer).await {
         Err(ExportError::Destination(error @ DestinationError::Occupied(_))) => return Err(bad_place(error)),
         begun => begun?,
     };
@@ -62,7 +127,7 @@ async fn write(client: &Client, id: JobId, export: Export) -> anyhow::Result<Sta
         let piece = client.piece(id, "items", &cursor).await?;
         let text = std::str::from_utf8(&piece.lines).context("the ring's answer is not UTF-8")?;
         let items = text.lines().map(|line| RawValue::from_string(line.to_owned())).collect::<Result<Vec<_>, _>>();
-        export.add(&items.context("the ring's answer is not JSON")?).await?;
+        export.add(items.context("the ring's answer is not JSON")?).await?;
         cursor = piece.cursor;
         if piece.complete {
             break;
@@ -71,18 +136,64 @@ async fn write(client: &Client, id: JobId, export: Export) -> anyhow::Result<Sta
             tokio::time::sleep(PAUSE).await;
         }
     }
-    let parts = export.finish().await?;
-    let told: String =
-        parts.iter().map(|part| format!("{}  {} items, {} bytes\n", part.name, part.items, part.bytes)).collect();
-    print(told)?;
+    tell(&export.finish().await?, "items")?;
     Ok(Status::Done)
 }
 
-/// The columns of each type of item that the job extracts.
-fn tables(job: &JobObject) -> BTreeMap<String, Table> {
-    let spec: Option<ScrapeJobSpec> = serde_json::from_value(job.spec.clone()).ok();
-    let rules = spec.map(|spec| spec.extract).unwrap_or_default();
-    rules.iter().map(|rule| (rule.name.clone(), Table::of(rule))).collect()
+fn tell(parts: &[Part], entries: &str) -> anyhow::Result<()> {
+    let line = |part: &Part| format!("{}  {} {entries}, {} bytes\n", part.name, part.items, part.bytes);
+    Ok(print(parts.iter().map(line).collect::<String>())?)
+}
+
+/// An export of pages on its way.
+struct Pages<'a> {
+    client: &'a Client,
+    job: &'a JobObject,
+    destination: Destination,
+}
+
+impl Pages<'_> {
+    async fn write(self, spec: Option<&ScrapeJobSpec>) -> anyhow::Result<Status> {
+        if !spec.is_some_and(crate::job::stores_bodies) {
+            let message = "the job keeps no pages, so there is nothing for --format warc; give it the output `ring: {storeBody: all}`";
+            return Err(BadInput::one(message.to_owned()));
+        }
+        self.destination.expect_absent(SUCCESS).await.map_err(bad_place)?;
+        let (id, user_agent) = (self.job.metadata.uid, spec.map_or("", |spec| spec.request.user_agent.as_str()));
+        let (mut series, mut parts, mut cursor) = (WarcSeries::new(id, user_agent, 0), Vec::new(), String::new());
+        loop {
+            let piece = self.client.piece(id, "pages", &cursor).await?;
+            let text = std::str::from_utf8(&piece.lines).context("the ring's answer is not UTF-8")?;
+            for line in text.lines() {
+                let page: FetchedPage = serde_json::from_str(line).context("the ring's answer is not JSON")?;
+                let Some(stored) = &page.stored else { continue };
+                let body = self.client.page_body(id, &page.id).await?;
+                series.add(&page, stored, &body);
+                if series.is_full() {
+                    self.put(&mut series, &mut parts).await?;
+                }
+            }
+            cursor = piece.cursor;
+            if piece.complete {
+                break;
+            }
+            if piece.lines.is_empty() {
+                tokio::time::sleep(PAUSE).await;
+            }
+        }
+        self.put(&mut series, &mut parts).await?;
+        self.destination.put(SUCCESS, success(&parts)).await?;
+        tell(&parts, "pages")?;
+        Ok(Status::Done)
+    }
+
+    async fn put(&self, series: &mut WarcSeries, parts: &mut Vec<Part>) -> anyhow::Result<()> {
+        for (part, content) in series.take() {
+            self.destination.put(&part.name, content).await?;
+            parts.push(part);
+        }
+        Ok(())
+    }
 }
 
 fn bad_place(error: DestinationError) -> anyhow::Error {

@@ -1,5 +1,6 @@
 //! `scrapering job`: submit, see and steer jobs.
 
+mod exports;
 mod watch;
 
 use super::client::Client;
@@ -10,6 +11,7 @@ use super::failure::Status;
 use super::progress::settled;
 use super::terms::print;
 use crate::crawl::jobs::{Phase, SeedStatus, SeedVerdict};
+use crate::crawl::outputs::{OutputProgress, OutputStatus};
 use crate::gateway::object::JobObject;
 use clap::{Args, Subcommand};
 use scrapering_core::frontier::record::JobId;
@@ -73,6 +75,22 @@ enum JobCommand {
         #[arg(value_name = "URL", required = true)]
         urls: Vec<String>,
     },
+    /// Have the ring write what a job found into an object store, once the job has ended.
+    #[command(
+        after_help = "Example: scrapering job export 0198c1d2-7f3e-7abc-9def-0123456789ab output.yaml --wait\n\n\
+        with, in output.yaml, an output as under \"outputs\" in a job:\n  \
+        s3: {bucket: out, prefix: books, format: parquet, accessKeyId: ..., secretAccessKey: ...}\n\n\
+        The files stand below the prefix and the export's id, _SUCCESS comes last. \"scrapering export\" writes from here."
+    )]
+    Export(exports::ExportArgs),
+    /// List the exports of a job, the oldest first, and how far each is.
+    #[command(after_help = "Example: scrapering job exports 0198c1d2-7f3e-7abc-9def-0123456789ab")]
+    Exports {
+        #[command(flatten)]
+        job: OneJob,
+        #[command(flatten)]
+        format: FormatArgs,
+    },
     /// Delete a job and everything it found.
     #[command(after_help = "Example: scrapering job delete 0198c1d2-7f3e-7abc-9def-0123456789ab")]
     Delete(OneJob),
@@ -127,6 +145,8 @@ pub(super) async fn job(args: JobArgs) -> anyhow::Result<Status> {
         JobCommand::Cancel(OneJob { id }) => print(table(&[client.steer(id, "cancel").await?]))?,
         JobCommand::RetryFailed(OneJob { id }) => print(table(&[client.steer(id, "retry-failed").await?]))?,
         JobCommand::Seeds { job: OneJob { id }, urls } => print(verdicts(&client.add_seeds(id, &urls).await?.items))?,
+        JobCommand::Export(args) => return exports::export(&client, args).await,
+        JobCommand::Exports { job: OneJob { id }, format } => exports::exports(&client, id, format).await?,
         JobCommand::Delete(OneJob { id }) => {
             client.delete(id).await?;
             print(format!("The job {id} is being deleted.\n"))?;
@@ -184,7 +204,12 @@ fn details(job: &JobObject) -> String {
         ("skipped", (status.pages.skipped > 0).then(|| status.pages.skipped.to_string())),
     ];
     let lines = lines.into_iter().filter_map(|(name, value)| Some(format!("{name:<8}  {}\n", value?)));
-    let lines: String = lines.collect();
+    let outputs = status.outputs.iter().map(|output| {
+        let OutputStatus { output: place, progress: OutputProgress { state, entries, parts, error, .. } } = output;
+        let error = error.as_ref().map(|error| format!("; {error}")).unwrap_or_default();
+        format!("output {place}  {state:?}, {entries} entries in {parts} parts{error}\n")
+    });
+    let lines: String = lines.chain(outputs).collect();
     if lines.is_empty() { lines } else { format!("\n{lines}") }
 }
 

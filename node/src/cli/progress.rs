@@ -115,6 +115,7 @@ mod tests {
             bytes: 0,
             start_time: None,
             completion_time: None,
+            outputs: Vec::new(),
         }
     }
 

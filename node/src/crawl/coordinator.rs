@@ -4,7 +4,7 @@ use super::claim::confirm;
 use super::router::Router;
 use super::shards::{Command, Report};
 use super::specs::Spec;
-use super::{Crawl, dedup, errands, webhooks};
+use super::{Crawl, dedup, errands, outputs, webhooks};
 use crate::driver::registers::Unavailable;
 use crate::job::window::any_is_open;
 use crate::rpc::convert;
@@ -138,7 +138,7 @@ pub(super) fn start(crawl: &Crawl, job: JobId, partition: Partition, token: Toke
 async fn look_after(crawl: &Crawl, job: JobId, token: Token) -> Result<Next, Unavailable> {
     let Some((record, version)) = crawl.specs.record(job).await? else { return Ok(Next::Finished) };
     if record.phase == JobPhase::Deleting {
-        return delete(crawl, job).await;
+        return delete(crawl, job, &record.file).await;
     }
     if record.phase.has_ended() {
         return Ok(Next::Finished);
@@ -345,8 +345,8 @@ pub(super) async fn report(crawl: &Crawl, job: JobId, order: Order, confirmed: b
 }
 
 /// Removes everything of a job: the records of its pages first, its own last.
-async fn delete(crawl: &Crawl, job: JobId) -> Result<Next, Unavailable> {
-    if !purge(crawl, job).await || !webhooks::forget(crawl, job).await? {
+async fn delete(crawl: &Crawl, job: JobId, file: &str) -> Result<Next, Unavailable> {
+    if !purge(crawl, job).await || !webhooks::forget(crawl, job).await? || !outputs::forget(crawl, job, file).await? {
         return Ok(Next::LookAgain);
     }
     let partition = job_partition(job);

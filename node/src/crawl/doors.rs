@@ -88,7 +88,9 @@ impl Jobs {
         } else {
             self.progress(id).await
         };
-        status(job, version, record, &progress).ok_or(JobsError::Unavailable)
+        let outputs = super::outputs::of_job(&self.crawl, id, &record).await?;
+        let status = status(job, version, record, &progress).ok_or(JobsError::Unavailable)?;
+        Ok(JobStatus { outputs, ..status })
     }
 
     /// How a job is to be run; `None` if it is gone.
@@ -467,6 +469,7 @@ fn status(
         submitted_at: moment(record.submitted_ms)?,
         started_at: moment(record.started_ms),
         completed_at: moment(record.completed_ms),
+        outputs: Vec::new(),
         file,
         accepted,
     })

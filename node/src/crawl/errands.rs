@@ -1,7 +1,7 @@
-//! What is left to be done for a job beside its crawl, also after its end: its webhooks. Runs on the node that owns
-//! the job's partition, and goes on there when that is another one.
+//! What is left to be done for a job beside its crawl, also after its end: its webhooks and its outputs. Runs on the node
+//! that owns the job's partition, and goes on there when that is another one.
 
-use super::{Crawl, webhooks};
+use super::{Crawl, outputs, webhooks};
 use crate::driver::registers::Unavailable;
 use scrapering_core::frontier::keys::{Name, job_partition};
 use scrapering_core::frontier::record::{JobId, JobPhase, JobRecord, Token, encode};
@@ -75,7 +75,7 @@ impl Errands {
 
 /// Whether a job has errands.
 pub(super) fn has_any(spec: &ScrapeJobSpec) -> bool {
-    !spec.webhooks.is_empty()
+    !spec.webhooks.is_empty() || spec.outputs.iter().any(|output| output.ring.is_none())
 }
 
 /// Does the errands of `job` from now on, or begins them again.
@@ -104,7 +104,10 @@ async fn run(crawl: &Crawl, job: JobId, owner: Owner) -> Result<bool, Unavailabl
         return Ok(true);
     }
     let Ok(file) = serde_json::from_str::<ScrapeJobFile>(&record.file) else { return Ok(true) };
-    webhooks::serve(crawl, job, &file, owner).await?;
+    let (told, written) =
+        futures::future::join(webhooks::serve(crawl, job, &file, owner), outputs::serve(crawl, job, &file, owner))
+            .await;
+    told.and(written)?;
     settle(crawl, job).await
 }
 

@@ -1,8 +1,9 @@
 //! What peers ask of this node's frontier. Messages are checked here; who sent them was checked before.
 
+use super::bodies::PageId;
 use super::coordinator::Order;
 use super::doors::moment;
-use super::jobs::{FetchedPage, Try};
+use super::jobs::{FetchedPage, StoredResponse, Try};
 use super::shards::Found;
 use super::{Crawl, coordinator};
 use crate::rpc::convert::{self, Malformed};
@@ -212,7 +213,11 @@ impl Crawl {
         let UrlState::Closed { result, .. } = record.state else { return Ok(String::new()) };
         let tries: Vec<Try> = record.attempts.last.iter().map(Try::from).collect();
         Ok(match result {
-            PageResult::Fetched(page) if kind == Kind::Pages => page_line(record.url, record.depth, page, tries),
+            PageResult::Fetched(page) if kind == Kind::Pages => {
+                let Some(Name::Url(_, hash)) = Name::parse(key) else { return Ok(String::new()) };
+                let id = PageId { partition: key.partition, hash };
+                page_line(id, record.url, record.depth, page, tries)
+            }
             PageResult::Fetched(page) => match page.content {
                 Items::Inline(items) => items,
                 Items::Body(hash) => {
@@ -241,10 +246,12 @@ fn entries_of(kind: Kind, content: &str) -> usize {
 }
 
 /// A fetched page as the doors see it, JSON.
-fn page_line(url: String, depth: u32, page: record::FetchedPage, tries: Vec<Try>) -> String {
-    let record::FetchedPage { status, fetched_ms, attempts, bytes, items, item_errors, .. } = page;
+fn page_line(id: PageId, url: String, depth: u32, page: record::FetchedPage, tries: Vec<Try>) -> String {
+    let record::FetchedPage { status, fetched_ms, attempts, bytes, items, item_errors, content: _, stored } = page;
     let fetched_at = moment(fetched_ms).unwrap_or_default();
-    let page = FetchedPage { url, depth, status, fetched_at, attempts, bytes, items, item_errors, tries };
+    let id = id.to_string();
+    let stored = stored.map(stored_response);
+    let page = FetchedPage { id, url, depth, status, fetched_at, attempts, bytes, items, item_errors, tries, stored };
     serde_json::to_string(&page).expect("texts and numbers always become JSON")
 }
 
@@ -252,6 +259,16 @@ fn page_line(url: String, depth: u32, page: record::FetchedPage, tries: Vec<Try>
 fn unfetched(url: &str, reason: SkipReason, detail: &str, tries: &[Try]) -> String {
     let tries = serde_json::to_string(tries).expect("texts and numbers always become JSON");
     format!("{url}\n{reason}\n{}\n{tries}", one_line(detail))
+}
+
+fn stored_response(stored: record::StoredResponse) -> StoredResponse {
+    let record::StoredResponse { body, protocol, address, headers } = stored;
+    StoredResponse {
+        sha256: data_encoding::HEXLOWER.encode(&body.0),
+        protocol,
+        address: address.map(|address| address.to_string()),
+        headers: headers.into_iter().map(|(name, value)| [name, value]).collect(),
+    }
 }
 
 fn one_line(text: &str) -> String {

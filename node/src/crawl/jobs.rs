@@ -1,10 +1,13 @@
 //! Jobs as the doors see them: submit, watch, read, pause, delete, through any node.
 
 use super::cursor::Cursor;
+use super::outputs::OutputStatus;
 use crate::auth::Tenant;
 use crate::job::FieldError;
 use schemars::JsonSchema;
+use scrapering_core::body::BodyHash;
 use scrapering_core::frontier::delivery::DeliveryId;
+use scrapering_core::frontier::export::{ExportId, MOST_EXPORTS};
 use scrapering_core::frontier::record::{AttemptEnd, AttemptRecord, JobId};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -134,6 +137,8 @@ pub struct JobStatus {
     pub started_at: Option<String>,
     /// RFC 3339; absent until the job has ended.
     pub completed_at: Option<String>,
+    /// How far its outputs are.
+    pub outputs: Vec<OutputStatus>,
     /// The job file as it was accepted, or last changed.
     pub file: Box<RawValue>,
     /// The job file as it was accepted, if it was changed since.
@@ -160,6 +165,7 @@ impl JobStatus {
             submitted_at: submitted_at.to_owned(),
             started_at: None,
             completed_at: None,
+            outputs: Vec::new(),
             file: serde_json::value::to_raw_value(file).expect("JSON"),
             accepted: None,
         }
@@ -233,6 +239,8 @@ pub struct Skipped {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct FetchedPage {
+    /// Names the page: `GET /v1/jobs/{id}/pages/{page}/body` reads it, if it is kept.
+    pub id: String,
     /// The canonical URL.
     pub url: String,
     /// Links followed from a seed.
@@ -252,6 +260,9 @@ pub struct FetchedPage {
     /// The requests that were made for it, the oldest first; at most the last 32.
     #[serde(default)]
     pub tries: Vec<Try>,
+    /// The page as it was read, if its job keeps it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stored: Option<StoredResponse>,
 }
 
 /// One request for a page.
@@ -282,6 +293,36 @@ impl From<&AttemptRecord> for Try {
     }
 }
 
+/// A page that is kept as it was read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct StoredResponse {
+    /// SHA-256 of its body, hexadecimal.
+    pub sha256: String,
+    /// `HTTP/1.1`, `HTTP/2.0`.
+    pub protocol: String,
+    /// The address that answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
+    /// Name and value of each header of the answer, names in lower case.
+    pub headers: Vec<[String; 2]>,
+}
+
+impl StoredResponse {
+    /// Its `Content-Type` without parameters.
+    #[must_use]
+    pub fn content_type(&self) -> Option<&str> {
+        let [_, value] = self.headers.iter().find(|[name, _]| name == "content-type")?;
+        Some(value.split(';').next().unwrap_or_default().trim()).filter(|essence| !essence.is_empty())
+    }
+
+    /// The hash under which its body is kept.
+    pub(super) fn hash(&self) -> Option<BodyHash> {
+        let bytes = data_encoding::HEXLOWER.decode(self.sha256.as_bytes()).ok()?;
+        Some(BodyHash(bytes.try_into().ok()?))
+    }
+}
+
 /// The first character of a line among a page's items that is an [`ItemFault`].
 pub(super) const ITEM_ERROR_MARK: char = '!';
 
@@ -308,6 +349,14 @@ pub enum JobsError {
     /// The caller named a message to a webhook that is not, or not any more, in the log. Nothing changed.
     #[error("there is no delivery {0}; the log of a webhook keeps the last 50")]
     NoDelivery(DeliveryId),
+    /// The caller named an export that is not, or not any more, kept. Nothing changed.
+    #[error("there is no export {0}; the last {MOST_EXPORTS} of a job are kept")]
+    NoExport(ExportId),
+    /// The caller named a page that was not fetched, or is not kept. Nothing changed.
+    #[error(
+        "there is no such page, or it is not kept; a job keeps its pages with the output `ring: {{storeBody: all}}`"
+    )]
+    NoBody,
     /// The caller asked for something that the job's phase does not allow. Nothing changed.
     #[error("{0}")]
     Conflict(String),

@@ -20,6 +20,8 @@ pub(super) struct Spec {
     pub(super) extract: CompiledExtract,
     /// When it may fetch; empty for always.
     pub(super) windows: Vec<Window>,
+    /// Whether its pages are kept as they were read.
+    pub(super) stores_bodies: bool,
     /// How often its user had changed it.
     revision: u32,
 }
@@ -87,5 +89,6 @@ fn compile(record: &JobRecord) -> Option<Spec> {
         .ok()?;
     let extract = extract.with_text(loaded.job.dedup.needs_text());
     let windows = crate::job::windows(&loaded.file.spec);
-    Some(Spec { job: Arc::new(loaded.job), extract, windows, revision: record.revision })
+    let stores_bodies = crate::job::stores_bodies(&loaded.file.spec);
+    Some(Spec { job: Arc::new(loaded.job), extract, windows, stores_bodies, revision: record.revision })
 }

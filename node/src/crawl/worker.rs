@@ -8,10 +8,11 @@ use super::specs::Spec;
 use super::{Crawl, cookies, dedup};
 use crate::extract::listing::{self, Listing};
 use crate::extract::{CpuBudget, ExtractError, ItemError, Page, PageResult as Extracted, RobotsDirectives};
-use crate::fetch::{AcceptedTypes, FetchError, FetchRequest, Fetched, RobotsOutcome, retry_after};
+use crate::fetch::{AcceptedTypes, FetchError, FetchRequest, Fetched, ResponseHead, RobotsOutcome, retry_after};
 use scrapering_core::frontier::address::Limits;
 use scrapering_core::frontier::record::{
-    AttemptEnd, AttemptRecord, ErrorClass, FetchedPage, Items, JobId, PageResult, RobotsAsked, RobotsFile, UrlHash, Way,
+    AttemptEnd, AttemptRecord, ErrorClass, FetchedPage, Items, JobId, PageResult, RobotsAsked, RobotsFile,
+    StoredResponse, UrlHash, Way,
 };
 use scrapering_core::frontier::shard::{Attempt, Exchange, Health, Link, Unreached};
 use scrapering_core::id::Partition;
@@ -87,7 +88,7 @@ pub(super) async fn visit(crawl: Crawl, visit: Visit, lease: CancellationToken) 
     let mut _taken_in = None;
     let mut made = None;
     let conclusion = match crawl.specs.spec(visit.job).await {
-        Ok(Some(spec)) => match request(&crawl, &spec.job, &visit, &origin, &lease).await {
+        Ok(Some(spec)) => match request(&crawl, &spec, &visit, &origin, &lease).await {
             Asked::Answer(answer, attempt) => {
                 made = attempt;
                 match answer {
@@ -123,18 +124,12 @@ enum Asked {
 }
 
 /// Asks the host, once its address has room.
-async fn request(
-    crawl: &Crawl,
-    job: &ValidatedJob,
-    visit: &Visit,
-    origin: &Arc<str>,
-    lease: &CancellationToken,
-) -> Asked {
+async fn request(crawl: &Crawl, spec: &Spec, visit: &Visit, origin: &Arc<str>, lease: &CancellationToken) -> Asked {
     let Visit { partition, job: id, .. } = *visit;
-    let entered = enter(crawl, id, job, &visit.url).await;
+    let entered = enter(crawl, id, &spec.job, &visit.url).await;
     let (began, at_ms) = (Instant::now(), crawl.driver.clock().wall_ms());
     let fetched = match entered {
-        Ok(mut place) => fetch(crawl, job, visit, origin, &mut place, lease).await,
+        Ok(mut place) => fetch(crawl, spec, visit, origin, &mut place, lease).await,
         Err(Closed::Address(error)) => (Some(Err(error)), false),
         Err(Closed::For(pause)) => {
             let (origin, page) = (origin.clone(), Some(visit.hash));
@@ -163,12 +158,13 @@ fn end_of(answer: Option<&Result<Fetched, FetchError>>) -> AttemptEnd {
 /// The host's answer, `None` if the request was broken off, and whether it had begun to answer.
 async fn fetch(
     crawl: &Crawl,
-    job: &ValidatedJob,
+    spec: &Spec,
     visit: &Visit,
     origin: &Arc<str>,
     place: &mut Place,
     lease: &CancellationToken,
 ) -> (Option<Result<Fetched, FetchError>>, bool) {
+    let job = &spec.job;
     let cookies = if job.request.takes_cookies || !job.request.credentials.cookies.is_empty() {
         cookies::header(visit.cookies.as_deref(), &job.request, &visit.url)
     } else {
@@ -200,7 +196,9 @@ async fn fetch(
         crawl.shards.tell(Command::Cookies { partition, job, url, set }).await;
     }
     crawl.shards.tell(Command::Answered { partition, job, origin: origin.clone() }).await;
-    (unless_broken_off(place, lease, begun.finish()).await, true)
+    let head = spec.stores_bodies.then(|| Box::new(begun.head()));
+    let fetched = unless_broken_off(place, lease, begun.finish()).await;
+    (fetched.map(|fetched| fetched.map(|fetched| Fetched { head, ..fetched })), true)
 }
 
 /// Runs a request until the host's partition, or the turn at the address, may have gone to another node.
@@ -282,14 +280,14 @@ async fn conclude(crawl: &Crawl, spec: &Arc<Spec>, visit: &Visit, answer: Result
                     (listing.pages.is_empty() && listing.lists.is_empty()).then(|| "it names no page".to_owned())
                 });
                 let out = Outlinks::of_list(&spec.job, visit, listing);
-                source(crawl, visit, &fetched, out, fault)
+                source(crawl, visit, &fetched, out, fault).await
             }
             Err(error) => Conclusion::skipped(SkipReason::HostileHtml, error.to_string()),
         },
         DocumentKind::Robots => {
             let robots = Robots::parse(&fetched.body, &spec.job.politeness.user_agent_token);
             let fault = robots.sitemaps().is_empty().then(|| "it names no sitemap".to_owned());
-            source(crawl, visit, &fetched, Outlinks::of_robots(&spec.job, visit, &robots), fault)
+            source(crawl, visit, &fetched, Outlinks::of_robots(&spec.job, visit, &robots), fault).await
         }
     }
 }
@@ -358,7 +356,7 @@ async fn listing(crawl: &Crawl, visit: &Visit, fetched: &Fetched) -> Result<List
 }
 
 /// A document without items that leads to pages; `fault` says why it does not lead to (all of) them.
-fn source(crawl: &Crawl, visit: &Visit, fetched: &Fetched, out: Outlinks, fault: Option<String>) -> Conclusion {
+async fn source(crawl: &Crawl, visit: &Visit, fetched: &Fetched, out: Outlinks, fault: Option<String>) -> Conclusion {
     let rule = if visit.way.kind == DocumentKind::Robots { "robots.txt" } else { "sitemap" };
     let error = |message| ItemError { rule: rule.to_owned(), field: String::new(), message };
     let faults: Vec<String> = fault.map(error).into_iter().map(|error| error_line(error, visit)).collect();
@@ -370,6 +368,7 @@ fn source(crawl: &Crawl, visit: &Visit, fetched: &Fetched, out: Outlinks, fault:
         items: 0,
         item_errors: u32::try_from(faults.len()).unwrap_or(u32::MAX),
         content: Items::Inline(faults.join("\n")),
+        stored: store_page(crawl, visit.partition, fetched).await,
     };
     let Outlinks { follow, unfollowed, .. } = out;
     Conclusion { attempt: Attempt::Closed(PageResult::Fetched(page)), follow, unfollowed }
@@ -396,6 +395,7 @@ async fn page(crawl: &Crawl, spec: &Arc<Spec>, visit: &Visit, fetched: &Fetched,
         items: count,
         item_errors,
         content: store_items(crawl, visit.partition, lines.join("\n")).await,
+        stored: store_page(crawl, visit.partition, fetched).await,
     };
     Conclusion { attempt: Attempt::Closed(PageResult::Fetched(page)), follow, unfollowed }
 }
@@ -432,6 +432,17 @@ async fn store_items(crawl: &Crawl, partition: Partition, items: String) -> Item
             Err(_) if content.len() <= LARGEST_INLINE_BYTES => {
                 return Items::Inline(String::from_utf8_lossy(&content).into_owned());
             }
+            Err(_) => tokio::time::sleep(PAUSE).await,
+        }
+    }
+}
+
+/// Keeps a page as it was read, if its job keeps pages.
+async fn store_page(crawl: &Crawl, partition: Partition, fetched: &Fetched) -> Option<StoredResponse> {
+    let ResponseHead { protocol, address, headers } = *fetched.head.clone()?;
+    loop {
+        match crawl.driver.put_body(partition, fetched.body.clone()).await {
+            Ok(body) => return Some(StoredResponse { body, protocol, address, headers }),
             Err(_) => tokio::time::sleep(PAUSE).await,
         }
     }

@@ -1,10 +1,12 @@
-//! Messages to addresses that users have named: through the same guard as pages, and with bounds of their own.
+//! Messages and files to addresses that users have named: through the same guard as pages, and with bounds of their own.
 
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, header};
+use http::{HeaderMap, Method, header};
+use reqwest::Response;
 use scrapering_core::job::NormalizedUrl;
+use url::Url;
 
 use super::clock::Deadline;
 use super::error::{FetchError, Phase};
@@ -31,14 +33,29 @@ impl Fetcher {
         body: Bytes,
         total: Duration,
     ) -> Result<Receipt, FetchError> {
-        self.guard.check_url(url.as_url())?;
         let deadline = Deadline::after(total);
-        let sending = self.client.post(url.as_url().clone()).headers(headers).body(body).send();
-        let response =
-            deadline.limit(self.header_timeout, Phase::FirstByte, sending).await?.map_err(FetchError::from_client)?;
+        let calling = self.call(Method::POST, url.as_url().clone(), headers, body, total);
+        let response = deadline.limit(self.header_timeout, Phase::FirstByte, calling).await??;
         let retry_after = response.headers().get(header::RETRY_AFTER).and_then(|value| value.to_str().ok());
         let receipt = Receipt { status: response.status().as_u16(), retry_after: retry_after.map(str::to_owned) };
         body::drain(response, deadline).await;
         Ok(receipt)
+    }
+
+    /// One request of any kind to `url`, its answer included within `total`; a redirect is not followed.
+    ///
+    /// # Errors
+    /// [`FetchError`]; an HTTP status is none.
+    pub(crate) async fn call(
+        &self,
+        method: Method,
+        url: Url,
+        headers: HeaderMap,
+        body: Bytes,
+        total: Duration,
+    ) -> Result<Response, FetchError> {
+        self.guard.check_url(&url)?;
+        let sent = self.client.request(method, url).headers(headers).body(body).timeout(total).send().await;
+        sent.map_err(FetchError::from_client)
     }
 }

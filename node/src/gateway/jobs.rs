@@ -121,10 +121,17 @@ impl<S: Send + Sync> FromRequestParts<S> for JobPath {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let id = Path::<String>::from_request_parts(parts, state).await.ok().and_then(|Path(text)| text.parse().ok());
-        let caller = parts.extensions.get::<Caller>();
-        let job = id.zip(caller).map(|(id, caller)| JobRef { tenant: caller.tenant.clone(), id });
-        job.map(Self).ok_or_else(|| {
+        let id = Path::<String>::from_request_parts(parts, state).await.map(|Path(text)| text).unwrap_or_default();
+        Self::of(&id, parts)
+    }
+}
+
+impl JobPath {
+    /// The job that a part of the path names.
+    pub(super) fn of(id: &str, parts: &Parts) -> Result<Self, Problem> {
+        let id = id.parse().ok();
+        let job = id.zip(parts.extensions.get::<Caller>());
+        job.map(|(id, caller)| Self(JobRef { tenant: caller.tenant.clone(), id })).ok_or_else(|| {
             let detail = "the path names no job: a job id is a UUID such as 0198c1d2-7f3e-7abc-9def-0123456789ab";
             Problem::new(Kind::JobNotFound, detail)
         })

@@ -1,6 +1,7 @@
 //! A job as a resource: the shape of a Kubernetes object, with the spec as it was submitted and the status as the ring knows it.
 
 use crate::crawl::jobs::{JobStatus, PageCounts, Phase};
+use crate::crawl::outputs::OutputStatus;
 use schemars::JsonSchema;
 use scrapering_core::frontier::record::JobId;
 use scrapering_crds::file::JOB_KIND;
@@ -76,6 +77,9 @@ pub struct StatusObject {
     /// RFC 3339; absent until the job has ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub completion_time: Option<String>,
+    /// How far its outputs are.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub outputs: Vec<OutputStatus>,
 }
 
 /// Several jobs.
@@ -130,6 +134,7 @@ impl From<JobStatus> for JobObject {
                 bytes: job.bytes,
                 start_time: job.started_at,
                 completion_time: job.completed_at,
+                outputs: job.outputs,
             },
         }
     }
@@ -164,6 +169,17 @@ pub(in crate::gateway) fn hide_secrets(spec: &mut Value) {
             *value = Value::from(HIDDEN);
         }
     }
+    let outputs = spec.pointer_mut("/outputs").and_then(Value::as_array_mut);
+    outputs.into_iter().flatten().for_each(hide_output);
+}
+
+/// The same of one output.
+pub(in crate::gateway) fn hide_output(output: &mut Value) {
+    for key in ["/s3/secretAccessKey", "/gcs/serviceAccountKey"] {
+        if let Some(secret) = output.pointer_mut(key) {
+            *secret = Value::from(HIDDEN);
+        }
+    }
 }
 
 impl FromIterator<JobStatus> for JobList {
@@ -195,6 +211,10 @@ mod tests {
         );
         assert_eq!(spec["request"]["headers"][1]["value"], "de");
         hide_secrets(&mut json!({ "request": 3, "webhooks": ["x"] }));
+        let mut spec = json!({ "outputs": [{ "ring": {} }, { "s3": { "accessKeyId": "a", "secretAccessKey": "b" } }, { "gcs": { "serviceAccountKey": "c" } }] });
+        hide_secrets(&mut spec);
+        assert_eq!(spec["outputs"][1]["s3"], json!({ "accessKeyId": "a", "secretAccessKey": "[secret]" }));
+        assert_eq!(spec["outputs"][2]["gcs"]["serviceAccountKey"], "[secret]");
         let mut spec = json!({ "webhooks": [{ "url": "https://a.example/", "secret": "abc" }, { "url": "b" }] });
         hide_secrets(&mut spec);
         assert_eq!(spec["webhooks"], json!([{ "url": "https://a.example/", "secret": "[secret]" }, { "url": "b" }]));

@@ -28,6 +28,10 @@ pub(super) enum Kind {
     MethodNotAllowed,
     /// No such job.
     JobNotFound,
+    /// No such page, or it is not kept.
+    PageNotFound,
+    /// No such export of a job.
+    ExportNotFound,
     /// No such message to a webhook.
     DeliveryNotFound,
     /// Not in this phase of the job.
@@ -99,7 +103,7 @@ pub(super) enum Kind {
 impl Kind {
     /// Every kind there is.
     #[cfg(test)]
-    pub(super) const ALL: [Self; 39] = [
+    pub(super) const ALL: [Self; 41] = [
         Self::Unauthorized,
         Self::Forbidden,
         Self::RateLimited,
@@ -107,6 +111,8 @@ impl Kind {
         Self::MethodNotAllowed,
         Self::JobNotFound,
         Self::DeliveryNotFound,
+        Self::PageNotFound,
+        Self::ExportNotFound,
         Self::Conflict,
         Self::InvalidParameter,
         Self::InvalidHeader,
@@ -152,6 +158,8 @@ impl Kind {
                 ("method-not-allowed", StatusCode::METHOD_NOT_ALLOWED, "This path does not know the method")
             }
             Self::JobNotFound => ("job-not-found", StatusCode::NOT_FOUND, "There is no such job"),
+            Self::PageNotFound => ("page-not-found", StatusCode::NOT_FOUND, "There is no such page, or it is not kept"),
+            Self::ExportNotFound => ("export-not-found", StatusCode::NOT_FOUND, "There is no such export"),
             Self::DeliveryNotFound => ("delivery-not-found", StatusCode::NOT_FOUND, "There is no such delivery"),
             Self::Conflict => ("conflict", StatusCode::CONFLICT, "The state of things does not allow this"),
             Self::InvalidParameter => ("invalid-parameter", StatusCode::BAD_REQUEST, "A query parameter is not valid"),
@@ -317,6 +325,8 @@ impl From<JobsError> for Problem {
         let kind = match error {
             JobsError::NotFound(_) => Kind::JobNotFound,
             JobsError::NoDelivery(_) => Kind::DeliveryNotFound,
+            JobsError::NoBody => Kind::PageNotFound,
+            JobsError::NoExport(_) => Kind::ExportNotFound,
             JobsError::Conflict(_) => Kind::Conflict,
             JobsError::Changed { current } => {
                 let tag = format!("\"{current}\"");

@@ -1,12 +1,13 @@
 //! What a job found and what it left out, readable from any node while it runs.
 
+mod bodies;
 mod events;
 mod stats;
 
 use super::GatewayState;
 use super::access::Access;
 use super::jobs::JobPath;
-use super::openapi::events_of;
+use super::openapi::{bytes, events_of};
 use super::page::{self, COMPLETE_HEADER, CURSOR_HEADER, Format, PageQuery};
 use super::problem::{Kind, Problem};
 use super::routes::Route;
@@ -47,6 +48,11 @@ pub(super) fn routes() -> Vec<Route> {
                 .named("listSkipped", "Reads which URLs were not fetched, and why.")
                 .answers_as(ok, "URLs behind the cursor.", Format::content::<Skipped>()),
         ),
+        Route::new(Method::GET, "/v1/jobs/{id}/pages/{page}/body", RESULTS, bodies::read)
+            .named("readPageBody", "Reads a page as it was read from its host. Only of jobs that keep their pages.")
+            .answers_as(ok, "The body, decompressed.", vec![("application/octet-stream", bytes)])
+            .with_header(bodies::CONTENT_TYPE_HEADER, "The `Content-Type` of its host.")
+            .may_fail(&[Kind::Unavailable]),
         Route::new(Method::GET, "/v1/jobs/{id}/stats", JOBS, stats::read)
             .named("readStats", "Reads how fast a job is and how it goes.")
             .answers::<stats::Stats>(ok, "The numbers.")
@@ -123,7 +129,7 @@ pub(super) async fn pages(
     query: PageQuery,
     format: Format,
 ) -> Result<Response, Problem> {
-    let first = ["url", "depth", "status", "fetchedAt", "attempts", "bytes", "items", "itemErrors"];
+    let first = ["id", "url", "depth", "status", "fetchedAt", "attempts", "bytes", "items", "itemErrors"];
     piece(&state, &job, &query, format, "pages", &first, |jobs| jobs.pages(&job, &query.cursor, query.limit)).await
 }
 

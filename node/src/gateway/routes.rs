@@ -10,8 +10,8 @@ use super::openapi::{Inputs, Operation};
 use super::problem::{Kind, Problem};
 use super::trace::{TraceId, traced};
 use super::{
-    GatewayState, files, grpc, hosts, jobs, kv, locks, opt_outs, probes, reference, results, ring, schedules, tokens,
-    trial, webhooks,
+    GatewayState, exports, files, grpc, hosts, jobs, kv, locks, opt_outs, probes, reference, results, ring, schedules,
+    tokens, trial, webhooks,
 };
 use crate::console;
 use crate::metrics::Metrics;
@@ -72,6 +72,7 @@ pub(super) fn all() -> Vec<Route> {
         schedules::routes(),
         files::routes(),
         results::routes(),
+        exports::routes(),
         hosts::routes(),
         webhooks::routes(),
         opt_outs::routes(),

@@ -1,8 +1,10 @@
 //! What the gateway needs of the crawl. [`Jobs`] is it; the gateway's own tests put memory behind the same door.
 
 use crate::auth::Tenant;
+use crate::crawl::bodies::{PageBody, PageId};
 use crate::crawl::cursor::Cursor;
 use crate::crawl::deliveries::Delivery;
+use crate::crawl::exports::ExportStatus;
 use crate::crawl::hosts::{HostLimitsObject, HostObject, HostState, RobotsObject};
 use crate::crawl::jobs::{
     FetchedPage, ItemFault, JobChange, JobRef, JobStatus, JobsError, Load, Page, SeedVerdict, Skipped,
@@ -13,8 +15,10 @@ use crate::crawl::urls::UrlStatus;
 use crate::crawl::{Hosts, Jobs};
 use futures::future::BoxFuture;
 use scrapering_core::frontier::delivery::DeliveryId;
+use scrapering_core::frontier::export::ExportId;
 use scrapering_core::job::NormalizedUrl;
 use scrapering_crds::ScrapeJobFile;
+use scrapering_crds::job::OutputSpec;
 use serde_json::value::RawValue;
 
 /// An answer about jobs, when it is there.
@@ -40,6 +44,14 @@ pub trait JobService: Send + Sync + 'static {
     fn change<'a>(&'a self, job: &'a JobRef, change: &'a JobChange, only: Option<u64>) -> Answer<'a, ()>;
     /// Adds seeds to a job that has not ended, if `only` is given only in that version.
     fn add_seeds<'a>(&'a self, job: &'a JobRef, urls: &'a [String], only: Option<u64>) -> Answer<'a, Vec<SeedVerdict>>;
+    /// A page of a job as it was read, if it is kept.
+    fn page_body<'a>(&'a self, job: &'a JobRef, page: PageId) -> Answer<'a, PageBody>;
+    /// Has what a job found written to `output`; the same id again begins nothing new.
+    fn export<'a>(&'a self, job: &'a JobRef, id: ExportId, output: &'a OutputSpec) -> Answer<'a, ExportStatus>;
+    /// The exports of a job, the oldest first.
+    fn exports<'a>(&'a self, job: &'a JobRef) -> Answer<'a, Vec<ExportStatus>>;
+    /// An export of a job.
+    fn read_export<'a>(&'a self, job: &'a JobRef, id: ExportId) -> Answer<'a, ExportStatus>;
     /// The messages to the webhooks of a job, the newest first.
     fn deliveries<'a>(&'a self, job: &'a JobRef) -> Answer<'a, Vec<Delivery>>;
     /// Sends a message to a webhook once more.
@@ -145,6 +157,22 @@ impl JobService for Jobs {
 
     fn add_seeds<'a>(&'a self, job: &'a JobRef, urls: &'a [String], only: Option<u64>) -> Answer<'a, Vec<SeedVerdict>> {
         Box::pin(Self::add_seeds(self, job, urls, only))
+    }
+
+    fn page_body<'a>(&'a self, job: &'a JobRef, page: PageId) -> Answer<'a, PageBody> {
+        Box::pin(Self::page_body(self, job, page))
+    }
+
+    fn export<'a>(&'a self, job: &'a JobRef, id: ExportId, output: &'a OutputSpec) -> Answer<'a, ExportStatus> {
+        Box::pin(Self::export(self, job, id, output))
+    }
+
+    fn exports<'a>(&'a self, job: &'a JobRef) -> Answer<'a, Vec<ExportStatus>> {
+        Box::pin(Self::exports(self, job))
+    }
+
+    fn read_export<'a>(&'a self, job: &'a JobRef, id: ExportId) -> Answer<'a, ExportStatus> {
+        Box::pin(Self::read_export(self, job, id))
     }
 
     fn deliveries<'a>(&'a self, job: &'a JobRef) -> Answer<'a, Vec<Delivery>> {

@@ -1,6 +1,7 @@
 //! The gateway from outside, with jobs in memory behind it.
 
 mod access;
+mod exports;
 mod files;
 mod grpc;
 mod jobs;

@@ -35,7 +35,8 @@ impl Place {
     }
 
     pub(super) fn field(&self, name: &str) -> Self {
-        Self(format!("{}.{name}", self.0))
+        // A document that is a part of another one has no name before its fields.
+        Self(if self.0.is_empty() { name.to_owned() } else { format!("{}.{name}", self.0) })
     }
 
     pub(super) fn index(&self, index: usize) -> Self {

@@ -1,7 +1,10 @@
 //! The columns that the items of one type have as a table: the fields of the rule, and what every item carries.
 
 use scrapering_crds::job::{ExtractSpec, FieldType};
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
+
+use super::ExportError;
 
 /// What a column holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +37,11 @@ pub struct Table {
     pub columns: Vec<Column>,
     /// The items are of an unknown shape: the only column holds each as a whole.
     is_whole: bool,
+}
+
+/// An item with its fields.
+pub(super) fn object(item: &RawValue) -> Result<Map<String, Value>, ExportError> {
+    serde_json::from_str(item.get()).map_err(ExportError::Item)
 }
 
 /// What every item carries, behind its fields.

@@ -1,17 +1,19 @@
 //! Comma-separated values as RFC 4180 describes them.
 
-use serde_json::{Map, Value};
+use serde_json::value::RawValue;
 
-use super::columns::Table;
+use super::ExportError;
+use super::columns::{Table, object};
 
 /// A header and one line for each item.
-pub(super) fn write(table: &Table, items: &[Map<String, Value>]) -> Vec<u8> {
+pub(super) fn write(table: &Table, items: &[Box<RawValue>]) -> Result<Vec<u8>, ExportError> {
     let mut text = String::new();
     line(table.columns.iter().map(|column| Some(column.name.clone())), &mut text);
     for item in items {
-        line(table.columns.iter().map(|column| table.text(column, item)), &mut text);
+        let item = object(item)?;
+        line(table.columns.iter().map(|column| table.text(column, &item)), &mut text);
     }
-    text.into_bytes()
+    Ok(text.into_bytes())
 }
 
 fn line(cells: impl Iterator<Item = Option<String>>, text: &mut String) {

@@ -9,19 +9,32 @@ use parquet::errors::ParquetError;
 use parquet::file::properties::WriterProperties;
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::Type;
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
-use super::columns::{Column, ColumnType, Table};
+use super::ExportError;
+use super::columns::{Column, ColumnType, Table, object};
 
-pub(super) fn write(table: &Table, items: &[Map<String, Value>]) -> Result<Vec<u8>, ParquetError> {
+pub(super) fn write(table: &Table, items: &[Box<RawValue>]) -> Result<Vec<u8>, ExportError> {
+    let mut columns: Vec<Cells> = table.columns.iter().map(|column| Cells::of(column.holds)).collect();
+    for item in items {
+        let item = object(item)?;
+        for (cells, column) in columns.iter_mut().zip(&table.columns) {
+            cells.push(table, column, &item);
+        }
+    }
+    Ok(encode(table, &columns)?)
+}
+
+fn encode(table: &Table, columns: &[Cells]) -> Result<Vec<u8>, ParquetError> {
     let fields = table.columns.iter().map(|column| field(column).map(Arc::new)).collect::<Result<Vec<_>, _>>()?;
     let schema = Arc::new(Type::group_type_builder("item").with_fields(fields).build()?);
     let properties = WriterProperties::builder().set_compression(Compression::ZSTD(ZstdLevel::try_new(3)?)).build();
     let mut writer = SerializedFileWriter::new(Vec::new(), schema, Arc::new(properties))?;
     let mut group = writer.next_row_group()?;
-    for column in &table.columns {
+    for cells in columns {
         let Some(mut open) = group.next_column()? else { break };
-        fill(open.untyped(), table, column, items)?;
+        cells.write(open.untyped())?;
         open.close()?;
     }
     group.close()?;
@@ -45,35 +58,53 @@ fn field(column: &Column) -> Result<Type, ParquetError> {
         .build()
 }
 
-fn fill(
-    writer: &mut ColumnWriter<'_>,
-    table: &Table,
-    column: &Column,
-    items: &[Map<String, Value>],
-) -> Result<(), ParquetError> {
-    let present = |is: bool| i16::from(is);
-    match writer {
-        ColumnWriter::ByteArrayColumnWriter(writer) => {
-            let cells: Vec<Option<ByteArray>> = items.iter().map(|item| bytes(table, column, item)).collect();
-            let levels: Vec<i16> = cells.iter().map(|cell| present(cell.is_some())).collect();
-            let values: Vec<ByteArray> = cells.into_iter().flatten().collect();
-            writer.write_batch(&values, Some(&levels), None)?;
-        }
-        ColumnWriter::DoubleColumnWriter(writer) => {
-            let cells: Vec<Option<f64>> = items.iter().map(|item| item.get(&column.name)?.as_f64()).collect();
-            let levels: Vec<i16> = cells.iter().map(|cell| present(cell.is_some())).collect();
-            let values: Vec<f64> = cells.into_iter().flatten().collect();
-            writer.write_batch(&values, Some(&levels), None)?;
-        }
-        ColumnWriter::Int64ColumnWriter(writer) => {
-            let cells: Vec<Option<i64>> = items.iter().map(|item| whole(column, item)).collect();
-            let levels: Vec<i16> = cells.iter().map(|cell| present(cell.is_some())).collect();
-            let values: Vec<i64> = cells.into_iter().flatten().collect();
-            writer.write_batch(&values, Some(&levels), None)?;
-        }
-        _ => return Err(ParquetError::General(format!("the column {} has a type that is not used", column.name))),
+/// The cells of one column: a level says whether there is a value, as every column is optional.
+struct Cells {
+    levels: Vec<i16>,
+    values: Values,
+}
+
+enum Values {
+    Bytes(Vec<ByteArray>),
+    Double(Vec<f64>),
+    Whole(Vec<i64>),
+}
+
+impl Cells {
+    fn of(holds: ColumnType) -> Self {
+        let values = match holds {
+            ColumnType::Text | ColumnType::Json => Values::Bytes(Vec::new()),
+            ColumnType::Number => Values::Double(Vec::new()),
+            ColumnType::Whole | ColumnType::Moment => Values::Whole(Vec::new()),
+        };
+        Self { levels: Vec::new(), values }
     }
-    Ok(())
+
+    fn push(&mut self, table: &Table, column: &Column, item: &Map<String, Value>) {
+        let is_there = match &mut self.values {
+            Values::Bytes(values) => bytes(table, column, item).map(|cell| values.push(cell)),
+            Values::Double(values) => item.get(&column.name).and_then(Value::as_f64).map(|cell| values.push(cell)),
+            Values::Whole(values) => whole(column, item).map(|cell| values.push(cell)),
+        };
+        self.levels.push(i16::from(is_there.is_some()));
+    }
+
+    fn write(&self, writer: &mut ColumnWriter<'_>) -> Result<(), ParquetError> {
+        let levels = Some(self.levels.as_slice());
+        match (writer, &self.values) {
+            (ColumnWriter::ByteArrayColumnWriter(writer), Values::Bytes(values)) => {
+                writer.write_batch(values, levels, None)?;
+            }
+            (ColumnWriter::DoubleColumnWriter(writer), Values::Double(values)) => {
+                writer.write_batch(values, levels, None)?;
+            }
+            (ColumnWriter::Int64ColumnWriter(writer), Values::Whole(values)) => {
+                writer.write_batch(values, levels, None)?;
+            }
+            _ => return Err(ParquetError::General("a column has a type that is not used".to_owned())),
+        }
+        Ok(())
+    }
 }
 
 fn bytes(table: &Table, column: &Column, item: &Map<String, Value>) -> Option<ByteArray> {

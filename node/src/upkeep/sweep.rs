@@ -95,7 +95,7 @@ pub(super) async fn referenced(
         let page = driver.scan(partition, Vec::new(), after).await?;
         for (key, value) in page.entries {
             let Some(content) = value.content else { continue };
-            found.extend(references::reference(&key, &content)?.filter(|hash| bodies.contains(hash)));
+            found.extend(references::references(&key, &content)?.into_iter().filter(|hash| bodies.contains(hash)));
         }
         after = page.next;
         if after.is_none() {

@@ -25,7 +25,7 @@ use super::secrets::Secrets;
 use super::status::{self, Finding, has_ended};
 use super::submission::submission;
 use super::ways::{self, Ways};
-use super::{FINALIZER, KIND, farewell, secrets, webhooks};
+use super::{FINALIZER, KIND, farewell, outputs, secrets, webhooks};
 use crate::condition::holds;
 use crate::desk::{Desk, key};
 use crate::gateway::{self, Jobs, Phase, Report};
@@ -219,10 +219,9 @@ async fn find<W: Ways>(context: &Context<W>, job: &ScrapeJob) -> Result<Finding,
     };
     let asked = match &id {
         Some(id) => way.read(id).await,
-        None => match (secrets_of(context, job).await, with_keys(context, job).await) {
-            (Ok(secrets), Ok(job)) => hand_in(&job, secrets, &*way).await,
-            (Err(error), _) => return Ok(Finding::Waiting { reason: error.reason(), message: error.to_string() }),
-            (_, Err(error)) => return Ok(Finding::Waiting { reason: error.reason(), message: error.to_string() }),
+        None => match opened(context, job).await {
+            Ok((job, secrets)) => hand_in(&job, secrets, &*way).await,
+            Err(Sealed { reason, message }) => return Ok(Finding::Waiting { reason, message }),
         },
     };
     let asked = match asked {
@@ -260,13 +259,37 @@ fn unreachable(error: &ways::Error, submitted: bool) -> Finding {
     if submitted { Finding::Silent { message } } else { Finding::Waiting { reason, message } }
 }
 
-/// What stands in the Secrets that the job refers to.
+/// Why a Secret that a job refers to gives nothing.
+struct Sealed {
+    reason: &'static str,
+    message: String,
+}
+
+impl From<secrets::Error> for Sealed {
+    fn from(error: secrets::Error) -> Self {
+        Self { reason: error.reason(), message: error.to_string() }
+    }
+}
+
+impl From<webhooks::Error> for Sealed {
+    fn from(error: webhooks::Error) -> Self {
+        Self { reason: error.reason(), message: error.to_string() }
+    }
+}
+
+/// The job with what its webhooks and outputs need of Secrets, and what its requests need of them.
+async fn opened<W: Ways>(context: &Context<W>, job: &ScrapeJob) -> Result<(ScrapeJob, Secrets), Sealed> {
+    let secrets = secrets_of(context, job).await?;
+    let job = with_keys(context, job).await?;
+    Ok((with_credentials(context, job).await?, secrets))
+}
+
+/// What the requests of the job need of the Secrets that it refers to.
 async fn secrets_of<W: Ways>(context: &Context<W>, job: &ScrapeJob) -> Result<Secrets, secrets::Error> {
-    let api: Api<Secret> = Api::namespaced(context.desk.client.clone(), &job.namespace().unwrap_or_default());
+    let api = secrets_beside(context, job);
     let read = async |kind: secrets::Kind, reference: Option<&SecretRef>| -> Result<_, secrets::Error> {
         let Some(SecretRef { name }) = reference else { return Ok(None) };
-        let found = api.get_opt(name).await.map_err(|source| secrets::Error::Api { kind, source })?;
-        secrets::entries(kind, name, found).map(Some)
+        entries(&api, kind, name).await.map(Some)
     };
     let request = &job.spec.request;
     let headers = read(secrets::Kind::Headers, request.headers_secret_ref.as_ref()).await?.unwrap_or_default();
@@ -281,13 +304,36 @@ async fn secrets_of<W: Ways>(context: &Context<W>, job: &ScrapeJob) -> Result<Se
     Ok(Secrets { headers: secrets::headers(headers), auth, cookies: secrets::cookies(cookies), proxies })
 }
 
+fn secrets_beside<W: Ways>(context: &Context<W>, job: &ScrapeJob) -> Api<Secret> {
+    Api::namespaced(context.desk.client.clone(), &job.namespace().unwrap_or_default())
+}
+
+async fn entries(
+    api: &Api<Secret>,
+    kind: secrets::Kind,
+    name: &str,
+) -> Result<BTreeMap<String, String>, secrets::Error> {
+    let found = api.get_opt(name).await.map_err(|source| secrets::Error::Api { kind, source })?;
+    secrets::entries(kind, name, found)
+}
+
 /// The job with the keys of its webhooks from the Secrets that it refers to.
 async fn with_keys<W: Ways>(context: &Context<W>, job: &ScrapeJob) -> Result<ScrapeJob, webhooks::Error> {
     let mut job = job.clone();
-    let secrets: Api<Secret> = Api::namespaced(context.desk.client.clone(), &job.namespace().unwrap_or_default());
+    let api = secrets_beside(context, &job);
     for (place, name) in webhooks::references(&job) {
-        let secret = secrets.get_opt(&name).await?;
+        let secret = api.get_opt(&name).await?;
         webhooks::fill(&mut job, place, &name, secret)?;
+    }
+    Ok(job)
+}
+
+/// The job with the credentials of its outputs from the Secrets that it refers to.
+async fn with_credentials<W: Ways>(context: &Context<W>, mut job: ScrapeJob) -> Result<ScrapeJob, secrets::Error> {
+    let api = secrets_beside(context, &job);
+    for (place, name) in outputs::references(&job) {
+        let entries = entries(&api, secrets::Kind::Output(place), &name).await?;
+        outputs::fill(&mut job, place, &name, entries)?;
     }
     Ok(job)
 }

@@ -21,6 +21,8 @@ pub enum Kind {
     Cookies,
     /// Its values are proxies.
     Proxies,
+    /// It opens the store of the output at this place.
+    Output(usize),
 }
 
 impl Kind {
@@ -31,6 +33,7 @@ impl Kind {
             Self::Auth => "scrapering.io/credentials",
             Self::Cookies => "scrapering.io/cookies",
             Self::Proxies => "scrapering.io/proxies",
+            Self::Output(_) => "scrapering.io/output",
         }
     }
 }
@@ -38,12 +41,13 @@ impl Kind {
 /// The field that refers to it.
 impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Headers => "spec.request.headersSecretRef",
-            Self::Auth => "spec.request.auth.secretRef",
-            Self::Cookies => "spec.request.cookies.secretRef",
-            Self::Proxies => "spec.request.proxy.secretRef",
-        })
+        match self {
+            Self::Headers => f.write_str("spec.request.headersSecretRef"),
+            Self::Auth => f.write_str("spec.request.auth.secretRef"),
+            Self::Cookies => f.write_str("spec.request.cookies.secretRef"),
+            Self::Proxies => f.write_str("spec.request.proxy.secretRef"),
+            Self::Output(place) => write!(f, "spec.outputs[{place}]"),
+        }
     }
 }
 
@@ -92,6 +96,16 @@ pub enum Error {
     /// Neither user and password nor a token.
     #[error("spec.request.auth.secretRef: Secret {0} must have the keys username and password, or the key token")]
     Keys(String),
+    /// Without an entry that its use needs.
+    #[error("{kind}: Secret {name} must have the key {key}")]
+    Key {
+        /// What it is for.
+        kind: Kind,
+        /// Its name.
+        name: String,
+        /// The key.
+        key: &'static str,
+    },
     /// The API server, or what it lets the operator do, is at fault.
     #[error("{kind}: the Secret cannot be read")]
     Api {
@@ -107,7 +121,7 @@ impl Error {
     pub const fn reason(&self) -> &'static str {
         match self {
             Self::Missing { .. } => "SecretNotFound",
-            Self::Type { .. } | Self::Value { .. } | Self::Keys(_) => "SecretInvalid",
+            Self::Type { .. } | Self::Value { .. } | Self::Keys(_) | Self::Key { .. } => "SecretInvalid",
             Self::Api { .. } => "SecretUnreadable",
         }
     }
@@ -190,7 +204,7 @@ mod tests {
 
     #[test]
     fn a_secret_for_something_else_is_not_read() {
-        for kind in [Kind::Headers, Kind::Auth, Kind::Cookies, Kind::Proxies] {
+        for kind in [Kind::Headers, Kind::Auth, Kind::Cookies, Kind::Proxies, Kind::Output(2)] {
             let entries = |secret| super::entries(kind, "keys", secret);
             assert!(matches!(entries(secret("Opaque", &[])), Err(Error::Type { .. })));
             assert!(matches!(entries(None), Err(Error::Missing { .. })));

@@ -188,7 +188,7 @@ impl DeliveryRecord {
 }
 
 /// How long after the attempt number `tries` the next one is made.
-fn pause(tries: u32, dice: f64) -> Duration {
+pub(super) fn pause(tries: u32, dice: f64) -> Duration {
     let doublings = tries.saturating_sub(1).min(16);
     let pause = FIRST_PAUSE.saturating_mul(1 << doublings).min(LONGEST_PAUSE);
     pause.mul_f64(1.0 + JITTER * (dice.clamp(0.0, 1.0) * 2.0 - 1.0))

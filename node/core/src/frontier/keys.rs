@@ -1,11 +1,13 @@
 //! The names of the frontier's registers. They hold ids and hashes only: keys are not sealed on disk.
 
 use super::delivery::DeliveryId;
+use super::export::ExportId;
 use super::record::{JobId, UrlHash};
 use crate::id::{Key, Partition};
 use crate::job::NormalizedUrl;
 use crate::schedule::ScheduleKey;
 use sha1::{Digest, Sha1};
+use uuid::Uuid;
 
 const OWNER: u8 = b'O';
 const JOB: u8 = b'J';
@@ -18,6 +20,8 @@ const DELIVERY: u8 = b'D';
 const SCHEDULE: u8 = b'S';
 const JAR: u8 = b'K';
 const OPT_OUTS: u8 = b'P';
+const OUTPUT: u8 = b'E';
+const EXPORT: u8 = b'F';
 
 /// Every name of the frontier is below this; those of the key-value store and of locks are above.
 pub const END: &[u8] = b"V";
@@ -47,6 +51,10 @@ pub enum Name {
     Jar(JobId, [u8; 20]),
     /// Hosts that are not to be visited.
     OptOuts,
+    /// How far an output of a job is.
+    Output(JobId, u16),
+    /// An export of a job.
+    Export(JobId, ExportId),
 }
 
 /// Where a job's own registers live.
@@ -98,6 +106,8 @@ impl Name {
             Self::Schedule(key) => extend(&mut name, SCHEDULE, &[&key.0]),
             Self::Jar(job, hash) => extend(&mut name, JAR, &[&job.0, hash]),
             Self::OptOuts => name.push(OPT_OUTS),
+            Self::Output(job, place) => extend(&mut name, OUTPUT, &[&job.0, &place.to_be_bytes()]),
+            Self::Export(job, export) => extend(&mut name, EXPORT, &[&job.0, export.0.as_bytes()]),
         }
         Key::new(partition, name)
     }
@@ -138,6 +148,12 @@ impl Name {
         [&[DELIVERY], job.0.as_slice()].concat()
     }
 
+    /// What the names of the exports of a job begin with.
+    #[must_use]
+    pub fn exports_prefix(job: JobId) -> Vec<u8> {
+        [&[EXPORT], job.0.as_slice()].concat()
+    }
+
     /// The name in `key`; `None` if it is not one of the frontier's.
     #[must_use]
     pub fn parse(key: &Key) -> Option<Self> {
@@ -163,6 +179,14 @@ impl Name {
             }
             SCHEDULE => Some(Self::Schedule(ScheduleKey(rest.try_into().ok()?))),
             JAR => job_url().map(|(job, hash)| Self::Jar(job, hash.0)),
+            OUTPUT => {
+                let (job, place) = rest.split_first_chunk::<16>()?;
+                Some(Self::Output(JobId(*job), u16::from_be_bytes(place.try_into().ok()?)))
+            }
+            EXPORT => {
+                let (job, export) = rest.split_first_chunk::<16>()?;
+                Some(Self::Export(JobId(*job), ExportId(Uuid::from_slice(export).ok()?)))
+            }
             _ => None,
         }
     }
@@ -192,6 +216,8 @@ mod tests {
             Name::Schedule(ScheduleKey([5; 20])),
             Name::Jar(job, [5; 20]),
             Name::OptOuts,
+            Name::Output(job, 258),
+            Name::Export(job, ExportId(Uuid::from_u128(9))),
         ] {
             let key = name.key(Partition(5));
             assert!(key.name.as_slice() < END && END < crate::kv::PREFIX);

@@ -10,6 +10,7 @@ use crate::body::BodyHash;
 use crate::id::NodeId;
 use crate::job::{DocumentKind, NormalizedUrl, SkipReason};
 use bytes::Bytes;
+use core::net::IpAddr;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha1::{Digest, Sha1};
@@ -144,7 +145,7 @@ pub struct JobRecord {
     pub totals: Counters,
     /// A sentence for people.
     pub message: Option<String>,
-    /// Whether something is left to be done beside the crawl, also after its end: messages to its webhooks.
+    /// Whether something is left to be done beside the crawl, also after its end: messages to its webhooks, its outputs.
     pub errands: bool,
 }
 
@@ -307,6 +308,21 @@ pub struct FetchedPage {
     pub item_errors: u32,
     /// The items.
     pub content: Items,
+    /// The page as it was read, if its job keeps it.
+    pub stored: Option<StoredResponse>,
+}
+
+/// A page as it was read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoredResponse {
+    /// The body, decompressed, stored before the record.
+    pub body: BodyHash,
+    /// How it was spoken: `HTTP/1.1`, `HTTP/2.0`.
+    pub protocol: String,
+    /// The address that answered.
+    pub address: Option<IpAddr>,
+    /// The headers of the answer, names in lower case.
+    pub headers: Vec<(String, String)>,
 }
 
 /// The items of one page, JSON objects joined by line feeds. Lines that begin with `!` are not items, but say why there is none.

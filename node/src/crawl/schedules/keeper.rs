@@ -2,7 +2,8 @@
 
 use super::{Schedules, state};
 use crate::auth::Tenant;
-use crate::crawl::jobs::{JobRef, JobsError, Phase};
+use crate::crawl::jobs::{JobRef, JobStatus, JobsError, Phase};
+use crate::crawl::outputs::OutputWord;
 use crate::driver::registers::Unavailable;
 use crate::job::schedule::{LoadedSchedule, job_file};
 use jiff::Timestamp;
@@ -65,10 +66,7 @@ impl Schedules {
                     made.ok().map(|()| Seen::Running)
                 }
                 RunState::Running => self.seen(&job).await,
-                RunState::Removing => match self.hands.remove(&job).await {
-                    Ok(()) | Err(JobsError::NotFound(_)) => Some(Seen::Gone),
-                    Err(_) => None,
-                },
+                RunState::Removing => self.remove(&job).await,
                 RunState::Succeeded | RunState::Failed => None,
             };
             if let Some(seen) = seen {
@@ -76,6 +74,20 @@ impl Schedules {
             }
         }
         begun
+    }
+
+    /// Removes a job that has no place in the history, once its outputs are written; `None` if it is still there.
+    async fn remove(&self, job: &JobRef) -> Option<Seen> {
+        let status = self.hands.status(job).await;
+        let writes =
+            |status: &JobStatus| status.outputs.iter().any(|output| output.progress.state == OutputWord::Writing);
+        if status.is_ok_and(|status| writes(&status)) {
+            return None;
+        }
+        match self.hands.remove(job).await {
+            Ok(()) | Err(JobsError::NotFound(_)) => Some(Seen::Gone),
+            Err(_) => None,
+        }
     }
 
     /// What became of a job that was made; `None` if there is no news of it.

@@ -3,6 +3,7 @@
 use super::keeper::Look;
 use super::*;
 use crate::crawl::jobs::Phase;
+use crate::crawl::outputs::{OutputProgress, OutputStatus, OutputWord};
 use crate::kv::memory::{Fault, MemoryRegisters};
 use futures::future::ready;
 use scrapering_core::frontier::record::JobId;
@@ -32,6 +33,15 @@ impl Jobs {
         let mut jobs = self.jobs.lock().expect("lock");
         let job = jobs.values_mut().find(|job| job.name == name).expect("the job");
         (job.phase, job.completed_at) = (phase, Some("2026-01-01T00:09:00Z".to_owned()));
+    }
+
+    /// The only output of a job is in this state.
+    fn write(&self, name: &str, state: OutputWord) {
+        let mut jobs = self.jobs.lock().expect("lock");
+        let job = jobs.values_mut().find(|job| job.name == name).expect("the job");
+        let (entries, parts, bytes, error, next_attempt_at) = (0, 0, 0, None, None);
+        let progress = OutputProgress { state, entries, parts, bytes, error, next_attempt_at };
+        job.outputs = vec![OutputStatus { output: 0, progress }];
     }
 
     fn close(&self, closed: bool) {
@@ -203,6 +213,19 @@ async fn ended_runs_beyond_the_limits_are_deleted_and_what_a_user_deletes_is_for
     stage.jobs.remove(&job).await.expect("it is there");
     stage.look(minute(4)).await;
     assert_eq!((stage.jobs.names(), stage.active().await), (vec![named(3)], 0), "its time is settled");
+}
+
+#[tokio::test]
+async fn a_run_stays_until_its_outputs_are_written() {
+    let stage = Stage::with(json!({"successfulJobsHistoryLimit": 0})).await;
+    stage.look(minute(1)).await;
+    stage.jobs.write(&named(1), OutputWord::Writing);
+    stage.jobs.end(&named(1), Phase::Completed);
+    stage.look(at("2026-01-01T00:01:30Z")).await;
+    assert_eq!(stage.jobs.names(), [named(1)]);
+    stage.jobs.write(&named(1), OutputWord::Done);
+    stage.look(at("2026-01-01T00:01:40Z")).await;
+    assert_eq!(stage.jobs.names(), Vec::<String>::new());
 }
 
 #[tokio::test]

@@ -18,6 +18,8 @@ pub(super) fn started(job: &JobRef, name: &str, now_ms: u64) -> String {
 
 /// Pages were fetched.
 pub(super) fn pages(job: &JobRef, name: &str, pages: &[FetchedPage], now_ms: u64) -> String {
+    // Heads of answers would make a message as large as the pages themselves.
+    let pages: Vec<FetchedPage> = pages.iter().map(|page| FetchedPage { stored: None, ..page.clone() }).collect();
     message(DeliveryEvent::Page, now_ms, json!({ "job": job.id, "name": name, "pages": pages }))
 }
 

@@ -1,4 +1,4 @@
-//! `Idempotency-Key`: the same key of the same tenant always makes the same job.
+//! `Idempotency-Key`: the same key of the same tenant always makes the same thing.
 
 use crate::auth::Tenant;
 use crate::gateway::IDEMPOTENCY_KEY_HEADER;
@@ -7,6 +7,7 @@ use http::HeaderMap;
 use schemars::{Schema, SchemaGenerator, json_schema};
 use scrapering_core::frontier::record::JobId;
 use sha2::{Digest, Sha256};
+use uuid::Uuid;
 
 /// Longest key, characters.
 const LONGEST: usize = 255;
@@ -29,16 +30,21 @@ pub(in crate::gateway) fn of(headers: &HeaderMap) -> Result<Option<&str>, Proble
     })
 }
 
-/// The id of the job that a key makes (a UUID of version 8, RFC 9562 section 5.8), so that nothing needs to be remembered.
+/// The id of the job that a key makes, so that nothing needs to be remembered.
 pub(super) fn job(tenant: &Tenant, key: &str) -> JobId {
+    JobId(uuid(&["scrapering idempotency key", tenant.as_str(), key]).into_bytes())
+}
+
+/// The id that these words make: a UUID of version 8 (RFC 9562 section 5.8).
+pub(in crate::gateway) fn uuid(words: &[&str]) -> Uuid {
     let mut hash = Sha256::new();
-    for part in ["scrapering idempotency key", tenant.as_str(), key] {
+    for part in words {
         hash.update((part.len() as u64).to_be_bytes());
         hash.update(part);
     }
     let mut bytes = [0; 16];
     bytes.copy_from_slice(&hash.finalize()[..16]);
-    JobId(uuid::Builder::from_custom_bytes(bytes).into_uuid().into_bytes())
+    uuid::Builder::from_custom_bytes(bytes).into_uuid()
 }
 
 #[cfg(test)]

@@ -1,8 +1,10 @@
 //! Jobs in memory, behind the same door as the ring's.
 
 use crate::auth::Tenant;
+use crate::crawl::bodies::{PageBody, PageId};
 use crate::crawl::cursor::Cursor;
 use crate::crawl::deliveries::{Delivery, DeliveryWord};
+use crate::crawl::exports::ExportStatus;
 use crate::crawl::hosts::{HostLimitsObject, HostObject, HostState, RobotsObject};
 use crate::crawl::jobs::{
     FetchedPage, ItemFault, JobChange, JobRef, JobStatus, JobsError, Load, Page, PageCounts, Phase, SeedStatus,
@@ -10,6 +12,7 @@ use crate::crawl::jobs::{
 };
 use crate::crawl::ledger::{LedgerPage, LedgerPlace};
 use crate::crawl::opt_outs::OptOutObject;
+use crate::crawl::outputs::{OutputProgress, OutputWord};
 use crate::crawl::schedules::Hands;
 use crate::crawl::urls::UrlStatus;
 use crate::driver::registers::Unavailable;
@@ -20,11 +23,13 @@ use crate::gateway::{
 use crate::job::FieldError;
 use futures::future::{BoxFuture, ready};
 use scrapering_core::frontier::delivery::DeliveryId;
+use scrapering_core::frontier::export::ExportId;
 use scrapering_core::frontier::record::JobId;
 use scrapering_core::id::Partition;
 use scrapering_core::job::NormalizedUrl;
 use scrapering_core::schedule::ScheduleKey;
 use scrapering_crds::ScrapeJobFile;
+use scrapering_crds::job::OutputSpec;
 use serde_json::Value;
 use serde_json::value::{RawValue, to_raw_value};
 use std::collections::{BTreeMap, BTreeSet};
@@ -37,6 +42,7 @@ pub(crate) type Fault = fn() -> JobsError;
 #[derive(Clone, Default)]
 pub(crate) struct MemoryJobs {
     jobs: Arc<Mutex<BTreeMap<JobId, JobStatus>>>,
+    exports: Arc<Mutex<BTreeMap<(JobId, ExportId), ExportStatus>>>,
     fault: Arc<Mutex<Option<Fault>>>,
 }
 
@@ -132,8 +138,21 @@ impl JobService for MemoryJobs {
     fn pages<'a>(&'a self, job: &'a JobRef, cursor: &'a Cursor, limit: usize) -> Answer<'a, Page<FetchedPage>> {
         let (url, fetched_at) = ("https://books.example/".to_owned(), "2026-01-02T03:04:06Z".to_owned());
         let (depth, status, attempts, bytes, items, item_errors) = (0, 200, 1, 7, 1, 0);
-        let page =
-            FetchedPage { url, depth, status, fetched_at, attempts, bytes, items, item_errors, tries: Vec::new() };
+        let id = "00".repeat(22);
+        let tries = Vec::new();
+        let page = FetchedPage {
+            id,
+            url,
+            depth,
+            status,
+            fetched_at,
+            attempts,
+            bytes,
+            items,
+            item_errors,
+            tries,
+            stored: None,
+        };
         self.page(job, cursor, limit, page)
     }
 
@@ -169,6 +188,41 @@ impl JobService for MemoryJobs {
             check(find(jobs, job)?, only)?;
             let verdict = |url: &String| SeedVerdict { url: url.clone(), status: SeedStatus::Ok, detail: None };
             Ok(urls.iter().map(verdict).collect())
+        })
+    }
+
+    fn page_body<'a>(&'a self, job: &'a JobRef, page: PageId) -> Answer<'a, PageBody> {
+        let body = PageBody { content_type: Some("text/html".to_owned()), content: "<p>".into() };
+        self.answer(|jobs| {
+            find(jobs, job)?;
+            if page.partition == Partition(0) { Ok(body) } else { Err(JobsError::NoBody) }
+        })
+    }
+
+    fn export<'a>(&'a self, job: &'a JobRef, id: ExportId, output: &'a OutputSpec) -> Answer<'a, ExportStatus> {
+        self.answer(|jobs| {
+            let file: ScrapeJobFile = serde_json::from_str(find(jobs, job)?.file.get()).expect("a job");
+            crate::job::export(&file.spec, output).map_err(JobsError::Invalid)?;
+            let (state, entries, parts, bytes) = (OutputWord::Waiting, 0, 0, 0);
+            let progress = OutputProgress { state, entries, parts, bytes, error: None, next_attempt_at: None };
+            let created_at = "2026-01-02T03:04:05Z".to_owned();
+            let status = ExportStatus { id, created_at, output: output.clone(), progress };
+            Ok(self.exports.lock().expect("lock").entry((job.id, id)).or_insert(status).clone())
+        })
+    }
+
+    fn exports<'a>(&'a self, job: &'a JobRef) -> Answer<'a, Vec<ExportStatus>> {
+        self.answer(|jobs| {
+            find(jobs, job)?;
+            let exports = self.exports.lock().expect("lock");
+            Ok(exports.iter().filter(|((of, _), _)| *of == job.id).map(|(_, export)| export.clone()).collect())
+        })
+    }
+
+    fn read_export<'a>(&'a self, job: &'a JobRef, id: ExportId) -> Answer<'a, ExportStatus> {
+        self.answer(|jobs| {
+            find(jobs, job)?;
+            self.exports.lock().expect("lock").get(&(job.id, id)).cloned().ok_or(JobsError::NoExport(id))
         })
     }
 

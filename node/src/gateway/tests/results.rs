@@ -30,7 +30,7 @@ async fn lists_come_as_lines_as_one_object_and_as_a_table() {
     let lines = get("pages", "*/*").await;
     assert_eq!(serde_json::from_slice::<Value>(&lines.body).expect("one line")["status"], 200);
     let next = get(&format!("pages?cursor={}", lines.header("scrapering-cursor")), "text/csv").await;
-    assert!(next.body.starts_with(b"url,depth,") && next.body.ends_with(b"itemErrors\r\n"), "only the header");
+    assert!(next.body.starts_with(b"id,url,depth,") && next.body.ends_with(b"itemErrors\r\n"), "only the header");
     let refused = get("items", "image/png").await;
     assert_eq!((refused.status, refused.problem().slug()), (StatusCode::NOT_ACCEPTABLE, "not-acceptable"));
 }

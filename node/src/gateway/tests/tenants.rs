@@ -47,6 +47,7 @@ fn request_of(operation: &Described) -> (Vec<(&'static str, &'static str)>, &'st
     match operation.id.as_str() {
         "patchJob" | "patchSchedule" => (json, r#"{"spec":{"suspend":true}}"#, ""),
         "addSeeds" => (json, r#"{"urls":["https://books.example/more"]}"#, ""),
+        "createExport" => (json, super::exports::OUTPUT, ""),
         "renewLock" => (json, r#"{"token":1}"#, ""),
         "releaseLock" => (vec![], "", "?token=1"),
         "listDeliveries" => (vec![], "", "?job={job}"),
@@ -60,7 +61,8 @@ async fn sent(house: &House, operation: &Described, job: &str, name: &str) -> An
     let (headers, body, query) = request_of(operation);
     let id = job.rsplit('/').next().expect("a path has an end");
     let place = operation.path.replace("/v1/jobs/{id}", job).replace("{key}", name).replace("{name}", name);
-    let place = place.replace("/deliveries/{id}", &format!("/deliveries/{id}-0-1"));
+    let place = place.replace("/deliveries/{id}", &format!("/deliveries/{id}-0-1")).replace("{page}", &"00".repeat(22));
+    let place = place.replace("{export}", "0198c1d2-7f3e-7abc-9def-0123456789ab");
     let query = query.replace("{job}", id);
     house.call_as(other(), &operation.method, &format!("{place}{query}"), &headers, body).await
 }

@@ -92,7 +92,7 @@ impl Shard {
             Some(Name::Jar(job, hash)) => self.load_jar(job, hash, decode(content)?, value.version),
             Some(Name::Host(hash)) => self.load_host(hash, &decode(content)?, value.version, now, wall_ms),
             Some(Name::Owner | Name::Job(_) | Name::Budget(_) | Name::Content(..)) | None => {}
-            Some(Name::Delivery(_) | Name::Schedule(_) | Name::OptOuts) => {}
+            Some(Name::Delivery(_) | Name::Output(..) | Name::Export(..) | Name::Schedule(_) | Name::OptOuts) => {}
         }
         Ok(())
     }

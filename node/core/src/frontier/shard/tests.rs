@@ -112,6 +112,7 @@ fn fetched() -> PageResult {
         items: 2,
         item_errors: 1,
         content: Items::Inline("{}\n{}".to_owned()),
+        stored: None,
     })
 }
 
