@@ -20,6 +20,7 @@ pub mod ledger;
 pub mod opt_outs;
 mod outlinks;
 mod reopen;
+mod revisit;
 mod router;
 pub mod schedules;
 mod shards;

@@ -10,6 +10,7 @@ mod follow;
 mod labels;
 mod politeness;
 mod proxy;
+mod recrawl;
 mod report;
 pub mod schedule;
 mod seeds;
@@ -113,6 +114,7 @@ pub fn validate(metadata: &JobMetadata, spec: &ScrapeJobSpec) -> Result<Validate
         let message = format!("is {}; use 0 to {}", spec.priority, spec::PRIORITY_MAX);
         faults.add(&at.field("priority"), message);
     }
+    let recrawl = spec.recrawl.as_ref().map(|written| recrawl::recrawl(written, &at.field("recrawl"), &mut faults));
     faults.into_result()?;
     let labels = labels.into_names();
     Ok(ValidatedJob {
@@ -130,6 +132,7 @@ pub fn validate(metadata: &JobMetadata, spec: &ScrapeJobSpec) -> Result<Validate
         limits,
         retry,
         dedup,
+        recrawl,
     })
 }
 

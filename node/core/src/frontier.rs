@@ -19,6 +19,7 @@ pub mod address;
 pub mod budget;
 pub mod completion;
 pub mod delivery;
+pub mod history;
 pub mod host;
 pub mod keys;
 pub mod opt_out;

@@ -56,7 +56,16 @@ mod tests {
     }
 
     fn page(content: Items) -> UrlRecord {
-        let page = FetchedPage { status: 200, fetched_ms: 1, attempts: 1, bytes: 1, items: 1, item_errors: 0, content };
+        let page = FetchedPage {
+            status: 200,
+            fetched_ms: 1,
+            attempts: 1,
+            bytes: 1,
+            items: 1,
+            item_errors: 0,
+            content,
+            history: None,
+        };
         let state = UrlState::Closed { sequence: 1, result: PageResult::Fetched(page) };
         UrlRecord {
             url: "http://shop.example/".to_owned(),

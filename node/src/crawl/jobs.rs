@@ -5,6 +5,7 @@ use crate::auth::Tenant;
 use crate::job::FieldError;
 use schemars::JsonSchema;
 use scrapering_core::frontier::delivery::DeliveryId;
+use scrapering_core::frontier::history::History;
 use scrapering_core::frontier::record::{AttemptEnd, AttemptRecord, JobId};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -98,6 +99,9 @@ pub struct PageCounts {
     pub failed: u64,
     /// Not fetched for a reason from the closed list.
     pub skipped: u64,
+    /// Further visits that found a page as it was before.
+    #[serde(default)]
+    pub not_modified: u64,
 }
 
 /// A job and how far it is.
@@ -116,7 +120,8 @@ pub struct JobStatus {
     pub name: String,
     /// Where it stands.
     pub phase: Phase,
-    /// A word for why, if the phase alone does not say it: `pageLimit`, `timeLimit`, `seedsUnreachable`.
+    /// A word for why, if the phase alone does not say it: `pageLimit`, `timeLimit`, `seedsUnreachable`; `recrawl` while a
+    /// running job only waits for pages to be visited again.
     pub reason: Option<String>,
     /// A sentence for people.
     pub message: Option<String>,
@@ -134,6 +139,8 @@ pub struct JobStatus {
     pub started_at: Option<String>,
     /// RFC 3339; absent until the job has ended.
     pub completed_at: Option<String>,
+    /// When the next page is to be visited again, RFC 3339.
+    pub next_visit_at: Option<String>,
     /// The job file as it was accepted, or last changed.
     pub file: Box<RawValue>,
     /// The job file as it was accepted, if it was changed since.
@@ -160,6 +167,7 @@ impl JobStatus {
             submitted_at: submitted_at.to_owned(),
             started_at: None,
             completed_at: None,
+            next_visit_at: None,
             file: serde_json::value::to_raw_value(file).expect("JSON"),
             accepted: None,
         }
@@ -252,6 +260,35 @@ pub struct FetchedPage {
     /// The requests that were made for it, the oldest first; at most the last 32.
     #[serde(default)]
     pub tries: Vec<Try>,
+    /// What is known of its visits, if its job visits pages again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub history: Option<PageHistory>,
+}
+
+/// The visits to a page of a job that visits pages again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PageHistory {
+    /// How often it was found.
+    pub visits: u32,
+    /// Of these, how often as it was before.
+    pub not_modified: u32,
+    /// When it was first found as it is now, RFC 3339.
+    pub changed_at: String,
+    /// When it is to be visited next, RFC 3339.
+    pub next_visit_at: String,
+    /// Since when its host says that it is gone (404, 410), RFC 3339; its last items stay.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gone_since: Option<String>,
+}
+
+impl From<History> for PageHistory {
+    fn from(history: History) -> Self {
+        let History { visits, not_modified, changed_ms, next_ms, gone_ms, .. } = history;
+        let at = |ms| super::doors::moment(ms).unwrap_or_default();
+        let (changed_at, next_visit_at, gone_since) = (at(changed_ms), at(next_ms), gone_ms.map(at));
+        Self { visits, not_modified, changed_at, next_visit_at, gone_since }
+    }
 }
 
 /// One request for a page.

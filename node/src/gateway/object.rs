@@ -76,6 +76,9 @@ pub struct StatusObject {
     /// RFC 3339; absent until the job has ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub completion_time: Option<String>,
+    /// When the next page is to be visited again, RFC 3339; absent if none is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_visit_time: Option<String>,
 }
 
 /// Several jobs.
@@ -130,6 +133,7 @@ impl From<JobStatus> for JobObject {
                 bytes: job.bytes,
                 start_time: job.started_at,
                 completion_time: job.completed_at,
+                next_visit_time: job.next_visit_at,
             },
         }
     }

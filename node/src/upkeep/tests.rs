@@ -115,6 +115,7 @@ async fn refer(driver: &Driver, hash: BodyHash) {
         items: 1,
         item_errors: 0,
         content: Items::Body(hash),
+        history: None,
     };
     let state = UrlState::Closed { sequence: 1, result: PageResult::Fetched(page) };
     let record = UrlRecord {

@@ -132,8 +132,8 @@ impl JobService for MemoryJobs {
     fn pages<'a>(&'a self, job: &'a JobRef, cursor: &'a Cursor, limit: usize) -> Answer<'a, Page<FetchedPage>> {
         let (url, fetched_at) = ("https://books.example/".to_owned(), "2026-01-02T03:04:06Z".to_owned());
         let (depth, status, attempts, bytes, items, item_errors) = (0, 200, 1, 7, 1, 0);
-        let page =
-            FetchedPage { url, depth, status, fetched_at, attempts, bytes, items, item_errors, tries: Vec::new() };
+        let (tries, history) = (Vec::new(), None);
+        let page = FetchedPage { url, depth, status, fetched_at, attempts, bytes, items, item_errors, tries, history };
         self.page(job, cursor, limit, page)
     }
 
