@@ -10,6 +10,7 @@ pub mod fetch;
 pub mod output;
 pub mod politeness;
 pub mod proxy;
+pub mod recrawl;
 mod rules;
 pub mod status;
 pub mod webhook;
@@ -28,6 +29,7 @@ pub use politeness::{
     AutoThrottleSpec, CircuitBreakerSpec, DaySpec, HostRuleSpec, OverMaxSpec, PolitenessSpec, RobotsSpec, WindowSpec,
 };
 pub use proxy::{ProxySpec, RotationSpec};
+pub use recrawl::{AdaptiveSpec, EmitSpec, RecrawlSpec};
 pub use rules::MUTABLE;
 pub use status::{JobPhase, PageCounts, ScrapeJobStatus};
 pub use webhook::{WebhookEvent, WebhookSpec};
@@ -175,6 +177,9 @@ pub struct ScrapeJobSpec {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 8), extend("x-kubernetes-list-type" = "atomic"))]
     pub webhooks: Vec<WebhookSpec>,
+    /// How pages are visited again; without it each is visited once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recrawl: Option<RecrawlSpec>,
     /// Pauses the job; nothing is lost.
     #[serde(default)]
     pub suspend: bool,

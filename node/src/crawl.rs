@@ -23,6 +23,7 @@ pub mod opt_outs;
 mod outlinks;
 pub mod outputs;
 mod reopen;
+mod revisit;
 mod router;
 pub mod schedules;
 mod shards;

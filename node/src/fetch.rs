@@ -32,6 +32,7 @@ use http::HeaderMap;
 use reqwest::Response;
 use reqwest::redirect::Policy;
 use rustls_pki_types::CertificateDer;
+use scrapering_core::frontier::history::Validators;
 use scrapering_core::job::{NormalizedUrl, Proxies, RequestOptions};
 
 pub use accept::AcceptedTypes;
@@ -138,6 +139,8 @@ pub struct FetchRequest<'a> {
     pub max_body_bytes: u64,
     /// Bodies of other types are not read.
     pub accept: AcceptedTypes,
+    /// What is known of the page already: if it is so still, the answer may be 304 without a body.
+    pub validators: Option<&'a Validators>,
 }
 
 /// A whole answer.
@@ -239,7 +242,10 @@ impl Fetcher {
     /// # Errors
     /// [`FetchError`]; an HTTP status is none.
     pub async fn begin<'a>(&self, request: FetchRequest<'a>) -> Result<Begun<'a>, FetchError> {
-        let headers = headers::of_page(request.options, request.url, request.cookies, request.accept)?;
+        let mut headers = headers::of_page(request.options, request.url, request.cookies, request.accept)?;
+        if let Some(validators) = request.validators {
+            headers::add_conditions(&mut headers, validators);
+        }
         let deadline = Deadline::after(request.options.total_timeout);
         let answer = self.send(request.url, headers, &request.options.proxies, deadline).await?;
         Ok(Begun { request, answer, deadline, idle_timeout: self.idle_timeout })

@@ -11,6 +11,7 @@ mod labels;
 pub mod output;
 mod politeness;
 mod proxy;
+mod recrawl;
 mod report;
 pub mod schedule;
 mod seeds;
@@ -135,6 +136,7 @@ pub fn validate(metadata: &JobMetadata, spec: &ScrapeJobSpec) -> Result<Validate
         let message = format!("is {}; use 0 to {}", spec.priority, spec::PRIORITY_MAX);
         faults.add(&at.field("priority"), message);
     }
+    let recrawl = spec.recrawl.as_ref().map(|written| recrawl::recrawl(written, &at.field("recrawl"), &mut faults));
     faults.into_result()?;
     let labels = labels.into_names();
     Ok(ValidatedJob {
@@ -152,6 +154,7 @@ pub fn validate(metadata: &JobMetadata, spec: &ScrapeJobSpec) -> Result<Validate
         limits,
         retry,
         dedup,
+        recrawl,
     })
 }
 

@@ -132,6 +132,24 @@ const LIMITS: [Rule; 3] = [
     },
 ];
 
+const ADAPTIVE: [Rule; 3] = [
+    Rule {
+        rule: "duration(self.min) >= duration('1s') && duration(self.min) <= duration('8760h')",
+        message: "must be from 1s to 8760h",
+        field: Some(".min"),
+    },
+    Rule {
+        rule: "duration(self.max) >= duration('1s') && duration(self.max) <= duration('8760h')",
+        message: "must be from 1s to 8760h",
+        field: Some(".max"),
+    },
+    Rule {
+        rule: "duration(self.min) <= duration(self.max) || duration(self.min) > duration('8760h') || duration(self.max) < duration('1s')",
+        message: "is longer than max; shorten it or raise max",
+        field: Some(".min"),
+    },
+];
+
 const BACKOFF: [Rule; 2] = [
     Rule {
         rule: "duration(self.max) >= duration('1ms') && duration(self.max) <= duration('24h')",
@@ -277,6 +295,10 @@ pub(super) fn of_timeouts(schema: &mut Schema) {
 
 pub(super) fn of_limits(schema: &mut Schema) {
     add_rules(schema, &LIMITS);
+}
+
+pub(super) fn of_adaptive(schema: &mut Schema) {
+    add_rules(schema, &ADAPTIVE);
 }
 
 pub(super) fn of_header(schema: &mut Schema) {

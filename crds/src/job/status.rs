@@ -92,4 +92,8 @@ pub struct PageCounts {
     #[serde(default)]
     #[schemars(range(min = 0))]
     pub skipped: i64,
+    /// Further visits that found a page as it was before.
+    #[serde(default)]
+    #[schemars(range(min = 0))]
+    pub not_modified: i64,
 }

@@ -112,6 +112,10 @@ pub(crate) fn bad() -> Vec<Case> {
         create(kind, throttle("targetConcurrency", json!(0)), "from 0.01 to 64");
         create(kind, throttle("maxDelay", json!("0s")), "from 1ms to 24h");
         create(kind, throttle("maxDelay", json!("25h")), "from 1ms to 24h");
+        let adaptive = |value| with(kind, &at("recrawl"), json!({ "adaptive": value }));
+        create(kind, adaptive(json!({ "min": "10ms" })), "from 1s to 8760h");
+        create(kind, adaptive(json!({ "max": "8761h" })), "from 1s to 8760h");
+        create(kind, adaptive(json!({ "min": "2h", "max": "1h" })), "longer than max");
         let window = json!([{ "from": "08:00", "to": "09:00", "timeZone": "Local" }]);
         create(kind, with(kind, &at("politeness/windows"), window), "no time zone");
         create(kind, with(kind, &at("circuitBreaker"), json!({ "openFor": "999ms" })), "from 1s to 24h");
@@ -206,6 +210,7 @@ pub(crate) fn bad() -> Vec<Case> {
     update(Job, "/spec/activeDeadlineSeconds", json!(60));
     update(Job, "/spec/circuitBreaker", json!({ "maxOpens": 1 }));
     update(Job, "/spec/dedup", json!({ "content": "text" }));
+    update(Job, "/spec/recrawl", json!({ "emit": "changed" }));
     update(Job, "/spec/url", json!({ "maxLength": 500 }));
     update(Job, "/spec/webhooks", json!([]));
     update(Job, "/spec/priority", json!(90));

@@ -20,6 +20,7 @@ pub mod budget;
 pub mod completion;
 pub mod delivery;
 pub mod export;
+pub mod history;
 pub mod host;
 pub mod keys;
 pub mod opt_out;

@@ -8,6 +8,7 @@ pub mod canonical;
 pub mod extract;
 pub mod politeness;
 pub mod proxy;
+pub mod recrawl;
 pub mod robots;
 pub mod scope;
 pub mod secret;
@@ -18,6 +19,7 @@ pub use canonical::{NormalizedUrl, resolve};
 pub use extract::{DocumentKind, ExtractRule, Field, FieldKind, FollowRule, Seed, Source, Transform};
 pub use politeness::{AutoThrottle, BreakerRules, HostRule, OverMax, Politeness};
 pub use proxy::{Proxies, Proxy, ProxyKind, Rotation};
+pub use recrawl::Recrawl;
 pub use robots::Robots;
 pub use scope::{Patterns, Scope, ScopeType};
 pub use secret::{Auth, Credentials, Secret};
@@ -56,6 +58,8 @@ pub struct ValidatedJob {
     pub retry: Retry,
     /// When two pages count as one.
     pub dedup: Dedup,
+    /// How pages are visited again; `None`: each is visited once.
+    pub recrawl: Option<Recrawl>,
 }
 
 /// When two pages count as one although their URLs differ.

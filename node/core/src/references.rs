@@ -71,6 +71,7 @@ mod tests {
             item_errors: 0,
             content,
             stored: None,
+            history: None,
         };
         let state = UrlState::Closed { sequence: 1, result: PageResult::Fetched(page) };
         UrlRecord {

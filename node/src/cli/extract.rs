@@ -134,6 +134,7 @@ async fn fetched(args: &ExtractArgs, url: &NormalizedUrl) -> anyhow::Result<Page
             cookies: None,
             max_body_bytes: job.limits.max_body_bytes,
             accept: AcceptedTypes::Pages,
+            validators: None,
         };
         let answer = match fetcher.begin(request).await {
             Ok(begun) => begun.finish().await,

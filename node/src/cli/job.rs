@@ -202,8 +202,10 @@ fn details(job: &JobObject) -> String {
         ("started", status.start_time.clone()),
         ("ended", status.completion_time.clone()),
         ("skipped", (status.pages.skipped > 0).then(|| status.pages.skipped.to_string())),
+        ("unchanged", (status.pages.not_modified > 0).then(|| format!("{} visits", status.pages.not_modified))),
+        ("revisit", status.next_visit_time.clone()),
     ];
-    let lines = lines.into_iter().filter_map(|(name, value)| Some(format!("{name:<8}  {}\n", value?)));
+    let lines = lines.into_iter().filter_map(|(name, value)| Some(format!("{name:<9}  {}\n", value?)));
     let outputs = status.outputs.iter().map(|output| {
         let OutputStatus { output: place, progress: OutputProgress { state, entries, parts, error, .. } } = output;
         let error = error.as_ref().map(|error| format!("; {error}")).unwrap_or_default();

@@ -109,13 +109,22 @@ mod tests {
             phase: Phase::Running,
             reason: None,
             message: None,
-            pages: PageCounts { discovered: 10, queued: 3, in_flight: 2, succeeded: 4, failed: 1, skipped: 6 },
+            pages: PageCounts {
+                discovered: 10,
+                queued: 3,
+                in_flight: 2,
+                succeeded: 4,
+                failed: 1,
+                skipped: 6,
+                not_modified: 0,
+            },
             items: 8,
             item_errors: 0,
             bytes: 0,
             start_time: None,
             completion_time: None,
             outputs: Vec::new(),
+            next_visit_time: None,
         }
     }
 

@@ -28,6 +28,8 @@ const ATTEMPTS_ON_A_FULL_DISK: usize = 4;
 pub(super) const SEED_PRIORITY: u8 = 50;
 /// How often a job at work is looked after.
 const TICK: Duration = Duration::from_millis(250);
+/// ... and one that only waits for its next visit.
+const SLOW_TICK: Duration = Duration::from_secs(1);
 
 /// What was found at the last look at all partitions of a job.
 #[derive(Clone, Copy, Debug, Default)]
@@ -108,6 +110,8 @@ pub(super) struct Order {
 /// What is to be done after a look at the job.
 enum Next {
     LookAgain,
+    /// Nothing is to be done before a page is to be visited again.
+    LookLater,
     Finished,
 }
 
@@ -123,10 +127,12 @@ pub(super) fn start(crawl: &Crawl, job: JobId, partition: Partition, token: Toke
         loop {
             // Whatever could not be reached is tried again at the next look.
             while task.shards.owned(partition).await == Some(token) {
-                if let Ok(Next::Finished) = look_after(&task, job, token).await {
-                    break;
-                }
-                tokio::time::sleep(TICK).await;
+                let pause = match look_after(&task, job, token).await {
+                    Ok(Next::Finished) => break,
+                    Ok(Next::LookLater) => SLOW_TICK,
+                    Ok(Next::LookAgain) | Err(Unavailable) => TICK,
+                };
+                tokio::time::sleep(pause).await;
             }
             if task.coordinators.leave(job, token) {
                 return;
@@ -217,6 +223,7 @@ impl LookedAt {
             _ if self.record.suspended => Control::Hold,
             JobPhase::Closing(reason) => Control::Close(reason),
             _ if !any_is_open(&spec.windows, Timestamp::now()) => Control::Hold,
+            _ if self.only_visits_again(crawl, &spec.job) => Control::Revisit(SkipReason::PageLimit),
             _ => Control::Run,
         };
         let order = Order { control, revision: self.record.revision };
@@ -228,25 +235,35 @@ impl LookedAt {
         let at_rest = matches!(control, Control::Hold) && total.in_flight == 0;
         crawl.coordinators.set(self.job, Progress { counters: total, at_rest });
         let is_closing = matches!(control, Control::Close(_));
-        if total.done() == total.discovered && (total.discovered > 0 || is_closing) {
+        if may_have_ended(&spec.job, is_closing, &total) {
             let first = self::wave(crawl, self.job, order, true).await;
             let second = self::wave(crawl, self.job, order, true).await;
-            if has_ended(&first, &second) && confirm(&crawl.driver, job_partition(self.job), self.token).await? {
-                return self.end(crawl, second.total()).await;
+            let totals = second.total();
+            if has_ended(&first, &second)
+                && may_have_ended(&spec.job, is_closing, &totals)
+                && confirm(&crawl.driver, job_partition(self.job), self.token).await?
+            {
+                return self.end(crawl, totals).await;
             }
         } else if !self.record.suspended
             && let Some(reason) = self.limit_reached(crawl, &spec.job, &total)
         {
             self.change(crawl, |record| JobRecord { phase: JobPhase::Closing(reason), ..record }).await?;
         }
-        Ok(Next::LookAgain)
+        Ok(if total.waits_for_a_visit() { Next::LookLater } else { Next::LookAgain })
+    }
+
+    /// Whether every page of the limit was requested, and the job goes on with visits to them.
+    fn only_visits_again(&self, crawl: &Crawl, spec: &ValidatedJob) -> bool {
+        let known = crawl.coordinators.progress(self.job).unwrap_or_default().counters;
+        spec.recrawl.is_some() && spec.limits.max_pages.is_some_and(|pages| known.admitted_closed >= pages)
     }
 
     fn limit_reached(&self, crawl: &Crawl, spec: &ValidatedJob, total: &Counters) -> Option<SkipReason> {
         if matches!(self.record.phase, JobPhase::Closing(_)) {
             return None;
         }
-        if spec.limits.max_pages.is_some_and(|pages| total.admitted_closed >= pages) {
+        if spec.recrawl.is_none() && spec.limits.max_pages.is_some_and(|pages| total.admitted_closed >= pages) {
             return Some(SkipReason::PageLimit);
         }
         if spec.limits.max_items.is_some_and(|items| total.items >= items) {
@@ -288,6 +305,13 @@ impl LookedAt {
     }
 }
 
+/// Whether a job may have ended, as one look shows it. Pages that are visited again are done all the while: a job with such
+/// pages goes on until it is closed and no visit is under way.
+fn may_have_ended(spec: &ValidatedJob, is_closing: bool, total: &Counters) -> bool {
+    let goes_on = spec.recrawl.is_some() && (total.in_flight > 0 || (!is_closing && total.succeeded > 0));
+    !goes_on && total.done() == total.discovered && (total.discovered > 0 || is_closing)
+}
+
 fn seed_link(seed: &Seed) -> Link {
     let way = Way { kind: seed.kind, label: seed.label, priority: SEED_PRIORITY, ..Way::default() };
     Link { url: seed.url.clone(), depth: 0, way }
@@ -313,6 +337,7 @@ async fn report_of(crawl: &Crawl, node: NodeId, job: JobId, order: Order, confir
         Control::Hold => (v1::report_request::Control::Hold, ""),
         Control::Run => (v1::report_request::Control::Run, ""),
         Control::Close(reason) => (v1::report_request::Control::Close, reason.as_str()),
+        Control::Revisit(reason) => (v1::report_request::Control::Revisit, reason.as_str()),
     };
     let request = v1::ReportRequest {
         header: crawl.driver.peers().header(),
@@ -454,6 +479,25 @@ mod tests {
     use super::*;
 
     const JOB: JobId = JobId([1; 16]);
+
+    fn spec(recrawl: &str) -> ValidatedJob {
+        let file = format!(
+            "apiVersion: scrapering.io/v1alpha1\nkind: ScrapeJob\nmetadata: {{name: test}}\nspec: {{seeds: [{{url: http://a.test}}]{recrawl}}}"
+        );
+        crate::job::load(&file).expect("a job").job
+    }
+
+    #[test]
+    fn a_job_ends_when_all_is_done_and_one_that_visits_pages_again_only_when_it_is_closed_and_no_visit_is_under_way() {
+        let (once, again) = (spec(""), spec(", recrawl: {}"));
+        let done = Counters { discovered: 3, succeeded: 2, skipped: 1, ..Counters::default() };
+        assert!(may_have_ended(&once, false, &done) && !may_have_ended(&again, false, &done));
+        assert!(may_have_ended(&again, true, &done));
+        assert!(!may_have_ended(&again, true, &Counters { in_flight: 1, ..done }), "a visit still lands");
+        let nothing = Counters { succeeded: 0, failed: 2, ..done };
+        assert!(may_have_ended(&again, false, &nothing), "there is no page to be visited again");
+        assert!(!may_have_ended(&once, false, &Counters::default()), "its seeds are not there yet");
+    }
 
     #[test]
     fn a_job_that_is_asked_for_while_its_task_ends_is_looked_at_once_more() {

@@ -3,6 +3,7 @@
 //! The first page of a content writes its URL under the content's digest; every later one finds it there. For similar texts the URL and the simhash are
 //! written under each block of the simhash: two that differ in few bits agree in one block, and whoever comes second to its register finds the first.
 //! This happens before the page's own record, so a page that is fetched again after a crash finds itself, and is no duplicate.
+//! A page that counts is not judged again when it is visited again: what it says changes, and each time registers would be left behind.
 
 use super::Crawl;
 use super::worker::Visit;
@@ -31,7 +32,7 @@ pub(super) async fn original(
     body: &[u8],
     page: &PageResult,
 ) -> Option<String> {
-    if !job.dedup.is_on() {
+    if !job.dedup.is_on() || visit.history.is_some() {
         return None;
     }
     let text = page.text.as_deref().unwrap_or_default();
@@ -60,7 +61,7 @@ pub(super) async fn original(
 }
 
 /// A digest of the length of the other hashes in keys.
-fn digest_of(parts: &[&[u8]]) -> [u8; 20] {
+pub(super) fn digest_of(parts: &[&[u8]]) -> [u8; 20] {
     let whole = digest(&SHA256, &parts.concat());
     *whole.as_ref().first_chunk().expect("SHA-256 has 32 bytes")
 }

@@ -436,6 +436,7 @@ fn status(
         _ if record.suspended && *at_rest => (Phase::Paused, None),
         _ if record.suspended => (Phase::Pausing, None),
         JobPhase::Pending => (Phase::Pending, None),
+        JobPhase::Running if counters.waits_for_a_visit() => (Phase::Running, Some("recrawl".to_owned())),
         JobPhase::Running => (Phase::Running, None),
         JobPhase::Closing(SkipReason::JobStopped) => (Phase::Stopping, None),
         JobPhase::Closing(reason) => (Phase::Running, Some(reason.to_string())),
@@ -462,6 +463,7 @@ fn status(
             succeeded: counters.succeeded,
             failed: counters.failed,
             skipped: counters.skipped,
+            not_modified: counters.not_modified,
         },
         items: counters.items,
         item_errors: counters.item_errors,
@@ -470,6 +472,7 @@ fn status(
         started_at: moment(record.started_ms),
         completed_at: moment(record.completed_ms),
         outputs: Vec::new(),
+        next_visit_at: counters.next_visit_ms.and_then(moment),
         file,
         accepted,
     })

@@ -3,7 +3,7 @@
 use super::bodies::PageId;
 use super::coordinator::Order;
 use super::doors::moment;
-use super::jobs::{FetchedPage, StoredResponse, Try};
+use super::jobs::{FetchedPage, PageHistory, StoredResponse, Try};
 use super::shards::Found;
 use super::{Crawl, coordinator};
 use crate::rpc::convert::{self, Malformed};
@@ -84,12 +84,12 @@ impl Crawl {
     /// `INVALID_ARGUMENT`; nothing was done.
     pub async fn handle_report(&self, message: v1::ReportRequest) -> Result<v1::ReportReply, Status> {
         let job = convert::job(&message.job)?;
+        let reason = || message.reason.parse().map_err(|_| Malformed("reason"));
         let control = match message.control() {
             v1::report_request::Control::Hold => Control::Hold,
             v1::report_request::Control::Run => Control::Run,
-            v1::report_request::Control::Close => {
-                Control::Close(message.reason.parse().map_err(|_| Malformed("reason"))?)
-            }
+            v1::report_request::Control::Close => Control::Close(reason()?),
+            v1::report_request::Control::Revisit => Control::Revisit(reason()?),
         };
         let reports =
             coordinator::report(self, job, Order { control, revision: message.revision }, message.confirm).await;
@@ -247,11 +247,12 @@ fn entries_of(kind: Kind, content: &str) -> usize {
 
 /// A fetched page as the doors see it, JSON.
 fn page_line(id: PageId, url: String, depth: u32, page: record::FetchedPage, tries: Vec<Try>) -> String {
-    let record::FetchedPage { status, fetched_ms, attempts, bytes, items, item_errors, content: _, stored } = page;
+    let record::FetchedPage { status, fetched_ms, attempts, bytes, items, item_errors, content: _, stored, history } = page;
     let fetched_at = moment(fetched_ms).unwrap_or_default();
     let id = id.to_string();
     let stored = stored.map(stored_response);
-    let page = FetchedPage { id, url, depth, status, fetched_at, attempts, bytes, items, item_errors, tries, stored };
+    let history = history.map(|history| PageHistory::from(*history));
+    let page = FetchedPage { id, url, depth, status, fetched_at, attempts, bytes, items, item_errors, tries, stored, history };
     serde_json::to_string(&page).expect("texts and numbers always become JSON")
 }
 

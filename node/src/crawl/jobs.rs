@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use scrapering_core::body::BodyHash;
 use scrapering_core::frontier::delivery::DeliveryId;
 use scrapering_core::frontier::export::{ExportId, MOST_EXPORTS};
+use scrapering_core::frontier::history::History;
 use scrapering_core::frontier::record::{AttemptEnd, AttemptRecord, JobId};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -101,6 +102,9 @@ pub struct PageCounts {
     pub failed: u64,
     /// Not fetched for a reason from the closed list.
     pub skipped: u64,
+    /// Further visits that found a page as it was before.
+    #[serde(default)]
+    pub not_modified: u64,
 }
 
 /// A job and how far it is.
@@ -119,7 +123,8 @@ pub struct JobStatus {
     pub name: String,
     /// Where it stands.
     pub phase: Phase,
-    /// A word for why, if the phase alone does not say it: `pageLimit`, `timeLimit`, `seedsUnreachable`.
+    /// A word for why, if the phase alone does not say it: `pageLimit`, `timeLimit`, `seedsUnreachable`; `recrawl` while a
+    /// running job only waits for pages to be visited again.
     pub reason: Option<String>,
     /// A sentence for people.
     pub message: Option<String>,
@@ -139,6 +144,8 @@ pub struct JobStatus {
     pub completed_at: Option<String>,
     /// How far its outputs are.
     pub outputs: Vec<OutputStatus>,
+    /// When the next page is to be visited again, RFC 3339.
+    pub next_visit_at: Option<String>,
     /// The job file as it was accepted, or last changed.
     pub file: Box<RawValue>,
     /// The job file as it was accepted, if it was changed since.
@@ -166,6 +173,7 @@ impl JobStatus {
             started_at: None,
             completed_at: None,
             outputs: Vec::new(),
+            next_visit_at: None,
             file: serde_json::value::to_raw_value(file).expect("JSON"),
             accepted: None,
         }
@@ -263,6 +271,35 @@ pub struct FetchedPage {
     /// The page as it was read, if its job keeps it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stored: Option<StoredResponse>,
+    /// What is known of its visits, if its job visits pages again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub history: Option<PageHistory>,
+}
+
+/// The visits to a page of a job that visits pages again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PageHistory {
+    /// How often it was found.
+    pub visits: u32,
+    /// Of these, how often as it was before.
+    pub not_modified: u32,
+    /// When it was first found as it is now, RFC 3339.
+    pub changed_at: String,
+    /// When it is to be visited next, RFC 3339.
+    pub next_visit_at: String,
+    /// Since when its host says that it is gone (404, 410), RFC 3339; its last items stay.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gone_since: Option<String>,
+}
+
+impl From<History> for PageHistory {
+    fn from(history: History) -> Self {
+        let History { visits, not_modified, changed_ms, next_ms, gone_ms, .. } = history;
+        let at = |ms| super::doors::moment(ms).unwrap_or_default();
+        let (changed_at, next_visit_at, gone_since) = (at(changed_ms), at(next_ms), gone_ms.map(at));
+        Self { visits, not_modified, changed_at, next_visit_at, gone_since }
+    }
 }
 
 /// One request for a page.

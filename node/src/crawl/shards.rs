@@ -109,7 +109,7 @@ pub(super) enum Command {
     Read {
         partition: Partition,
         job: JobId,
-        records: Vec<(UrlHash, Option<UrlRecord>)>,
+        records: Vec<(UrlHash, Option<(UrlRecord, u64)>)>,
     },
     Job {
         partition: Partition,

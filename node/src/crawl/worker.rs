@@ -3,13 +3,15 @@
 use super::addresses::Place;
 use super::jobs::{ITEM_ERROR_MARK, ItemFault};
 use super::outlinks::Outlinks;
+use super::revisit::Seen;
 use super::shards::{Command, Ended, RobotsResult};
 use super::specs::Spec;
-use super::{Crawl, cookies, dedup};
+use super::{Crawl, cookies, dedup, revisit};
 use crate::extract::listing::{self, Listing};
 use crate::extract::{CpuBudget, ExtractError, ItemError, Page, PageResult as Extracted, RobotsDirectives};
 use crate::fetch::{AcceptedTypes, FetchError, FetchRequest, Fetched, ResponseHead, RobotsOutcome, retry_after};
 use scrapering_core::frontier::address::Limits;
+use scrapering_core::frontier::history::History;
 use scrapering_core::frontier::record::{
     AttemptEnd, AttemptRecord, ErrorClass, FetchedPage, Items, JobId, PageResult, RobotsAsked, RobotsFile,
     StoredResponse, UrlHash, Way,
@@ -49,6 +51,8 @@ pub(super) struct Visit {
     pub(super) attempt: u32,
     /// What the host has given the job to be sent back.
     pub(super) cookies: Option<Arc<str>>,
+    /// What is remembered of an earlier visit.
+    pub(super) history: Option<Box<History>>,
 }
 
 /// What a visit came to.
@@ -65,6 +69,10 @@ impl Conclusion {
 
     fn abandoned() -> Self {
         Self { attempt: Attempt::Abandoned, follow: Vec::new(), unfollowed: Vec::new() }
+    }
+
+    fn unchanged(history: Box<History>) -> Self {
+        Self { attempt: Attempt::Unchanged(history), follow: Vec::new(), unfollowed: Vec::new() }
     }
 
     fn skipped(reason: SkipReason, detail: impl Into<String>) -> Self {
@@ -182,6 +190,7 @@ async fn fetch(
             DocumentKind::Page => AcceptedTypes::Pages,
             DocumentKind::List | DocumentKind::Robots => AcceptedTypes::Any,
         },
+        validators: revisit::conditions(job, visit),
     };
     let begun = match unless_broken_off(place, lease, crawl.fetcher.begin(request)).await {
         Some(Ok(begun)) => begun,
@@ -258,6 +267,9 @@ async fn conclude(crawl: &Crawl, spec: &Arc<Spec>, visit: &Visit, answer: Result
         Err(FetchError::Redirected { location, .. }) => return redirected(&spec.job, visit, location),
         Err(error) => return not_fetched(&error),
     };
+    if let Some(history) = revisit::not_modified(crawl, &spec.job, visit, fetched.status) {
+        return Conclusion::unchanged(history);
+    }
     if !fetched.is_success() {
         let status = format!("status {}", fetched.status);
         let is_worth_it = spec.job.retry.status_codes.contains(&fetched.status);
@@ -280,14 +292,14 @@ async fn conclude(crawl: &Crawl, spec: &Arc<Spec>, visit: &Visit, answer: Result
                     (listing.pages.is_empty() && listing.lists.is_empty()).then(|| "it names no page".to_owned())
                 });
                 let out = Outlinks::of_list(&spec.job, visit, listing);
-                source(crawl, visit, &fetched, out, fault).await
+                source(crawl, &spec.job, visit, &fetched, out, fault).await
             }
             Err(error) => Conclusion::skipped(SkipReason::HostileHtml, error.to_string()),
         },
         DocumentKind::Robots => {
             let robots = Robots::parse(&fetched.body, &spec.job.politeness.user_agent_token);
             let fault = robots.sitemaps().is_empty().then(|| "it names no sitemap".to_owned());
-            source(crawl, visit, &fetched, Outlinks::of_robots(&spec.job, visit, &robots), fault).await
+            source(crawl, &spec.job, visit, &fetched, Outlinks::of_robots(&spec.job, visit, &robots), fault).await
         }
     }
 }
@@ -356,7 +368,19 @@ async fn listing(crawl: &Crawl, visit: &Visit, fetched: &Fetched) -> Result<List
 }
 
 /// A document without items that leads to pages; `fault` says why it does not lead to (all of) them.
-async fn source(crawl: &Crawl, visit: &Visit, fetched: &Fetched, out: Outlinks, fault: Option<String>) -> Conclusion {
+async fn source(
+    crawl: &Crawl,
+    job: &ValidatedJob,
+    visit: &Visit,
+    fetched: &Fetched,
+    out: Outlinks,
+    fault: Option<String>,
+) -> Conclusion {
+    let Outlinks { follow, unfollowed, .. } = out;
+    let history = match revisit::seen(crawl, job, visit, fetched, &[]) {
+        Seen::AsBefore(history) => return Conclusion { follow, unfollowed, ..Conclusion::unchanged(history) },
+        Seen::New(history) => history,
+    };
     let rule = if visit.way.kind == DocumentKind::Robots { "robots.txt" } else { "sitemap" };
     let error = |message| ItemError { rule: rule.to_owned(), field: String::new(), message };
     let faults: Vec<String> = fault.map(error).into_iter().map(|error| error_line(error, visit)).collect();
@@ -369,8 +393,8 @@ async fn source(crawl: &Crawl, visit: &Visit, fetched: &Fetched, out: Outlinks, 
         item_errors: u32::try_from(faults.len()).unwrap_or(u32::MAX),
         content: Items::Inline(faults.join("\n")),
         stored: store_page(crawl, visit.partition, fetched).await,
+        history,
     };
-    let Outlinks { follow, unfollowed, .. } = out;
     Conclusion { attempt: Attempt::Closed(PageResult::Fetched(page)), follow, unfollowed }
 }
 
@@ -382,6 +406,10 @@ async fn page(crawl: &Crawl, spec: &Arc<Spec>, visit: &Visit, fetched: &Fetched,
     let Outlinks { follow, unfollowed, .. } =
         Outlinks::of_page(&spec.job, visit, links, extracted.canonical.as_deref());
     let fetched_ms = crawl.driver.clock().wall_ms();
+    let history = match revisit::seen(crawl, &spec.job, visit, fetched, &extracted.items) {
+        Seen::AsBefore(history) => return Conclusion { follow, unfollowed, ..Conclusion::unchanged(history) },
+        Seen::New(history) => history,
+    };
     let mut lines: Vec<String> =
         extracted.items.into_iter().map(|item| line(item, visit, fetched.status, fetched_ms)).collect();
     let count = u32::try_from(lines.len()).unwrap_or(u32::MAX);
@@ -396,6 +424,7 @@ async fn page(crawl: &Crawl, spec: &Arc<Spec>, visit: &Visit, fetched: &Fetched,
         item_errors,
         content: store_items(crawl, visit.partition, lines.join("\n")).await,
         stored: store_page(crawl, visit.partition, fetched).await,
+        history,
     };
     Conclusion { attempt: Attempt::Closed(PageResult::Fetched(page)), follow, unfollowed }
 }

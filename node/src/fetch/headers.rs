@@ -3,6 +3,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
+use scrapering_core::frontier::history::Validators;
 use scrapering_core::job::{Auth, NormalizedUrl, RequestOptions};
 
 use super::AcceptedTypes;
@@ -115,6 +116,18 @@ fn text(value: &HeaderValue) -> String {
     String::from_utf8_lossy(value.as_bytes()).into_owned()
 }
 
+/// Asks for a page only if it is another by now (RFC 9110, sections 13.1.2 and 13.1.3). A condition that the job sets itself
+/// stays.
+pub(super) fn add_conditions(headers: &mut HeaderMap, validators: &Validators) {
+    let conditions =
+        [(header::IF_NONE_MATCH, &validators.etag), (header::IF_MODIFIED_SINCE, &validators.last_modified)];
+    for (name, value) in conditions {
+        if let Some(Ok(value)) = value.as_deref().map(HeaderValue::from_str) {
+            headers.entry(name).or_insert(value);
+        }
+    }
+}
+
 /// The response headers the crawl acts on.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ResponseHeaders {
@@ -124,6 +137,8 @@ pub struct ResponseHeaders {
     pub x_robots_tag: Vec<String>,
     /// `Retry-After`, to be read with [`super::retry_after::parse`].
     pub retry_after: Option<String>,
+    /// `ETag` and `Last-Modified`.
+    pub validators: Validators,
 }
 
 impl ResponseHeaders {
@@ -132,6 +147,38 @@ impl ResponseHeaders {
             content_type: headers.get(header::CONTENT_TYPE).map(text),
             x_robots_tag: headers.get_all("x-robots-tag").iter().map(text).collect(),
             retry_after: headers.get(header::RETRY_AFTER).map(text),
+            validators: Validators {
+                etag: headers.get(header::ETAG).map(text),
+                last_modified: headers.get(header::LAST_MODIFIED).map(text),
+            },
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn conditions_are_sent_as_they_were_received_and_a_jobs_own_stay() {
+        let mut received = HeaderMap::new();
+        received.insert(header::ETAG, HeaderValue::from_static("W/\"a\""));
+        received.insert(header::LAST_MODIFIED, HeaderValue::from_static("Thu, 01 Jan 2026 00:00:00 GMT"));
+        let validators = ResponseHeaders::of(&received).validators;
+        let mut sent = HeaderMap::new();
+        add_conditions(&mut sent, &validators);
+        assert_eq!(sent[header::IF_NONE_MATCH], "W/\"a\"");
+        assert_eq!(sent[header::IF_MODIFIED_SINCE], "Thu, 01 Jan 2026 00:00:00 GMT");
+        let mut own = HeaderMap::new();
+        own.insert(header::IF_NONE_MATCH, HeaderValue::from_static("\"mine\""));
+        add_conditions(&mut own, &validators);
+        assert_eq!(own[header::IF_NONE_MATCH], "\"mine\"");
+    }
+
+    #[test]
+    fn what_cannot_be_sent_is_left_out() {
+        let mut sent = HeaderMap::new();
+        add_conditions(&mut sent, &Validators { etag: Some("\"ä\n\"".to_owned()), last_modified: None });
+        assert!(sent.is_empty());
     }
 }

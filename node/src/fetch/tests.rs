@@ -48,8 +48,14 @@ fn url(text: &str) -> NormalizedUrl {
 }
 
 async fn fetch_with(fetcher: &Fetcher, options: &RequestOptions, url: &NormalizedUrl) -> Result<Fetched, FetchError> {
-    let request =
-        FetchRequest { url, options, cookies: None, max_body_bytes: 1024 * 1024, accept: AcceptedTypes::Pages };
+    let request = FetchRequest {
+        url,
+        options,
+        cookies: None,
+        max_body_bytes: 1024 * 1024,
+        accept: AcceptedTypes::Pages,
+        validators: None,
+    };
     fetcher.begin(request).await?.finish().await
 }
 
@@ -140,6 +146,7 @@ async fn cookies_are_sent_and_those_of_an_answer_are_told_also_with_a_redirect()
             cookies: Some("sid=7; x=y"),
             max_body_bytes: 1024,
             accept: AcceptedTypes::Pages,
+            validators: None,
         };
         assert_eq!(fetcher.begin(request).await.unwrap().set_cookies(), expected);
     }

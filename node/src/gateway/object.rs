@@ -80,6 +80,9 @@ pub struct StatusObject {
     /// How far its outputs are.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub outputs: Vec<OutputStatus>,
+    /// When the next page is to be visited again, RFC 3339; absent if none is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_visit_time: Option<String>,
 }
 
 /// Several jobs.
@@ -135,6 +138,7 @@ impl From<JobStatus> for JobObject {
                 start_time: job.started_at,
                 completion_time: job.completed_at,
                 outputs: job.outputs,
+                next_visit_time: job.next_visit_at,
             },
         }
     }

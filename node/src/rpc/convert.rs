@@ -281,6 +281,8 @@ pub fn counters(wire: v1::Counters) -> Counters {
         item_errors,
         in_flight,
         bytes,
+        not_modified,
+        next_visit_ms,
     } = wire;
     Counters {
         discovered,
@@ -294,6 +296,8 @@ pub fn counters(wire: v1::Counters) -> Counters {
         item_errors,
         in_flight,
         bytes,
+        not_modified,
+        next_visit_ms,
     }
 }
 
@@ -312,6 +316,8 @@ pub fn counters_to_wire(counters: Counters) -> v1::Counters {
         item_errors,
         in_flight,
         bytes,
+        not_modified,
+        next_visit_ms,
     } = counters;
     v1::Counters {
         discovered,
@@ -325,6 +331,8 @@ pub fn counters_to_wire(counters: Counters) -> v1::Counters {
         item_errors,
         in_flight,
         bytes,
+        not_modified,
+        next_visit_ms,
     }
 }
 

@@ -116,6 +116,7 @@ async fn refer(driver: &Driver, hash: BodyHash) {
         item_errors: 0,
         content: Items::Body(hash),
         stored: None,
+        history: None,
     };
     let state = UrlState::Closed { sequence: 1, result: PageResult::Fetched(page) };
     let record = UrlRecord {

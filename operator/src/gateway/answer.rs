@@ -52,7 +52,7 @@ pub struct Progress {
 
 /// Pages by what became of them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(default)]
+#[serde(rename_all = "camelCase", default)]
 pub struct Counts {
     /// Known and in scope.
     pub discovered: i64,
@@ -62,6 +62,8 @@ pub struct Counts {
     pub failed: i64,
     /// Not fetched, for a reason.
     pub skipped: i64,
+    /// Further visits that found a page as it was before.
+    pub not_modified: i64,
 }
 
 /// Where a job stands.

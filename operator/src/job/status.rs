@@ -77,6 +77,7 @@ fn observe(status: &mut ScrapeJobStatus, report: &Report) {
         succeeded: pages.succeeded,
         failed: pages.failed,
         skipped: pages.skipped,
+        not_modified: pages.not_modified,
     };
     status.progress = Some(format!("{}/{}", pages.succeeded + pages.failed + pages.skipped, pages.discovered));
     (status.items, status.item_errors) = (*items, *item_errors);

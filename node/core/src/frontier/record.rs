@@ -6,6 +6,7 @@ mod jar;
 pub use attempt::{AttemptEnd, AttemptRecord, Attempts, ErrorClass};
 pub use jar::JarRecord;
 
+use super::history::History;
 use crate::body::BodyHash;
 use crate::id::NodeId;
 use crate::job::{DocumentKind, NormalizedUrl, SkipReason};
@@ -149,7 +150,8 @@ pub struct JobRecord {
     pub errands: bool,
 }
 
-/// Counters of a job, or of its part in one partition. All but `in_flight` only grow.
+/// Counters of a job, or of its part in one partition. All but `in_flight` only grow, except that a page that is visited
+/// again counts with what it shows now: its last items, errors and bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counters {
     /// URLs in the frontier.
@@ -174,6 +176,10 @@ pub struct Counters {
     pub in_flight: u64,
     /// Bytes of the pages in committed results, decompressed.
     pub bytes: u64,
+    /// Visits that found a page as it was before.
+    pub not_modified: u64,
+    /// When the next page is to be visited again, milliseconds since 1970; `None` if none is, or the job is held.
+    pub next_visit_ms: Option<u64>,
 }
 
 impl Counters {
@@ -181,6 +187,12 @@ impl Counters {
     #[must_use]
     pub const fn done(&self) -> u64 {
         self.succeeded + self.failed + self.skipped
+    }
+
+    /// Whether everything is done until a page is to be visited again.
+    #[must_use]
+    pub const fn waits_for_a_visit(&self) -> bool {
+        self.next_visit_ms.is_some() && self.in_flight == 0 && self.done() == self.discovered
     }
 
     /// Adds another part of the same job.
@@ -197,6 +209,8 @@ impl Counters {
             item_errors,
             in_flight,
             bytes,
+            not_modified,
+            next_visit_ms,
         } = other;
         self.discovered += discovered;
         self.succeeded += succeeded;
@@ -209,6 +223,8 @@ impl Counters {
         self.item_errors += item_errors;
         self.in_flight += in_flight;
         self.bytes += bytes;
+        self.not_modified += not_modified;
+        self.next_visit_ms = [self.next_visit_ms, *next_visit_ms].into_iter().flatten().min();
     }
 }
 
@@ -310,6 +326,8 @@ pub struct FetchedPage {
     pub content: Items,
     /// The page as it was read, if its job keeps it.
     pub stored: Option<StoredResponse>,
+    /// What is remembered for the next visit, if there is to be one.
+    pub history: Option<Box<History>>,
 }
 
 /// A page as it was read.

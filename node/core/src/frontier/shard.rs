@@ -3,6 +3,7 @@
 //! Inputs are `handle_*`; after each, drain [`Shard::poll_commit`], [`Shard::poll_work`] and
 //! [`Shard::poll_event`]. The shard is rebuilt from registers by [`Shard::open`] and [`Shard::load`] for each.
 
+mod agenda;
 mod chores;
 mod commit;
 mod cookies;
@@ -11,6 +12,7 @@ mod job;
 mod load;
 mod records;
 mod reopen;
+mod revisit;
 mod schedule;
 #[cfg(test)]
 mod tests;
@@ -23,6 +25,7 @@ pub use schedule::Work;
 
 pub use super::host::{Conduct, Exchange, Health, HostStatus, Policy, RobotsStatus, Unreached};
 
+use super::history::History;
 use super::host::Host;
 use super::opt_out::OptOuts;
 use super::record::{AttemptRecord, Counters, JobId, PageResult, Token, UrlHash, UrlRecord, Way};
@@ -82,6 +85,8 @@ pub struct Visit<'a> {
 pub enum Attempt {
     /// The page is closed. Its links are acknowledged by their owners already.
     Closed(PageResult),
+    /// What was there before is there still; what is remembered of the page from now on.
+    Unchanged(Box<History>),
     /// It may go better another time.
     Failed {
         /// From the closed list.
@@ -129,6 +134,8 @@ pub struct Shard {
     barred: BTreeSet<JobId>,
     /// Of these, the ones that would have had something to fetch.
     turned_away: BTreeSet<JobId>,
+    /// The moment of the last question or answer.
+    told_at: Instant,
 }
 
 impl Shard {
@@ -176,7 +183,9 @@ impl Shard {
     #[must_use]
     pub fn counters(&self, job: JobId) -> Counters {
         let Some(shard) = self.jobs.get(&job) else { return Counters::default() };
-        Counters { in_flight: shard.counters.in_flight + self.pipeline.closing(job), ..shard.counters }
+        let next_visit_ms =
+            shard.agenda.first().filter(|_| shard.visits_again()).map(|second| u64::from(second) * 1_000);
+        Counters { in_flight: shard.counters.in_flight + self.pipeline.closing(job), next_visit_ms, ..shard.counters }
     }
 
     /// Committed results of `job` of the `wanted` kinds with a sequence above `after`, ascending, at most `limit`.
@@ -230,15 +239,12 @@ impl Shard {
             return;
         }
         shard.control = control;
-        if let Control::Close(reason) = control {
-            let waiting: Vec<UrlHash> = self
-                .hosts
-                .values_mut()
-                .filter_map(|host| host.queues.get_mut(&id))
-                .flat_map(|queue| queue.drain())
-                .collect();
-            self.close_all(id, waiting, PageResult::Skipped { reason, detail: None });
-        }
+        let (Control::Close(reason) | Control::Revisit(reason)) = control else { return };
+        let queues = self.hosts.values_mut().filter_map(|host| host.queues.get_mut(&id));
+        let waiting: Vec<UrlHash> = queues.flat_map(|queue| queue.drain()).collect();
+        let (again, open): (Vec<UrlHash>, Vec<UrlHash>) = waiting.into_iter().partition(|url| self.is_again(id, *url));
+        again.into_iter().for_each(|url| self.sleep(id, url));
+        self.close_all(id, open, PageResult::Skipped { reason, detail: None });
     }
 
     /// Links of `job` to be followed; `waiter` is told when all of them are durable.
@@ -283,6 +289,7 @@ impl Shard {
         now: Instant,
     ) {
         let Visit { job: id, url, origin, made } = *visit;
+        self.told_at = now;
         let Some(job) = self.spec(id) else { return };
         let Some(shard) = self.jobs.get_mut(&id) else { return };
         shard.counters.in_flight = shard.counters.in_flight.saturating_sub(1);
@@ -292,20 +299,24 @@ impl Shard {
         }
         match attempt {
             Attempt::Closed(result) => {
-                let last_link =
-                    unfollowed.iter().filter_map(|(link, reason)| self.record_unfollowed(id, link, *reason)).last();
+                let last_link = self.record_all_unfollowed(id, &unfollowed);
                 self.close_after(last_link, id, url, result);
+            }
+            Attempt::Unchanged(history) if entry.is_again() => {
+                let last_link = self.record_all_unfollowed(id, &unfollowed);
+                self.handle_unchanged(last_link, id, url, history);
             }
             Attempt::Failed { reason, detail } => {
                 entry.attempts += 1;
-                if entry.attempts > job.retry.max_retries {
+                if u32::from(entry.attempts) > job.retry.max_retries {
                     self.close(id, url, PageResult::Failed { reason, detail });
                 } else {
-                    let pause = job.retry.pause(entry.attempts, self.dice.next());
+                    let pause = job.retry.pause(entry.attempts.into(), self.dice.next());
                     self.note(id, url, now + pause);
                 }
             }
-            Attempt::Abandoned => {
+            // Nothing was asked that could be answered so.
+            Attempt::Abandoned | Attempt::Unchanged(_) => {
                 entry.stage = Stage::Waiting;
                 self.requeue(id, url, origin, |queue| queue.ready.push_front(url));
             }
@@ -318,8 +329,8 @@ impl Shard {
         let Some(mut record) = self.records.take(id, url) else { return };
         entry.stage = Stage::Noting;
         record.admitted = entry.admitted;
-        record.attempts.failed = entry.attempts;
-        self.pipeline.push(Pending::note(id, url, record, entry.version, due));
+        record.attempts.failed = entry.attempts.into();
+        self.pipeline.push(Pending::note(id, url, record.replacing_itself(), entry.version, due));
     }
 
     /// A page whose request did not leave waits again, in front.
@@ -384,14 +395,16 @@ impl Shard {
         self.events.push_back(Event::Lost);
     }
 
-    /// Puts a URL where `place` says, or closes it if the job is coming to an end.
+    /// Puts a URL where `place` says, unless the job does not go on with such URLs.
     fn requeue(&mut self, id: JobId, url: UrlHash, origin: &str, place: impl FnOnce(&mut super::host::Queue)) {
-        let control = self.jobs.get(&id).map(|shard| shard.control);
-        if let Some(Control::Close(reason)) = control {
-            self.close(id, url, PageResult::Skipped { reason, detail: None });
-            return;
+        let (again, control) = (self.is_again(id, url), self.jobs.get(&id).map(|shard| shard.control));
+        match control {
+            Some(Control::Close(_)) if again => self.sleep(id, url),
+            Some(Control::Close(reason) | Control::Revisit(reason)) if !again => {
+                self.close(id, url, PageResult::Skipped { reason, detail: None });
+            }
+            _ => place(self.host(origin).queues.entry(id).or_default()),
         }
-        place(self.host(origin).queues.entry(id).or_default());
     }
 
     fn close(&mut self, id: JobId, url: UrlHash, result: PageResult) {
@@ -401,6 +414,9 @@ impl Shard {
     /// Closes a URL whose record is here, if given after the change with this ticket: whoever sees a closed page sees
     /// its links.
     fn close_after(&mut self, ticket: Option<u64>, id: JobId, url: UrlHash, result: PageResult) {
+        if self.is_again(id, url) {
+            return self.end_visit(ticket, id, url, result);
+        }
         let Some(shard) = self.jobs.get_mut(&id) else { return };
         let (Some(entry), Some(record)) = (shard.urls.get_mut(&url), self.records.take(id, url)) else { return };
         entry.stage = Stage::Closing;
@@ -410,6 +426,11 @@ impl Shard {
             Some(ticket) => self.pipeline.push_after(ticket, pending),
             None => _ = self.pipeline.push(pending),
         }
+    }
+
+    /// The ticket of the last one that is new.
+    fn record_all_unfollowed(&mut self, id: JobId, links: &[(NormalizedUrl, SkipReason)]) -> Option<u64> {
+        links.iter().filter_map(|(link, reason)| self.record_unfollowed(id, link, *reason)).last()
     }
 
     fn record_unfollowed(&mut self, id: JobId, link: &NormalizedUrl, reason: SkipReason) -> Option<u64> {

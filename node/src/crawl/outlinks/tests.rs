@@ -14,7 +14,8 @@ fn job(spec: &str) -> ValidatedJob {
 fn visit(url: &str, way: Way) -> Visit {
     let url = NormalizedUrl::parse(url).unwrap();
     let hash = UrlHash::of(&url);
-    Visit { partition: Partition(0), job: JobId([0; 16]), url, hash, depth: 2, way, attempt: 1, cookies: None }
+    let (partition, job) = (Partition(0), JobId([0; 16]));
+    Visit { partition, job, url, hash, depth: 2, way, attempt: 1, cookies: None, history: None }
 }
 
 fn links(pairs: &[(&str, usize)]) -> Vec<PageLink> {

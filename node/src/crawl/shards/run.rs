@@ -572,8 +572,8 @@ fn take_cookies(shard: &mut Shard, job: JobId, url: &NormalizedUrl, set: &[Strin
 fn start(crawl: &Crawl, partition: Partition, token: Token, lease: &CancellationToken, work: Work) {
     let task = crawl.clone();
     match work {
-        Work::Fetch { job, url, hash, depth, way, attempt, cookies, .. } => {
-            let visit = worker::Visit { partition, job, url, hash, depth, way, attempt, cookies };
+        Work::Fetch { job, url, hash, depth, way, attempt, cookies, history, .. } => {
+            let visit = worker::Visit { partition, job, url, hash, depth, way, attempt, cookies, history };
             crawl.spawn(worker::visit(task, visit, lease.clone()));
         }
         Work::Robots { job, spec, origin, moved } => {
@@ -631,7 +631,8 @@ async fn read(crawl: Crawl, partition: Partition, job: JobId, urls: Vec<UrlHash>
     };
     let record = |value: Option<Versioned>| {
         let unreadable = |error: &RecordError| tracing::error!(%error, %job, "a URL is passed over");
-        decode(value?.content.as_deref()?).inspect_err(unreadable).ok()
+        let value = value?;
+        Some((decode(value.content.as_deref()?).inspect_err(unreadable).ok()?, value.version))
     };
     let records = urls.into_iter().zip(values.into_iter().map(record)).collect();
     crawl.shards.tell(Command::Read { partition, job, records }).await;

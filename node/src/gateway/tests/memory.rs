@@ -152,6 +152,7 @@ impl JobService for MemoryJobs {
             item_errors,
             tries,
             stored: None,
+            history: None,
         };
         self.page(job, cursor, limit, page)
     }

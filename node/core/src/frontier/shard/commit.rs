@@ -42,6 +42,8 @@ pub(super) enum Effect {
     CloseUrl(JobId, UrlHash),
     /// What was tried is written down; the next attempt is due then.
     NoteUrl(JobId, UrlHash, Instant),
+    /// A page was visited again, and its result takes the place of the one before.
+    Visit(JobId, UrlHash),
     /// A failed URL is opened again; its result had this sequence.
     ReopenUrl(JobId, UrlHash, u64),
     Link(JobId, UrlHash),
@@ -118,8 +120,26 @@ impl Pending {
         Self::new(Effect::ReopenUrl(job, hash, sequence), Record::Url(record), version)
     }
 
+    /// A page that was visited again; it needs a sequence if that in its record is 0.
+    pub(super) fn visit(job: JobId, hash: UrlHash, record: UrlRecord, version: u64) -> Self {
+        Self::new(Effect::Visit(job, hash), Record::Url(record), version)
+    }
+
+    /// A page that an earlier owner had visited again, which was found out late: if readers are to see it, it needs another
+    /// sequence.
+    pub(super) fn visit_of_another(job: JobId, hash: UrlHash, mut record: UrlRecord, version: u64) -> Self {
+        let before = record.history().map_or(0, |history| history.replaced.sequence);
+        if let UrlState::Closed { sequence, .. } = &mut record.state
+            && *sequence != before
+        {
+            *sequence = 0;
+        }
+        Self::visit(job, hash, record, version)
+    }
+
     /// A closed URL that needs another sequence.
-    pub(super) fn renumber(job: JobId, hash: UrlHash, mut record: UrlRecord, version: u64) -> Self {
+    pub(super) fn renumber(job: JobId, hash: UrlHash, record: UrlRecord, version: u64) -> Self {
+        let mut record = record.replacing_itself();
         if let UrlState::Closed { sequence, .. } = &mut record.state {
             *sequence = 0;
         }
@@ -166,6 +186,7 @@ impl Pending {
             | Effect::AdmitUrl(job, url)
             | Effect::CloseUrl(job, url)
             | Effect::NoteUrl(job, url, _)
+            | Effect::Visit(job, url)
             | Effect::ReopenUrl(job, url, _)
             | Effect::RemoveUrl(job, url) => Name::Url(job, url),
             Effect::Link(job, url) | Effect::RemoveLink(job, url) => Name::Link(job, url),
@@ -185,6 +206,11 @@ impl Pending {
         match (self.effect, &mut self.record) {
             (Effect::CloseUrl(job, _), Record::Url(UrlRecord { state: UrlState::Closed { sequence, .. }, .. })) => {
                 Some((job, sequence))
+            }
+            (Effect::Visit(job, _), Record::Url(record)) => {
+                let before = record.history().map_or(0, |history| history.replaced.sequence);
+                let UrlState::Closed { sequence, .. } = &mut record.state else { return None };
+                (*sequence != before).then_some((job, sequence))
             }
             (Effect::Link(job, _), Record::Link(record)) => Some((job, &mut record.sequence)),
             _ => None,
@@ -207,6 +233,7 @@ impl Pending {
             | Effect::AdmitUrl(..)
             | Effect::CloseUrl(..)
             | Effect::NoteUrl(..)
+            | Effect::Visit(..)
             | Effect::ReopenUrl(..)
             | Effect::Link(..)
             | Effect::Host(_)
@@ -246,7 +273,8 @@ impl Pipeline {
     /// Results of `job` that are not settled yet.
     pub(super) fn closing(&self, job: JobId) -> u64 {
         let all = self.queue.iter().chain(&self.in_flight).chain(self.held.values().flatten());
-        all.map(|pending| u64::from(matches!(pending.effect, Effect::CloseUrl(id, _) if id == job))).sum()
+        let ends = |effect| matches!(effect, Effect::CloseUrl(id, _) | Effect::Visit(id, _) if id == job);
+        all.map(|pending| u64::from(ends(pending.effect))).sum()
     }
 
     pub(super) fn last_ticket(&self) -> u64 {
@@ -398,6 +426,7 @@ impl Shard {
                 self.settle_noted(job, hash, due, record, version)
             }
             (Effect::Jar(job, hash), Record::Jar(_)) => self.settle_jar(job, hash, version),
+            (Effect::Visit(job, hash), Record::Url(record)) => self.settle_visit(job, hash, record, version),
             (Effect::ReopenUrl(job, hash, sequence), Record::Url(record)) => {
                 self.settle_reopened(job, hash, sequence, record, version);
             }
@@ -422,6 +451,7 @@ impl Shard {
             Effect::AdmitUrl(job, hash)
             | Effect::CloseUrl(job, hash)
             | Effect::NoteUrl(job, hash, _)
+            | Effect::Visit(job, hash)
             | Effect::FenceUrl(job, hash) => (job, hash),
             Effect::Host(_) => {
                 if let Record::Host(record) = &pending.record
@@ -447,6 +477,11 @@ impl Shard {
     fn settle_rival(&mut self, pending: &mut Pending, value: &Versioned) -> bool {
         let content = value.content.as_deref().unwrap_or_default();
         match (&mut pending.record, pending.effect) {
+            // This owner has seen the page later, and nobody was shown what the other one saw.
+            (_, Effect::Visit(job, hash) | Effect::NoteUrl(job, hash, _)) if self.is_again(job, hash) => {
+                pending.version = value.version;
+                false
+            }
             (Record::Url(record), effect) => {
                 let Ok(rival) = decode::<UrlRecord>(content) else { return true };
                 pending.version = value.version;
@@ -599,6 +634,7 @@ impl Shard {
         }
         shard.count_closed(record.admitted, result);
         shard.results.insert(*sequence, (result_kind(result), hash));
+        shard.schedule_visit(hash, result);
     }
 
     fn settle_link(&mut self, id: JobId, hash: UrlHash, sequence: u64) {
@@ -615,7 +651,7 @@ pub(super) fn result_kind(result: &PageResult) -> ResultKind {
 
 impl JobShard {
     pub(super) fn count_closed(&mut self, admitted: bool, result: &PageResult) {
-        let Counters { succeeded, failed, skipped, admitted_closed, items, item_errors, bytes, .. } =
+        let Counters { succeeded, failed, skipped, admitted_closed, items, item_errors, bytes, not_modified, .. } =
             &mut self.counters;
         *admitted_closed += u64::from(admitted);
         match result {
@@ -624,6 +660,7 @@ impl JobShard {
                 *items += u64::from(page.items);
                 *item_errors += u64::from(page.item_errors);
                 *bytes += page.bytes;
+                *not_modified += page.history.as_ref().map_or(0, |history| history.not_modified.into());
             }
             PageResult::Failed { .. } => *failed += 1,
             PageResult::Skipped { .. } => *skipped += 1,

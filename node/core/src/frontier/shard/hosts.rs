@@ -154,11 +154,15 @@ impl Shard {
         self.hosts.get(origin).map(|host| host.status(now))
     }
 
+    /// The wall clock at `now`, milliseconds since 1970.
+    pub(super) fn wall_ms(&self, now: Instant) -> u64 {
+        let (then, wall_ms) = self.wall;
+        wall_ms.saturating_add(u64::try_from(now.since(then).as_millis()).unwrap_or(u64::MAX))
+    }
+
     /// Writes down what the next owner must know of a host.
     fn persist(&mut self, origin: &str, now: Instant) {
-        let (then, wall_ms) = self.wall;
-        let wall_ms = wall_ms.saturating_add(u64::try_from(now.since(then).as_millis()).unwrap_or(u64::MAX));
-        let token = self.token;
+        let (wall_ms, token) = (self.wall_ms(now), self.token);
         let Some(host) = self.hosts.get_mut(origin) else { return };
         host.writes += 1;
         let record = host.record(origin, token, now, wall_ms);

@@ -1,11 +1,13 @@
 //! One job's part of a shard: its URLs, its results in order, its share of the page budget.
 
+use super::agenda::Agenda;
 use super::cookies::Jar;
 use crate::frontier::record::{Counters, UrlHash};
 use crate::job::{NormalizedUrl, SkipReason, UrlRules, ValidatedJob};
 use crate::time::Instant;
 use sha1::{Digest, Sha1};
 use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,6 +24,14 @@ pub enum Control {
     Hold,
     /// Close what is open as skipped for this reason; what is being fetched may end.
     Close(SkipReason),
+    /// Close what is open as skipped for this reason, and go on with pages that are to be visited again.
+    Revisit(SkipReason),
+}
+
+impl Control {
+    pub(super) const fn makes_requests(self) -> bool {
+        matches!(self, Self::Run | Self::Revisit(_))
+    }
 }
 
 /// What a result is.
@@ -54,6 +64,8 @@ pub(super) enum Stage {
     Closed,
     /// Its result is being taken back.
     Reopening,
+    /// It is closed, and its record is being read for another visit.
+    Waking,
 }
 
 /// A URL of the job; what else is known of it is in its register.
@@ -61,14 +73,21 @@ pub(super) enum Stage {
 pub(super) struct Entry {
     /// Version of its register.
     pub(super) version: u64,
-    pub(super) attempts: u32,
+    /// The second, since 1970, in which it is to be visited again; none until a page was fetched.
+    pub(super) due: Option<NonZeroU32>,
+    pub(super) attempts: u16,
     pub(super) admitted: bool,
     pub(super) stage: Stage,
 }
 
 impl Entry {
     pub(super) const fn creating() -> Self {
-        Self { version: 0, attempts: 0, admitted: false, stage: Stage::Creating }
+        Self { version: 0, due: None, attempts: 0, admitted: false, stage: Stage::Creating }
+    }
+
+    /// Whether it is closed already, and being visited again.
+    pub(super) fn is_again(&self) -> bool {
+        self.due.is_some() && self.stage != Stage::Closed
     }
 }
 
@@ -135,6 +154,10 @@ pub(super) struct JobShard {
     pub(super) variants: Variants,
     /// What origins have given it to be sent back, by the hash of the origin.
     pub(super) jars: BTreeMap<[u8; 20], Jar>,
+    /// Which page is to be visited again next.
+    pub(super) agenda: Agenda,
+    /// Pages whose records are being read for that.
+    pub(super) waking: usize,
 }
 
 impl JobShard {
@@ -174,5 +197,15 @@ impl JobShard {
         let later = self.results.range(after.saturating_add(1)..).take_while(|(sequence, _)| **sequence < end);
         let later = later.filter(|(_, (kind, _))| wanted(*kind));
         later.take(limit).map(|(sequence, (kind, url))| (*sequence, *kind, *url)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_costs_no_more_memory_because_it_is_visited_again() {
+        assert_eq!(size_of::<Entry>(), 16);
     }
 }

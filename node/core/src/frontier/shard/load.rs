@@ -61,6 +61,7 @@ impl Shard {
             barred: BTreeSet::new(),
             opt_outs: Arc::default(),
             turned_away: BTreeSet::new(),
+            told_at: claimed_at,
         }
     }
 
@@ -104,7 +105,8 @@ impl Shard {
         let open = record.state == UrlState::Open;
         let entry = Entry {
             version,
-            attempts: record.attempts.failed,
+            due: None,
+            attempts: u16::try_from(record.attempts.failed).unwrap_or(u16::MAX),
             admitted: record.admitted,
             stage: if open { Stage::Waiting } else { Stage::Closed },
         };
@@ -124,6 +126,7 @@ impl Shard {
             }
             shard.count_closed(record.admitted, result);
             shard.results.insert(*sequence, (result_kind(result), hash));
+            shard.schedule_visit(hash, result);
         } else {
             self.enqueue(job, hash, record);
         }

@@ -80,21 +80,28 @@ impl Shard {
         self
     }
 
-    /// The answer to [`Work::Read`]: the records, `None` for each that was removed.
-    pub fn handle_read(&mut self, id: JobId, records: Vec<(UrlHash, Option<UrlRecord>)>) {
-        for (url, record) in records {
+    /// The answer to [`Work::Read`]: the records with their versions, `None` for each that was removed.
+    pub fn handle_read(&mut self, id: JobId, records: Vec<(UrlHash, Option<(UrlRecord, u64)>)>) {
+        for (url, found) in records {
             if !self.records.reading.remove(&(id, url)) {
                 continue;
             }
             let Some(shard) = self.jobs.get_mut(&id) else { continue };
-            let Some(entry) = shard.urls.get(&url).filter(|entry| entry.stage == Stage::Waiting) else { continue };
-            match record {
+            let Some(entry) = shard.urls.get(&url) else { continue };
+            match (entry.stage, found) {
+                (Stage::Waking, found) => self.wake(id, url, found),
+                (Stage::Waiting, Some(found)) if entry.is_again() => {
+                    if let Some(record) = self.if_known(id, url, found) {
+                        self.records.keep(id, url, record);
+                    }
+                }
                 // That another owner has closed it at the last moment is found out when it is closed again.
-                Some(record) => {
+                (Stage::Waiting, Some((record, _))) => {
                     let record = UrlRecord { admitted: entry.admitted, state: UrlState::Open, ..record };
                     self.records.keep(id, url, record);
                 }
-                None => _ = shard.urls.remove(&url),
+                (Stage::Waiting, None) => _ = shard.urls.remove(&url),
+                _ => {}
             }
         }
     }

@@ -1,9 +1,10 @@
 //! What is to be done next: which page of which job, when its host may be asked.
 
 use super::commit::Pending;
-use super::job::{Control, JobShard, Stage};
-use super::records::Records;
+use super::job::{Entry, JobShard, Stage};
+use super::records::{READ_AHEAD, Records};
 use super::{Event, Shard};
+use crate::frontier::history::History;
 use crate::frontier::host::{Host, Queue, RobotsState};
 use crate::frontier::record::{JobId, PageResult, UrlHash, UrlRecord, Way};
 use crate::frontier::{LEASE, LEASE_HOLD};
@@ -37,6 +38,8 @@ pub enum Work {
         attempt: u32,
         /// What the host has given the job to be sent back.
         cookies: Option<Arc<str>>,
+        /// What is remembered of an earlier visit.
+        history: Option<Box<History>>,
     },
     /// Request a host's robots.txt; the answer is [`Shard::handle_robots`].
     Robots {
@@ -95,6 +98,7 @@ impl Shard {
     pub fn poll_work(&mut self, now: Instant) -> Option<Work> {
         self.wake_at = None;
         self.turned_away.clear();
+        self.told_at = now;
         if self.lost {
             return None;
         }
@@ -110,6 +114,10 @@ impl Shard {
         if let Some(read) = self.read_for_chores() {
             return Some(read);
         }
+        if let Some(read) = self.read_for_visits(now) {
+            return Some(read);
+        }
+        self.wake_at = self.next_visit();
         self.forget_idle_hosts(now);
         let busy = self.hosts.values().any(|host| host.in_flight > 0 || self.host_has_work(host));
         if !busy {
@@ -171,7 +179,7 @@ impl Shard {
 
     fn host_has_work(&self, host: &Host) -> bool {
         let runs =
-            |id: &JobId| self.jobs.get(id).is_some_and(|shard| shard.control == Control::Run && shard.job.is_some());
+            |id: &JobId| self.jobs.get(id).is_some_and(|shard| shard.control.makes_requests() && shard.job.is_some());
         host.queues.iter().any(|(id, queue)| !queue.is_empty() && runs(id))
     }
 
@@ -187,7 +195,8 @@ impl Shard {
             self.lapsed = true;
             self.events.push_back(Event::Lapsed);
         }
-        self.wake_at = if self.confirming { Some(lapses).filter(|_| !self.lapsed) } else { Some(due) };
+        let next = if self.confirming { Some(lapses).filter(|_| !self.lapsed) } else { Some(due) };
+        self.wake_at = [self.wake_at, next].into_iter().flatten().min();
         None
     }
 
@@ -202,7 +211,7 @@ impl Shard {
             .filter_map(|id| {
                 self.jobs
                     .get(&id)
-                    .filter(|shard| shard.control == Control::Run)
+                    .filter(|shard| shard.control.makes_requests())
                     .and_then(|shard| Some((id, shard.job.clone()?)))
             })
             .collect();
@@ -287,7 +296,8 @@ impl Shard {
             host.queues.entry(id).or_default().fresh.pop_front();
             return Turn::Again;
         };
-        let admitted = !job.limits.are_admitted() || waiting.is_some_and(|entry| entry.admitted);
+        let is_counted = |entry: &Entry| entry.admitted || entry.is_again();
+        let admitted = !job.limits.are_admitted() || waiting.is_some_and(is_counted);
         if admitted || host.allows(id, job, url.path_and_query()).is_err() {
             host.queues.entry(id).or_default().fresh.pop_front();
             return self.request_if_allowed(origin, id, job, hash);
@@ -349,9 +359,10 @@ impl Shard {
         host.handle_request();
         host.handle_served(id, spec.weight);
         let UrlRecord { depth, way, .. } = *record;
-        let attempt = entry.attempts + 1;
+        let attempt = u32::from(entry.attempts) + 1;
+        let history = record.history().cloned().map(Box::new);
         let cookies = self.cookies(id, origin);
-        Turn::Work(Work::Fetch { job: id, spec: spec.clone(), url, hash, depth, way, attempt, cookies })
+        Turn::Work(Work::Fetch { job: id, spec: spec.clone(), url, hash, depth, way, attempt, cookies, history })
     }
 }
 
@@ -363,14 +374,16 @@ fn read_first(
     queue: &Queue,
     now: Instant,
 ) -> Option<Turn> {
-    let waits = |hash: &UrlHash| {
-        shard.and_then(|shard| shard.urls.get(hash)).is_some_and(|entry| entry.stage == Stage::Waiting)
-    };
+    let entry = |hash: &UrlHash| shard.and_then(|shard| shard.urls.get(hash));
+    let waits = |hash: &UrlHash| entry(hash).is_some_and(|entry| entry.stage == Stage::Waiting);
     let first = queue.upcoming(now).next().filter(waits)?;
     if records.get(job, first).is_some() {
         return None;
     }
-    Some(records.read(job, queue.upcoming(now).filter(waits)).map_or(Turn::Wait(None), Turn::Work))
+    // Records of pages that are visited again hold their results: they are read one by one.
+    let is_small = |hash: &UrlHash| *hash == first || !entry(hash).is_some_and(Entry::is_again);
+    let ahead = queue.upcoming(now).take(READ_AHEAD).filter(|hash| waits(hash) && is_small(hash));
+    Some(records.read(job, ahead).map_or(Turn::Wait(None), Turn::Work))
 }
 
 /// The latest of all moments; `None` if there are none, or if one of them cannot be told yet.

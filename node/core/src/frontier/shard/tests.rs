@@ -13,6 +13,7 @@ mod pace;
 mod records;
 mod registers;
 mod revised;
+mod revisits;
 mod shares;
 mod world;
 
@@ -100,6 +101,7 @@ fn job() -> ValidatedJob {
             jitter_milli: 0,
         },
         dedup: Dedup::default(),
+        recrawl: None,
     }
 }
 
@@ -113,6 +115,7 @@ fn fetched() -> PageResult {
         item_errors: 1,
         content: Items::Inline("{}\n{}".to_owned()),
         stored: None,
+        history: None,
     })
 }
 
@@ -147,9 +150,11 @@ impl Bench {
 
     /// Another owner takes over all records.
     fn taken_over(self, now: Instant, previous: Previous) -> Self {
-        let mut shard = Shard::open(PARTITION, Token(self.shard.token().0 + 1), now, previous);
+        let wall_ms = now.0.as_millis() as u64;
+        let shard = Shard::open(PARTITION, Token(self.shard.token().0 + 1), now, previous);
+        let mut shard = shard.with_policy(Policy::default(), now, wall_ms);
         for (key, value) in &self.registers.map {
-            shard.load(key, value, now, now.0.as_millis() as u64).expect("a record");
+            shard.load(key, value, now, wall_ms).expect("a record");
         }
         Self { shard, registers: self.registers }
     }

@@ -79,10 +79,10 @@ impl Registers {
         partition: Partition,
         job: JobId,
         urls: Vec<UrlHash>,
-    ) -> Vec<(UrlHash, Option<UrlRecord>)> {
+    ) -> Vec<(UrlHash, Option<(UrlRecord, u64)>)> {
         let read = |hash| {
-            let content = self.map.get(&Name::Url(job, hash).key(partition))?.content.as_deref()?;
-            Some(decode(content).expect("a record"))
+            let value = self.map.get(&Name::Url(job, hash).key(partition))?;
+            Some((decode(value.content.as_deref()?).expect("a record"), value.version))
         };
         urls.into_iter().map(|hash| (hash, read(hash))).collect()
     }

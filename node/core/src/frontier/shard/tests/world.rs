@@ -11,15 +11,29 @@ pub(super) use web::Web;
 use super::dice::Dice;
 use super::registers::{Registers, Straggler};
 use super::*;
+use crate::frontier::history::History;
 use crate::frontier::keys::origin_hash;
 use crate::frontier::record::{BudgetRecord, HostRecord};
 use crate::id::Key;
+use crate::job::recrawl::{Emit, Recrawl};
 use crate::register::Versioned;
 use std::collections::BTreeSet;
 
 pub(super) const PARTS: u16 = 2;
 /// More events than any run needs: a run that gets here goes round in circles.
 const EVENTS_MAX: usize = 200_000;
+
+/// When a job that would go on for ever is stopped.
+pub(super) const STOPPED_AT: u64 = 200_000;
+/// How pages are visited again.
+const RECRAWL: Recrawl = Recrawl {
+    conditional: true,
+    min: Duration::from_secs(5),
+    max: Duration::from_secs(60),
+    incr_permille: 500,
+    decr_permille: 500,
+    emit: Emit::Changed,
+};
 
 /// What may go wrong.
 #[derive(Clone, Copy, Debug, Default)]
@@ -28,6 +42,8 @@ pub(super) struct Faults {
     pub(super) takeovers: u64,
     pub(super) max_pages: Option<u64>,
     pub(super) concurrency: u32,
+    /// Pages are visited again and again, until the job is stopped.
+    pub(super) recrawl: bool,
 }
 
 /// An owner of a partition, present or former.
@@ -56,6 +72,7 @@ struct Attempting {
     url: NormalizedUrl,
     depth: u32,
     seen: usize,
+    history: Option<Box<History>>,
     unacknowledged: BTreeSet<u16>,
 }
 
@@ -71,6 +88,7 @@ enum Happening {
     Confirmed(usize, Option<bool>, u64),
     Read(usize, Vec<UrlHash>),
     Takeover(u16),
+    Stop,
     Load(usize),
     Wake(usize),
 }
@@ -94,6 +112,8 @@ pub(super) struct World {
     waiters: BTreeMap<Waiter, (Option<usize>, u16)>,
     seeds_missing: BTreeSet<u16>,
     cursors: BTreeMap<u16, u64>,
+    /// When each site is woken next.
+    wakes: BTreeMap<usize, u64>,
     control: Control,
 }
 
@@ -106,6 +126,7 @@ impl World {
     pub(super) fn run(seed: u64, faults: Faults) -> Self {
         let mut spec = job();
         spec.limits.max_pages = faults.max_pages;
+        spec.recrawl = faults.recrawl.then_some(RECRAWL);
         spec.politeness.concurrent_requests_per_host = faults.concurrency.max(1);
         let mut world = Self {
             web: Web::new(seed),
@@ -124,12 +145,16 @@ impl World {
             waiters: BTreeMap::new(),
             seeds_missing: (0..PARTS).collect(),
             cursors: BTreeMap::new(),
+            wakes: BTreeMap::new(),
             control: Control::Run,
         };
         (0..PARTS).for_each(|part| world.claim(part, Previous::Nobody));
         for _ in 0..faults.takeovers {
             let (part, at) = (world.dice.below(u64::from(PARTS)) as u16, world.dice.below(40_000));
             world.later(at, Happening::Takeover(part));
+        }
+        if faults.recrawl {
+            world.later(STOPPED_AT, Happening::Stop);
         }
         while let Some(((now, _), happening)) = world.agenda.pop_first() {
             world.now = now;
@@ -178,6 +203,7 @@ impl World {
     fn happen(&mut self, happening: Happening) {
         match happening {
             Happening::Takeover(part) => self.take_over(part),
+            Happening::Stop => self.order(Control::Close(SkipReason::JobStopped)),
             Happening::Load(site) => self.load(site),
             Happening::Straggle(straggler) => self.registers.finish(straggler),
             Happening::Apply(site, batch) => self.apply(site, &batch),
@@ -187,10 +213,10 @@ impl World {
             Happening::Budget(site, pages) => self.change_budget(site, pages),
             Happening::RobotsEnded(site, origin) => {
                 let robots = Web::robots(&origin);
-                let now = self.instant();
+                let (now, wall_ms) = (self.instant(), self.now);
                 self.with(site, |shard| {
                     shard.handle_fetched(JOB, &origin, &Exchange::untold(false), now);
-                    shard.handle_robots(JOB, &origin, Ok(robots), now, 0);
+                    shard.handle_robots(JOB, &origin, Ok(robots), now, wall_ms);
                 });
             }
             Happening::Job(site) => self.answer_job(site),
@@ -216,11 +242,15 @@ impl World {
         let Site { part, token, claimed_at, .. } = self.sites[index];
         let previous = if token == Token(1) { Previous::Nobody } else { Previous::Other };
         let room = self.dice.below(4) as usize;
-        let mut shard = Shard::open(Partition(part), token, at(claimed_at), previous).with_room(room);
+        let mut shard = Shard::open(Partition(part), token, at(claimed_at), previous).with_room(room).with_policy(
+            Policy::default(),
+            at(self.now),
+            self.now,
+        );
         let records: Vec<(&Key, &Versioned)> =
             self.registers.map.iter().filter(|(key, _)| key.partition.0 == part).collect();
         for (key, value) in records {
-            shard.load(key, value, at(self.now), 0).expect("a record");
+            shard.load(key, value, at(self.now), self.now).expect("a record");
             if let (Some(Name::Host(_)), Some(content)) = (Name::parse(key), &value.content) {
                 let record: HostRecord = decode(content).expect("a record");
                 self.sites[index].robots_loaded.insert(record.origin);
@@ -265,7 +295,11 @@ impl World {
                 let Some(wake) = shard.poll_timeout() else { return };
                 assert!(wake > now, "a wake-up in the past makes the caller spin");
                 let delay = (wake.since(now).as_millis() as u64).max(1);
-                self.later(delay, Happening::Wake(index));
+                // Each input would begin a row of wake-ups of its own, and a job that goes on would never be rid of them.
+                if self.wakes.get(&index).is_none_or(|at| *at <= self.now || *at > self.now + delay) {
+                    self.wakes.insert(index, self.now + delay);
+                    self.later(delay, Happening::Wake(index));
+                }
                 return;
             }
         }
@@ -309,14 +343,15 @@ impl World {
 
     fn work(&mut self, site: usize, work: Work) {
         match work {
-            Work::Fetch { url, depth, hash, .. } => self.fetch(site, url, depth, hash),
+            Work::Fetch { url, depth, hash, history, .. } => self.fetch(site, url, depth, hash, history),
             Work::Robots { origin, .. } => self.fetch_robots(site, origin),
             Work::Host { origin } => {
                 let (key, now) =
                     (Name::Host(origin_hash(&origin)).key(Partition(self.sites[site].part)), self.instant());
                 let read = |value: &Versioned| Some((decode(value.content.as_deref()?).ok()?, value.version));
                 let record = self.registers.map.get(&key).and_then(read);
-                self.with(site, |shard| shard.handle_host(&origin, record, now, 0));
+                let wall_ms = self.now;
+                self.with(site, |shard| shard.handle_host(&origin, record, now, wall_ms));
             }
             Work::Budget { wanted, .. } => self.soon(Happening::Budget(site, wanted as i64)),
             Work::GiveBack { pages, .. } => self.soon(Happening::Budget(site, -(pages as i64))),
@@ -362,10 +397,16 @@ impl World {
         let owners: Vec<Option<usize>> = (0..PARTS).map(|part| self.owner(part)).collect();
         let admitted: u64 = owners.iter().flatten().map(|site| self.counters(*site).admitted).sum();
         if owners.iter().all(Option::is_some) && admitted >= max {
-            self.control = Control::Close(SkipReason::PageLimit);
-            let control = self.control;
-            owners.into_iter().flatten().for_each(|site| self.with(site, |shard| shard.handle_control(JOB, control)));
+            let reason = SkipReason::PageLimit;
+            self.order(if self.faults.recrawl { Control::Revisit(reason) } else { Control::Close(reason) });
         }
+    }
+
+    /// As the job's owner.
+    fn order(&mut self, control: Control) {
+        self.control = control;
+        let owners: Vec<usize> = (0..PARTS).filter_map(|part| self.owner(part)).collect();
+        owners.into_iter().for_each(|site| self.with(site, |shard| shard.handle_control(JOB, control)));
     }
 
     pub(super) fn counters(&self, site: usize) -> Counters {

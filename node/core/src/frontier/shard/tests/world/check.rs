@@ -60,6 +60,25 @@ impl World {
         }
     }
 
+    /// No page is forgotten: each was visited when it was due, or soon after that.
+    pub(in super::super) fn check_visits(&self) {
+        let records = self.registers.map.iter().filter(|(key, _)| matches!(Name::parse(key), Some(Name::Url(..))));
+        for (_, value) in records {
+            let record: UrlRecord = decode(value.content.as_deref().expect("nothing is removed")).expect("a record");
+            let Some(history) = record.history() else { continue };
+            assert!(history.next_ms + 60_000 > STOPPED_AT, "{} was due at {}", record.url, history.next_ms);
+        }
+    }
+
+    /// The most often that a page was requested.
+    pub(in super::super) fn most_requests(&self) -> usize {
+        let mut times: BTreeMap<(&str, &str), usize> = BTreeMap::new();
+        for seen in self.seen.iter().filter(|seen| seen.path != "/robots.txt") {
+            *times.entry((&seen.origin, &seen.path)).or_default() += 1;
+        }
+        times.into_values().max().unwrap_or(0)
+    }
+
     /// The counters, the URLs, and the links that a page showed, as the records tell them.
     fn recount(&self, part: u16) -> (Counters, BTreeSet<UrlHash>, BTreeSet<UrlHash>) {
         let (mut counters, mut urls, mut links) = (Counters::default(), BTreeSet::new(), BTreeSet::new());
@@ -78,6 +97,7 @@ impl World {
                     counters.items += u64::from(page.items);
                     counters.item_errors += u64::from(page.item_errors);
                     counters.bytes += page.bytes;
+                    counters.not_modified += page.history.map_or(0, |history| history.not_modified.into());
                     let page = NormalizedUrl::parse(&record.url).expect("a URL");
                     links.insert(UrlHash::of(&Web::unfollowed(&page.origin())));
                 }

@@ -2,6 +2,7 @@
 
 use super::super::dice::Dice;
 use super::*;
+use crate::frontier::history::{Sight, Validators};
 use crate::frontier::record::Way;
 
 const HOSTS: usize = 4;
@@ -76,6 +77,16 @@ impl Web {
     }
 }
 
+/// A page that was fetched, whose number of items tells its visits apart.
+fn closed_with(history: History) -> Attempt {
+    let PageResult::Fetched(page) = fetched() else { panic!("not a page") };
+    Attempt::Closed(PageResult::Fetched(FetchedPage {
+        items: history.visits,
+        history: Some(Box::new(history)),
+        ..page
+    }))
+}
+
 impl World {
     fn request(&mut self, site: usize, origin: &str, path: &str) -> usize {
         self.check_request(site, origin, path);
@@ -92,11 +103,21 @@ impl World {
         self.later(self.seen[seen].answered - self.now, Happening::RobotsEnded(site, origin));
     }
 
-    pub(super) fn fetch(&mut self, site: usize, url: NormalizedUrl, depth: u32, hash: UrlHash) {
+    pub(super) fn fetch(
+        &mut self,
+        site: usize,
+        url: NormalizedUrl,
+        depth: u32,
+        hash: UrlHash,
+        history: Option<Box<History>>,
+    ) {
         assert_eq!(hash, UrlHash::of(&url));
+        if let Some(known) = &history {
+            assert!(known.next_ms <= self.now, "{url} is visited at {} by {site}, before it is due: {known:?}", self.now);
+        }
         let seen = self.request(site, &url.origin(), url.path());
         self.later(self.seen[seen].answered - self.now, Happening::Answered(seen));
-        self.attempts.insert(seen, Attempting { site, url, depth, seen, unacknowledged: BTreeSet::new() });
+        self.attempts.insert(seen, Attempting { site, url, depth, seen, history, unacknowledged: BTreeSet::new() });
     }
 
     pub(super) fn answered(&mut self, id: usize) {
@@ -111,10 +132,13 @@ impl World {
 
     pub(super) fn ended(&mut self, id: usize) {
         let Some(page) = self.attempts.get(&id) else { return };
-        let (site, url, now) = (page.site, page.url.clone(), self.instant());
+        let (site, url, again, now) = (page.site, page.url.clone(), page.history.is_some(), self.instant());
         self.with(site, |shard| shard.handle_fetched(JOB, &url.origin(), &Exchange::untold(true), now));
-        let web = &self.web.pages[&url];
         let tried = self.seen.iter().filter(|seen| seen.origin == url.origin() && seen.path == url.path()).count();
+        if again && self.dice.one_in(5) {
+            return self.finish(id, failed());
+        }
+        let web = &self.web.pages[&url];
         // A page that succeeds within the retries does so soon; the others never do.
         if web.failures > self.spec.retry.max_retries || tried <= web.failures as usize {
             return self.finish(id, failed());
@@ -122,7 +146,7 @@ impl World {
         let parts: BTreeSet<u16> = web.links.iter().map(|link| part_of(&link.origin())).collect();
         self.attempts.entry(id).and_modify(|page| page.unacknowledged.clone_from(&parts));
         if parts.is_empty() {
-            self.finish(id, Attempt::Closed(fetched()));
+            self.conclude(id);
         }
         parts.into_iter().for_each(|part| self.send_links(Some(id), part));
     }
@@ -158,8 +182,22 @@ impl World {
         let (url, done) = (page.url.clone(), page.unacknowledged.is_empty());
         self.check_links(&self.web.pages[&url].links, part);
         if done {
-            self.finish(id, Attempt::Closed(fetched()));
+            self.conclude(id);
         }
+    }
+
+    /// A page was fetched, and its links are acknowledged.
+    fn conclude(&mut self, id: usize) {
+        let Some(recrawl) = self.spec.recrawl else { return self.finish(id, Attempt::Closed(fetched())) };
+        let (validators, content) = (Validators::default(), [self.dice.below(2) as u8; 20]);
+        let attempt = match self.attempts[&id].history.as_deref() {
+            None => closed_with(History::first(&recrawl, validators, content, self.now)),
+            Some(before) if self.dice.one_in(4) || content == before.content => {
+                Attempt::Unchanged(Box::new(before.after(&recrawl, Sight::Unchanged, self.now)))
+            }
+            Some(before) => closed_with(before.after(&recrawl, Sight::Page { validators, content }, self.now)),
+        };
+        self.finish(id, attempt);
     }
 
     /// Every request of a site whose lease has lapsed is broken off.
