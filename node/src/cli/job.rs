@@ -1,5 +1,6 @@
 //! `scrapering job`: submit, see and steer jobs.
 
+mod waiting;
 mod watch;
 
 use super::client::Client;
@@ -73,6 +74,23 @@ enum JobCommand {
         #[arg(value_name = "URL", required = true)]
         urls: Vec<String>,
     },
+    /// Show each URL that waits, or is being fetched now, as JSON lines.
+    #[command(after_help = "Example: scrapering job frontier 0198c1d2-7f3e-7abc-9def-0123456789ab\n         \
+        scrapering job frontier 0198c1d2-7f3e-7abc-9def-0123456789ab --host www.shop.example")]
+    Frontier {
+        #[command(flatten)]
+        job: OneJob,
+        #[command(flatten)]
+        which: waiting::FrontierArgs,
+    },
+    /// Show the patterns of URLs that a job leaves out, and add or remove one.
+    #[command(after_help = "Example: scrapering job exclusions 0198c1d2-7f3e-7abc-9def-0123456789ab --add '\\?sort='")]
+    Exclusions {
+        #[command(flatten)]
+        job: OneJob,
+        #[command(flatten)]
+        change: waiting::ExclusionArgs,
+    },
     /// Delete a job and everything it found.
     #[command(after_help = "Example: scrapering job delete 0198c1d2-7f3e-7abc-9def-0123456789ab")]
     Delete(OneJob),
@@ -127,6 +145,8 @@ pub(super) async fn job(args: JobArgs) -> anyhow::Result<Status> {
         JobCommand::Cancel(OneJob { id }) => print(table(&[client.steer(id, "cancel").await?]))?,
         JobCommand::RetryFailed(OneJob { id }) => print(table(&[client.steer(id, "retry-failed").await?]))?,
         JobCommand::Seeds { job: OneJob { id }, urls } => print(verdicts(&client.add_seeds(id, &urls).await?.items))?,
+        JobCommand::Frontier { job: OneJob { id }, which } => waiting::frontier(&client, id, &which).await?,
+        JobCommand::Exclusions { job: OneJob { id }, change } => waiting::exclusions(&client, id, &change).await?,
         JobCommand::Delete(OneJob { id }) => {
             client.delete(id).await?;
             print(format!("The job {id} is being deleted.\n"))?;

@@ -11,7 +11,7 @@ use super::problem::{Kind, Problem};
 use super::trace::{TraceId, traced};
 use super::{
     GatewayState, files, grpc, hosts, jobs, kv, locks, opt_outs, probes, reference, results, ring, schedules, tokens,
-    trial, webhooks,
+    trial, waiting, webhooks,
 };
 use crate::console;
 use crate::metrics::Metrics;
@@ -72,6 +72,7 @@ pub(super) fn all() -> Vec<Route> {
         schedules::routes(),
         files::routes(),
         results::routes(),
+        waiting::routes(),
         hosts::routes(),
         webhooks::routes(),
         opt_outs::routes(),
