@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # For scripts that need a ring on loopback, to be sourced: open_ring BIN NODES [OPTIONS] sets RING, CA and TOKEN;
-# open_shop BIN sets SITE. Both, and the folder $work, are gone when the script ends.
+# open_shop BIN sets SITE, open_hook sets HOOK, where somebody takes every message. All of it, and the folder $work, are gone when the script ends.
 set -euo pipefail
 
 work=$(mktemp -d)
@@ -53,6 +53,27 @@ open_shop() {
         sleep 0.1
     done
     export SITE
+}
+
+open_hook() {
+    python3 - >"$work/hook.out" <<'EOF' &
+import http.server
+class Taker(http.server.BaseHTTPRequestHandler):
+    def do_POST(self):
+        self.rfile.read(int(self.headers["content-length"]))
+        self.send_response(204)
+        self.end_headers()
+    def log_message(self, *_):
+        pass
+taker = http.server.HTTPServer(("127.0.0.1", 0), Taker)
+print(f"http://127.0.0.1:{taker.server_port}/", flush=True)
+taker.serve_forever()
+EOF
+    opened+=("$!")
+    until HOOK=$(cat "$work/hook.out") && [ -n "$HOOK" ]; do
+        sleep 0.1
+    done
+    export HOOK
 }
 
 # venv NAME PACKAGES: a Python environment in the cache folder with exactly these, made once.

@@ -6,6 +6,7 @@ mod access;
 mod pods;
 mod rules;
 mod status;
+mod telemetry;
 
 use k8s_openapi::api::core::v1::{Affinity, ResourceRequirements, Toleration, TopologySpreadConstraint};
 use schemars::JsonSchema;
@@ -18,6 +19,7 @@ pub use access::{
 };
 pub use pods::{ImagePullPolicy, ImagePullSecret, RingStorage, RingUpdate, ScaleInPolicy, ScaleInSpec, WhenDeleted};
 pub use status::{Endpoints, MemberStatus, Operation, RingState, ScrapeRingStatus, TlsStatus};
+pub use telemetry::{LogFormat, OtlpSpec, RingTelemetry};
 
 /// What the owner of a ring asks for.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema, kube::CustomResource)]
@@ -114,6 +116,9 @@ pub struct ScrapeRingSpec {
     /// Certificates and network policies.
     #[serde(default)]
     pub security: RingSecurity,
+    /// What the nodes tell about themselves, and to whom.
+    #[serde(default)]
+    pub telemetry: RingTelemetry,
     /// How nodes are replaced by newer ones.
     #[serde(default)]
     pub update: RingUpdate,
@@ -172,6 +177,7 @@ impl Default for ScrapeRingSpec {
             scraping: RingScraping::default(),
             gateway: RingGateway::default(),
             security: RingSecurity::default(),
+            telemetry: RingTelemetry::default(),
             update: RingUpdate::default(),
             scale_in: ScaleInSpec::default(),
             resources: None,

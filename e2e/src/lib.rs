@@ -7,6 +7,7 @@ pub mod access_log;
 pub mod bench;
 pub mod browser;
 pub mod chaos;
+pub mod compose;
 pub mod cpu;
 pub mod door;
 pub mod errand;

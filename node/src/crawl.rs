@@ -29,6 +29,7 @@ pub mod schedules;
 mod shards;
 mod specs;
 pub mod urls;
+pub mod waiting;
 mod webhooks;
 mod worker;
 

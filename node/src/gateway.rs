@@ -31,6 +31,7 @@ mod tokens;
 mod trace;
 mod trial;
 mod unformed;
+mod waiting;
 mod webhooks;
 
 use crate::auth::Verifier;
@@ -60,6 +61,7 @@ pub use schedules::object::{ScheduleList, ScheduleObject};
 pub use server::{ServeError, serve};
 pub use service::{Answer, HostService, JobService};
 pub use unformed::serve as serve_unformed;
+pub use waiting::Exclusions;
 pub use webhooks::DeliveryList;
 
 /// Where a retry of the same submission says that it is one.

@@ -42,6 +42,13 @@ fn full() -> ScrapeRingSpec {
             "deniedCidrs": ["8.8.0.0/16", "2a00:1450::/32"],
             "webPorts": [80, 443, 8080],
         } },
+        "telemetry": {
+            "otlp": {
+                "endpoint": "http://collector.observability:4317",
+                "to": [{ "namespaceSelector": { "matchLabels": { "team": "observability" } } }],
+            },
+            "logFormat": "Json",
+        },
         "update": { "minStableSeconds": 30 },
         "resources": { "limits": { "memory": "2Gi" } },
         "nodeSelector": { "disk": "fast" },

@@ -17,4 +17,7 @@ pub mod gateway {
     pub mod v1 {
         tonic::include_proto!("scrapering.gateway.v1");
     }
+
+    /// The definition itself, an encoded `google.protobuf.FileDescriptorSet`, for those who ask what there is.
+    pub const DEFINITION: &[u8] = tonic::include_file_descriptor_set!("gateway");
 }

@@ -63,6 +63,9 @@ fn base(kind: Kind) -> Value {
                 "scopes": ["jobs:read"], "caConfigMapRef": { "name": "kube-root-ca.crt" },
             } },
             "security": { "networkPolicy": { "deniedCidrs": ["198.51.100.0/24"] } },
+            "telemetry": { "otlp": { "endpoint": "http://collector.observability:4317", "to": [
+                { "namespaceSelector": {}, "podSelector": { "matchLabels": { "app": "collector" } } },
+            ] } },
             "podLabels": { "team": "search" },
         }),
     };

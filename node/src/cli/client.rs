@@ -10,6 +10,7 @@ pub(super) mod hosts;
 pub(super) mod kv;
 mod locks;
 mod schedules;
+mod waiting;
 mod webhooks;
 
 pub(super) use error::ClientError;

@@ -1,6 +1,7 @@
 //! `scrapering job`: submit, see and steer jobs.
 
 mod exports;
+mod waiting;
 mod watch;
 
 use super::client::Client;
@@ -91,6 +92,23 @@ enum JobCommand {
         #[command(flatten)]
         format: FormatArgs,
     },
+    /// Show each URL that waits, or is being fetched now, as JSON lines.
+    #[command(after_help = "Example: scrapering job frontier 0198c1d2-7f3e-7abc-9def-0123456789ab\n         \
+        scrapering job frontier 0198c1d2-7f3e-7abc-9def-0123456789ab --host www.shop.example")]
+    Frontier {
+        #[command(flatten)]
+        job: OneJob,
+        #[command(flatten)]
+        which: waiting::FrontierArgs,
+    },
+    /// Show the patterns of URLs that a job leaves out, and add or remove one.
+    #[command(after_help = "Example: scrapering job exclusions 0198c1d2-7f3e-7abc-9def-0123456789ab --add '\\?sort='")]
+    Exclusions {
+        #[command(flatten)]
+        job: OneJob,
+        #[command(flatten)]
+        change: waiting::ExclusionArgs,
+    },
     /// Delete a job and everything it found.
     #[command(after_help = "Example: scrapering job delete 0198c1d2-7f3e-7abc-9def-0123456789ab")]
     Delete(OneJob),
@@ -147,6 +165,8 @@ pub(super) async fn job(args: JobArgs) -> anyhow::Result<Status> {
         JobCommand::Seeds { job: OneJob { id }, urls } => print(verdicts(&client.add_seeds(id, &urls).await?.items))?,
         JobCommand::Export(args) => return exports::export(&client, args).await,
         JobCommand::Exports { job: OneJob { id }, format } => exports::exports(&client, id, format).await?,
+        JobCommand::Frontier { job: OneJob { id }, which } => waiting::frontier(&client, id, &which).await?,
+        JobCommand::Exclusions { job: OneJob { id }, change } => waiting::exclusions(&client, id, &change).await?,
         JobCommand::Delete(OneJob { id }) => {
             client.delete(id).await?;
             print(format!("The job {id} is being deleted.\n"))?;

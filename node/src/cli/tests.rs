@@ -1,5 +1,7 @@
 //! The command line itself: what parses, what does not, and what the help says.
 
+mod doors;
+
 use super::{Cli, Command};
 use clap::{CommandFactory, Parser};
 
@@ -45,6 +47,8 @@ fn the_documented_lines_parse() {
         "scrapering job get 0198c1d2-7f3e-7abc-9def-0123456789ab",
         "scrapering job skipped 0198c1d2-7f3e-7abc-9def-0123456789ab",
         "scrapering job errors 0198c1d2-7f3e-7abc-9def-0123456789ab",
+        "scrapering job frontier 0198c1d2-7f3e-7abc-9def-0123456789ab --host shop.example --pattern /a",
+        "scrapering job exclusions 0198c1d2-7f3e-7abc-9def-0123456789ab --add \\?sort=",
         "scrapering schedule create nightly.yaml",
         "scrapering schedule list -o json",
         "scrapering schedule get nightly -o yaml",

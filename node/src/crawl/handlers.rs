@@ -247,12 +247,14 @@ fn entries_of(kind: Kind, content: &str) -> usize {
 
 /// A fetched page as the doors see it, JSON.
 fn page_line(id: PageId, url: String, depth: u32, page: record::FetchedPage, tries: Vec<Try>) -> String {
-    let record::FetchedPage { status, fetched_ms, attempts, bytes, items, item_errors, content: _, stored, history } = page;
+    let record::FetchedPage { status, fetched_ms, attempts, bytes, items, item_errors, content: _, stored, history } =
+        page;
     let fetched_at = moment(fetched_ms).unwrap_or_default();
     let id = id.to_string();
     let stored = stored.map(stored_response);
     let history = history.map(|history| PageHistory::from(*history));
-    let page = FetchedPage { id, url, depth, status, fetched_at, attempts, bytes, items, item_errors, tries, stored, history };
+    let page =
+        FetchedPage { id, url, depth, status, fetched_at, attempts, bytes, items, item_errors, tries, stored, history };
     serde_json::to_string(&page).expect("texts and numbers always become JSON")
 }
 

@@ -1,24 +1,27 @@
 //! The gateway over gRPC: every call becomes the HTTP request that it stands for, inside the process.
 //!
 //! So there is one check of tokens, one reading of jobs and one table of problems; this file only says which call is
-//! which request. `call` carries it there and back, `streams` reads lists and watches.
+//! which request. `call` carries it there and back, `streams` reads lists and watches, `about` says what there is.
 
+mod about;
 mod call;
 mod files;
 mod streams;
 
 use axum::Router;
-use call::{Doors, document, done, query, version};
+use call::{Doors, document, done, number, path, query, version};
 use futures::stream::BoxStream;
 use http::{Method, header};
 use scrapering_proto::gateway::v1::gateway_server::{Gateway, GatewayServer};
 use scrapering_proto::gateway::v1::put_value_request::Precondition;
 use scrapering_proto::gateway::v1::{
-    AcquireLockRequest, AddSeedsRequest, DeleteValueRequest, Document, Done, Event, FilePiece, FollowJobRequest,
-    GetFileRequest, GetHostRequest, GetRingRequest, GetValueRequest, HeldLockRequest, JobRequest, LeaveRingRequest,
-    LimitHostRequest, ListJobsRequest, ListKeysRequest, LookUpRequest, PatchJobRequest, Piece, PutFileRequest,
-    PutValueRequest, ReadRequest, RecoverRingRequest, RevokeTokenRequest, ShowLockRequest, SubmitJobRequest,
-    ValidateJobRequest, Value, WatchKeysRequest, Written,
+    AcquireLockRequest, AddSeedsRequest, CreateScheduleRequest, DeleteValueRequest, Document, Done, Event,
+    ExclusionRequest, FilePiece, FindUrlRequest, FollowJobRequest, GetFileRequest, GetHostRequest, GetRingRequest,
+    GetValueRequest, HeldLockRequest, JobRequest, LeaveRingRequest, LimitHostRequest, ListFrontierRequest,
+    ListHostsRequest, ListJobsRequest, ListKeysRequest, ListOptOutsRequest, ListRequest, LookUpRequest, OptInRequest,
+    OptOutRequest, PatchJobRequest, PatchScheduleRequest, Piece, PutFileRequest, PutValueRequest, ReadLedgerRequest,
+    ReadRequest, RecoverRingRequest, RedeliverRequest, RevokeTokenRequest, ScheduleRequest, ShowLockRequest,
+    SubmitJobRequest, TriggerScheduleRequest, ValidateJobRequest, Value, WatchKeysRequest, Written,
 };
 use serde_json::json;
 use tonic::{Request, Response, Status, Streaming};
@@ -31,14 +34,14 @@ const LARGEST_MESSAGE_BYTES: usize = 2 * 1024 * 1024;
 
 /// The routes of the service, whose calls are answered by `rest`.
 pub(super) fn router(rest: Router) -> Router {
-    let server = GatewayServer::new(Doors::new(rest)).max_decoding_message_size(LARGEST_MESSAGE_BYTES);
-    Router::new().route_service("/scrapering.gateway.v1.Gateway/{method}", server)
+    let doors = Doors::new(rest);
+    let server = GatewayServer::new(doors.clone()).max_decoding_message_size(LARGEST_MESSAGE_BYTES);
+    Router::new().route_service("/scrapering.gateway.v1.Gateway/{method}", server).merge(about::router(doors))
 }
 
 /// What a job is told to do by its path alone.
 async fn steer(doors: &Doors, request: Request<JobRequest>, what: &str) -> Answer<Document> {
-    let (call, JobRequest { id }) = doors.call(request)?;
-    document(call.send(Method::POST, &call::path("/v1/jobs", &id, what), "").await?).await
+    doors.ask(request, Method::POST, |JobRequest { id }| path("/v1/jobs", &id, what)).await
 }
 
 /// A document that is sent as it came.
@@ -65,19 +68,22 @@ impl Gateway for Doors {
     }
 
     async fn validate_job(&self, request: Request<ValidateJobRequest>) -> Answer<Document> {
-        let (call, asked) = self.call(request)?;
+        let (call, ValidateJobRequest { job, urls }) = self.call(request)?;
+        let urls: Vec<(&str, &str)> = urls.iter().map(|url| ("url", url.as_str())).collect();
         let call = call.header(header::CONTENT_TYPE, "application/yaml");
-        document(call.send(Method::POST, "/v1/jobs:validate", asked.job).await?).await
+        document(call.send(Method::POST, &query("/v1/jobs:validate", &urls), job).await?).await
     }
 
     async fn get_job(&self, request: Request<JobRequest>) -> Answer<Document> {
-        let (call, JobRequest { id }) = self.call(request)?;
-        document(call.send(Method::GET, &call::path("/v1/jobs", &id, ""), "").await?).await
+        self.read(request, |JobRequest { id }| path("/v1/jobs", &id, "")).await
     }
 
     async fn list_jobs(&self, request: Request<ListJobsRequest>) -> Answer<Document> {
-        let (call, ListJobsRequest { cursor }) = self.call(request)?;
-        document(call.send(Method::GET, &query("/v1/jobs", &[("cursor", &cursor)]), "").await?).await
+        let place = |ListJobsRequest { cursor, phase, label, limit }| {
+            let pairs = [("cursor", &*cursor), ("phase", &phase), ("label", &label), ("limit", &number(limit))];
+            query("/v1/jobs", &pairs)
+        };
+        self.read(request, place).await
     }
 
     async fn pause_job(&self, request: Request<JobRequest>) -> Answer<Document> {
@@ -102,29 +108,51 @@ impl Gateway for Doors {
 
     async fn patch_job(&self, request: Request<PatchJobRequest>) -> Answer<Document> {
         let (call, PatchJobRequest { id, patch, version }) = self.call(request)?;
-        let condition = if version == 0 { String::new() } else { format!("\"{version}\"") };
-        told(call.optional("if-match", &condition), Method::PATCH, &call::path("/v1/jobs", &id, ""), patch).await
+        told(call.any_or_version(version), Method::PATCH, &path("/v1/jobs", &id, ""), patch).await
     }
 
     async fn add_seeds(&self, request: Request<AddSeedsRequest>) -> Answer<Document> {
         let (call, AddSeedsRequest { id, urls }) = self.call(request)?;
         let body = json!({"urls": urls}).to_string();
-        told(call, Method::POST, &call::path("/v1/jobs", &id, "/seeds"), body).await
+        told(call, Method::POST, &path("/v1/jobs", &id, "/seeds"), body).await
+    }
+
+    async fn list_frontier(&self, request: Request<ListFrontierRequest>) -> Answer<Document> {
+        let place = |ListFrontierRequest { id, host, pattern, cursor, limit }| {
+            let limit = number(limit);
+            let pairs = [("host", &*host), ("pattern", &pattern), ("cursor", &cursor), ("limit", &limit)];
+            path("/v1/jobs", &id, &query("/frontier", &pairs))
+        };
+        self.read(request, place).await
+    }
+
+    async fn list_exclusions(&self, request: Request<JobRequest>) -> Answer<Document> {
+        self.read(request, |JobRequest { id }| path("/v1/jobs", &id, "/exclusions")).await
+    }
+
+    async fn add_exclusion(&self, request: Request<ExclusionRequest>) -> Answer<Document> {
+        let (call, ExclusionRequest { id, pattern, version }) = self.call(request)?;
+        let body = json!({"pattern": pattern}).to_string();
+        told(call.any_or_version(version), Method::POST, &path("/v1/jobs", &id, "/exclusions"), body).await
+    }
+
+    async fn remove_exclusion(&self, request: Request<ExclusionRequest>) -> Answer<Document> {
+        let (call, ExclusionRequest { id, pattern, version }) = self.call(request)?;
+        let place = path("/v1/jobs", &id, &query("/exclusions", &[("pattern", &pattern)]));
+        document(call.any_or_version(version).send(Method::DELETE, &place, "").await?).await
     }
 
     async fn delete_job(&self, request: Request<JobRequest>) -> Answer<Done> {
-        let (call, JobRequest { id }) = self.call(request)?;
-        done(call.send(Method::DELETE, &call::path("/v1/jobs", &id, ""), "").await?)
+        self.remove(request, |JobRequest { id }| path("/v1/jobs", &id, "")).await
     }
 
     async fn get_stats(&self, request: Request<JobRequest>) -> Answer<Document> {
-        let (call, JobRequest { id }) = self.call(request)?;
-        document(call.send(Method::GET, &call::path("/v1/jobs", &id, "/stats"), "").await?).await
+        self.read(request, |JobRequest { id }| path("/v1/jobs", &id, "/stats")).await
     }
 
     async fn follow_job(&self, request: Request<FollowJobRequest>) -> Answer<Self::FollowJobStream> {
         let (call, FollowJobRequest { id, last_event_id }) = self.call(request)?;
-        streams::events(call, &call::path("/v1/jobs", &id, "/events"), &last_event_id).await
+        streams::events(call, &path("/v1/jobs", &id, "/events"), &last_event_id).await
     }
 
     async fn read_items(&self, request: Request<ReadRequest>) -> Answer<Self::ReadItemsStream> {
@@ -158,19 +186,102 @@ impl Gateway for Doors {
     }
 
     async fn get_host(&self, request: Request<GetHostRequest>) -> Answer<Document> {
-        let (call, GetHostRequest { host }) = self.call(request)?;
-        document(call.send(Method::GET, &call::path("/v1/hosts", &host, ""), "").await?).await
+        self.read(request, |GetHostRequest { host }| path("/v1/hosts", &host, "")).await
+    }
+
+    async fn list_hosts(&self, request: Request<ListHostsRequest>) -> Answer<Document> {
+        let place = |ListHostsRequest { state, cursor, limit }| {
+            query("/v1/hosts", &[("state", &state), ("cursor", &cursor), ("limit", &number(limit))])
+        };
+        self.read(request, place).await
+    }
+
+    async fn reset_breaker(&self, request: Request<GetHostRequest>) -> Answer<Document> {
+        self.ask(request, Method::DELETE, |GetHostRequest { host }| path("/v1/hosts", &host, "/breaker")).await
+    }
+
+    async fn get_robots(&self, request: Request<GetHostRequest>) -> Answer<Document> {
+        self.read(request, |GetHostRequest { host }| path("/v1/hosts", &host, "/robots")).await
+    }
+
+    async fn read_ledger(&self, request: Request<ReadLedgerRequest>) -> Answer<Document> {
+        let place = |ReadLedgerRequest { host, cursor, limit }| {
+            path("/v1/hosts", &host, &query("/ledger", &[("cursor", &cursor), ("limit", &number(limit))]))
+        };
+        self.read(request, place).await
+    }
+
+    async fn list_opt_outs(&self, request: Request<ListOptOutsRequest>) -> Answer<Document> {
+        self.read(request, |ListOptOutsRequest {}| "/v1/optouts".to_owned()).await
+    }
+
+    async fn opt_out(&self, request: Request<OptOutRequest>) -> Answer<Document> {
+        let (call, OptOutRequest { host, alone, note }) = self.call(request)?;
+        let body = json!({"host": host, "subdomains": !alone, "note": note}).to_string();
+        told(call, Method::POST, "/v1/optouts", body).await
+    }
+
+    async fn opt_in(&self, request: Request<OptInRequest>) -> Answer<Done> {
+        self.remove(request, |OptInRequest { host }| path("/v1/optouts", &host, "")).await
+    }
+
+    async fn find_url(&self, request: Request<FindUrlRequest>) -> Answer<Document> {
+        self.read(request, |FindUrlRequest { url }| query("/v1/urls", &[("url", &url)])).await
+    }
+
+    async fn list_deliveries(&self, request: Request<JobRequest>) -> Answer<Document> {
+        self.read(request, |JobRequest { id }| query("/v1/webhooks/deliveries", &[("job", &id)])).await
+    }
+
+    async fn redeliver(&self, request: Request<RedeliverRequest>) -> Answer<Document> {
+        let place = |RedeliverRequest { id }| path("/v1/webhooks/deliveries", &id, "/redeliver");
+        self.ask(request, Method::POST, place).await
+    }
+
+    async fn create_schedule(&self, request: Request<CreateScheduleRequest>) -> Answer<Document> {
+        let (call, CreateScheduleRequest { schedule }) = self.call(request)?;
+        let call = call.header(header::CONTENT_TYPE, "application/yaml");
+        document(call.send(Method::POST, "/v1/schedules", schedule).await?).await
+    }
+
+    async fn list_schedules(&self, request: Request<ListRequest>) -> Answer<Document> {
+        let place =
+            |ListRequest { cursor, limit }| query("/v1/schedules", &[("cursor", &cursor), ("limit", &number(limit))]);
+        self.read(request, place).await
+    }
+
+    async fn get_schedule(&self, request: Request<ScheduleRequest>) -> Answer<Document> {
+        self.read(request, |ScheduleRequest { name }| path("/v1/schedules", &name, "")).await
+    }
+
+    async fn patch_schedule(&self, request: Request<PatchScheduleRequest>) -> Answer<Document> {
+        let (call, PatchScheduleRequest { name, patch, version }) = self.call(request)?;
+        told(call.any_or_version(version), Method::PATCH, &path("/v1/schedules", &name, ""), patch).await
+    }
+
+    async fn delete_schedule(&self, request: Request<ScheduleRequest>) -> Answer<Done> {
+        self.remove(request, |ScheduleRequest { name }| path("/v1/schedules", &name, "")).await
+    }
+
+    async fn trigger_schedule(&self, request: Request<TriggerScheduleRequest>) -> Answer<Document> {
+        let (call, TriggerScheduleRequest { name, idempotency_key }) = self.call(request)?;
+        let call = call.optional(super::IDEMPOTENCY_KEY_HEADER, &idempotency_key);
+        document(call.send(Method::POST, &path("/v1/schedules", &name, "/trigger"), "").await?).await
+    }
+
+    async fn list_runs(&self, request: Request<ScheduleRequest>) -> Answer<Document> {
+        self.read(request, |ScheduleRequest { name }| path("/v1/schedules", &name, "/runs")).await
     }
 
     async fn limit_host(&self, request: Request<LimitHostRequest>) -> Answer<Document> {
         let (call, LimitHostRequest { host, change }) = self.call(request)?;
-        told(call, Method::PATCH, &call::path("/v1/hosts", &host, ""), change).await
+        told(call, Method::PATCH, &path("/v1/hosts", &host, ""), change).await
     }
 
     async fn get_value(&self, request: Request<GetValueRequest>) -> Answer<Value> {
         let (call, asked) = self.call(request)?;
         let more = if asked.any { "?consistency=any" } else { "" };
-        let answer = call.send(Method::GET, &call::path("/v1/kv", &asked.key, more), "").await?;
+        let answer = call.send(Method::GET, &path("/v1/kv", &asked.key, more), "").await?;
         let content_type = call::header_text(&answer, "content-type");
         let operation_id = call::header_text(&answer, "operation-id");
         let version = version(&answer);
@@ -186,7 +297,7 @@ impl Gateway for Doors {
             Some(Precondition::Absent(absent)) => call.only_if_absent(absent),
         };
         let call = call.optional("content-type", &asked.content_type).optional("operation-id", &asked.operation_id);
-        let answer = call.send(Method::PUT, &call::path("/v1/kv", &asked.key, ""), asked.content).await?;
+        let answer = call.send(Method::PUT, &path("/v1/kv", &asked.key, ""), asked.content).await?;
         Ok(Response::new(call::written(&answer)))
     }
 
@@ -227,38 +338,37 @@ impl Gateway for Doors {
             true => json!({"ttlSeconds": asked.ttl_seconds}),
             false => json!({"ttlSeconds": asked.ttl_seconds, "owner": asked.owner}),
         };
-        told(call, Method::POST, &call::path("/v1/locks", &asked.name, ""), body.to_string()).await
+        told(call, Method::POST, &path("/v1/locks", &asked.name, ""), body.to_string()).await
     }
 
     async fn renew_lock(&self, request: Request<HeldLockRequest>) -> Answer<Document> {
         let (call, HeldLockRequest { name, token }) = self.call(request)?;
-        told(call, Method::PUT, &call::path("/v1/locks", &name, ""), json!({"token": token}).to_string()).await
+        told(call, Method::PUT, &path("/v1/locks", &name, ""), json!({"token": token}).to_string()).await
     }
 
     async fn release_lock(&self, request: Request<HeldLockRequest>) -> Answer<Done> {
-        let (call, HeldLockRequest { name, token }) = self.call(request)?;
-        let path = call::path("/v1/locks", &name, &format!("?token={token}"));
-        done(call.send(Method::DELETE, &path, "").await?)
+        let place = |HeldLockRequest { name, token }| path("/v1/locks", &name, &format!("?token={token}"));
+        self.remove(request, place).await
     }
 
     async fn show_lock(&self, request: Request<ShowLockRequest>) -> Answer<Document> {
-        let (call, ShowLockRequest { name }) = self.call(request)?;
-        document(call.send(Method::GET, &call::path("/v1/locks", &name, ""), "").await?).await
+        self.read(request, |ShowLockRequest { name }| path("/v1/locks", &name, "")).await
     }
 
     async fn get_ring(&self, request: Request<GetRingRequest>) -> Answer<Document> {
-        let (call, GetRingRequest {}) = self.call(request)?;
-        document(call.send(Method::GET, "/v1/ring", "").await?).await
+        self.read(request, |GetRingRequest {}| "/v1/ring".to_owned()).await
+    }
+
+    async fn get_ring_map(&self, request: Request<GetRingRequest>) -> Answer<Document> {
+        self.read(request, |GetRingRequest {}| "/v1/ring/map".to_owned()).await
     }
 
     async fn look_up(&self, request: Request<LookUpRequest>) -> Answer<Document> {
-        let (call, LookUpRequest { key }) = self.call(request)?;
-        document(call.send(Method::GET, &query("/v1/ring/lookup", &[("key", &key)]), "").await?).await
+        self.read(request, |LookUpRequest { key }| query("/v1/ring/lookup", &[("key", &key)])).await
     }
 
     async fn leave_ring(&self, request: Request<LeaveRingRequest>) -> Answer<Done> {
-        let (call, LeaveRingRequest { node }) = self.call(request)?;
-        done(call.send(Method::DELETE, &call::path("/v1/nodes", &node, ""), "").await?)
+        self.remove(request, |LeaveRingRequest { node }| path("/v1/nodes", &node, "")).await
     }
 
     async fn recover_ring(&self, request: Request<RecoverRingRequest>) -> Answer<Document> {
@@ -267,7 +377,6 @@ impl Gateway for Doors {
     }
 
     async fn revoke_token(&self, request: Request<RevokeTokenRequest>) -> Answer<Done> {
-        let (call, RevokeTokenRequest { id }) = self.call(request)?;
-        done(call.send(Method::DELETE, &call::path("/v1/tokens", &id, ""), "").await?)
+        self.remove(request, |RevokeTokenRequest { id }| path("/v1/tokens", &id, "")).await
     }
 }

@@ -96,18 +96,18 @@ impl<S: Send + Sync> FromRequestParts<S> for HostPath {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let host = Path::<String>::from_request_parts(parts, state).await.map(|Path(host)| host).unwrap_or_default();
-        let is_plain = !host.is_empty() && !host.contains(['/', '?', '#', '@', '\\']);
-        let origin = |scheme: &str| {
-            NormalizedUrl::parse(&format!("{scheme}://{host}/")).ok().filter(|_| is_plain).map(|url| url.origin())
-        };
-        match (origin("http"), origin("https")) {
-            (Some(http), Some(https)) => Ok(Self(vec![http, https])),
-            _ => Err(Problem::new(
-                Kind::InvalidParameter,
-                "the path names no host, such as www.example.com or 127.0.0.1:8080",
-            )),
-        }
+        let none = "the path names no host, such as www.example.com or 127.0.0.1:8080";
+        origins(&host).map(Self).ok_or_else(|| Problem::new(Kind::InvalidParameter, none))
     }
+}
+
+/// The origins of a host, which may have a port: one for each scheme.
+pub(super) fn origins(host: &str) -> Option<Vec<String>> {
+    let is_plain = !host.is_empty() && !host.contains(['/', '?', '#', '@', '\\']);
+    let origin = |scheme: &str| {
+        NormalizedUrl::parse(&format!("{scheme}://{host}/")).ok().filter(|_| is_plain).map(|url| url.origin())
+    };
+    Some(vec![origin("http")?, origin("https")?])
 }
 
 impl Input for HostPath {

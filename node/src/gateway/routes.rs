@@ -11,7 +11,7 @@ use super::problem::{Kind, Problem};
 use super::trace::{TraceId, traced};
 use super::{
     GatewayState, exports, files, grpc, hosts, jobs, kv, locks, opt_outs, probes, reference, results, ring, schedules,
-    tokens, trial, webhooks,
+    tokens, trial, waiting, webhooks,
 };
 use crate::console;
 use crate::metrics::Metrics;
@@ -73,6 +73,7 @@ pub(super) fn all() -> Vec<Route> {
         files::routes(),
         results::routes(),
         exports::routes(),
+        waiting::routes(),
         hosts::routes(),
         webhooks::routes(),
         opt_outs::routes(),

@@ -12,6 +12,7 @@ use crate::crawl::jobs::{
 use crate::crawl::ledger::{LedgerPage, LedgerPlace};
 use crate::crawl::opt_outs::OptOutObject;
 use crate::crawl::urls::UrlStatus;
+use crate::crawl::waiting::{WaitingFilter, WaitingPage, WaitingPlace};
 use crate::crawl::{Hosts, Jobs};
 use futures::future::BoxFuture;
 use scrapering_core::frontier::delivery::DeliveryId;
@@ -40,6 +41,14 @@ pub trait JobService: Send + Sync + 'static {
     fn skipped<'a>(&'a self, job: &'a JobRef, cursor: &'a Cursor, limit: usize) -> Answer<'a, Page<Skipped>>;
     /// Pages that were fetched, after `cursor`, at most `limit`.
     fn pages<'a>(&'a self, job: &'a JobRef, cursor: &'a Cursor, limit: usize) -> Answer<'a, Page<FetchedPage>>;
+    /// URLs that wait, behind `place`, at most `limit`.
+    fn waiting<'a>(
+        &'a self,
+        job: &'a JobRef,
+        filter: &'a WaitingFilter,
+        place: &'a WaitingPlace,
+        limit: usize,
+    ) -> Answer<'a, WaitingPage>;
     /// Changes a job, if `only` is given only in that version.
     fn change<'a>(&'a self, job: &'a JobRef, change: &'a JobChange, only: Option<u64>) -> Answer<'a, ()>;
     /// Adds seeds to a job that has not ended, if `only` is given only in that version.
@@ -149,6 +158,16 @@ impl JobService for Jobs {
 
     fn pages<'a>(&'a self, job: &'a JobRef, cursor: &'a Cursor, limit: usize) -> Answer<'a, Page<FetchedPage>> {
         Box::pin(Self::pages(self, job, cursor, limit))
+    }
+
+    fn waiting<'a>(
+        &'a self,
+        job: &'a JobRef,
+        filter: &'a WaitingFilter,
+        place: &'a WaitingPlace,
+        limit: usize,
+    ) -> Answer<'a, WaitingPage> {
+        Box::pin(Self::waiting(self, job, filter, place, limit))
     }
 
     fn change<'a>(&'a self, job: &'a JobRef, change: &'a JobChange, only: Option<u64>) -> Answer<'a, ()> {

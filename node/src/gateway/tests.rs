@@ -1,6 +1,8 @@
 //! The gateway from outside, with jobs in memory behind it.
 
+mod about;
 mod access;
+mod calls;
 mod exports;
 mod files;
 mod grpc;
@@ -14,6 +16,7 @@ pub(crate) mod serving;
 mod tenants;
 mod tokens;
 mod trial;
+mod waiting;
 
 use super::{GatewayState, ProblemBody, openapi, routes};
 use crate::auth::{Grant, Issuer, Scope, Tenant};

@@ -56,6 +56,36 @@ impl Doors {
 }
 
 impl Doors {
+    /// Asks for the document at a path.
+    pub(super) async fn ask<T>(
+        &self,
+        request: Request<T>,
+        method: Method,
+        place: impl FnOnce(T) -> String,
+    ) -> Result<Response<Document>, Status> {
+        let (call, asked) = self.call(request)?;
+        document(call.send(method, &place(asked), "").await?).await
+    }
+
+    /// Reads the document at a path.
+    pub(super) async fn read<T>(
+        &self,
+        request: Request<T>,
+        place: impl FnOnce(T) -> String,
+    ) -> Result<Response<Document>, Status> {
+        self.ask(request, Method::GET, place).await
+    }
+
+    /// Removes what is at a path.
+    pub(super) async fn remove<T>(
+        &self,
+        request: Request<T>,
+        place: impl FnOnce(T) -> String,
+    ) -> Result<Response<Done>, Status> {
+        let (call, asked) = self.call(request)?;
+        done(call.send(Method::DELETE, &place(asked), "").await?)
+    }
+
     /// Removes what is named, if a version is given only from that version.
     pub(super) async fn delete(
         &self,
@@ -75,6 +105,11 @@ impl Call {
     /// Changes only what is in this version.
     pub(super) fn only_version(self, version: u64) -> Self {
         self.header(IF_MATCH, &format!("\"{version}\""))
+    }
+
+    /// Changes only what is in this version; 0 is any.
+    pub(super) fn any_or_version(self, version: u64) -> Self {
+        if version == 0 { self } else { self.only_version(version) }
     }
 
     /// Changes only what is not there.
@@ -184,6 +219,11 @@ pub(super) fn path(base: &str, name: &str, more: &str) -> String {
         .collect::<Vec<_>>()
         .join("/");
     format!("{base}/{escaped}{more}")
+}
+
+/// A number as a parameter; 0 leaves it out.
+pub(super) fn number(limit: u32) -> String {
+    if limit == 0 { String::new() } else { limit.to_string() }
 }
 
 /// `base` with those parameters that are not empty.

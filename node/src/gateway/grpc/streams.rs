@@ -39,10 +39,11 @@ pub(super) async fn pieces(call: Call, list: &'static str, asked: ReadRequest) -
 
 /// A piece of the listing at `path`.
 pub(super) async fn listing(doors: &Doors, request: Request<ListKeysRequest>, path: &str) -> Answer<Document> {
-    let (call, ListKeysRequest { prefix, cursor, limit }) = doors.call(request)?;
-    let limit = if limit == 0 { String::new() } else { limit.to_string() };
-    let path = call::query(path, &[("prefix", &prefix), ("cursor", &cursor), ("limit", &limit)]);
-    call::document(call.send(Method::GET, &path, "").await?).await
+    let place = |asked: ListKeysRequest| {
+        let limit = call::number(asked.limit);
+        call::query(path, &[("prefix", &asked.prefix), ("cursor", &asked.cursor), ("limit", &limit)])
+    };
+    doors.read(request, place).await
 }
 
 /// What is sent next.

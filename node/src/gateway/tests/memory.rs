@@ -15,6 +15,7 @@ use crate::crawl::opt_outs::OptOutObject;
 use crate::crawl::outputs::{OutputProgress, OutputWord};
 use crate::crawl::schedules::Hands;
 use crate::crawl::urls::UrlStatus;
+use crate::crawl::waiting::{WaitingFilter, WaitingPage, WaitingPlace, WaitingUrl};
 use crate::driver::registers::Unavailable;
 use crate::gateway::{
     Answer, BackgroundStatus, HostService, JobService, LeaveError, Liveness, Lookup, NodePoints, NodeStatus,
@@ -157,6 +158,22 @@ impl JobService for MemoryJobs {
         self.page(job, cursor, limit, page)
     }
 
+    fn waiting<'a>(
+        &'a self,
+        job: &'a JobRef,
+        filter: &'a WaitingFilter,
+        _: &'a WaitingPlace,
+        limit: usize,
+    ) -> Answer<'a, WaitingPage> {
+        let url = "https://books.example/waiting".to_owned();
+        let asked = filter.patterns.is_empty() || filter.patterns.is_match(&url);
+        let items = asked.then_some(WaitingUrl { url, depth: 1, priority: 0, tries: Vec::new() });
+        self.answer(|jobs| {
+            find(jobs, job)?;
+            Ok(WaitingPage { items: items.into_iter().take(limit).collect(), next: None })
+        })
+    }
+
     fn url_statuses<'a>(&'a self, _: &'a Tenant, _: &'a NormalizedUrl) -> Answer<'a, Vec<UrlStatus>> {
         Box::pin(ready(Ok(Vec::new())))
     }
@@ -278,7 +295,11 @@ fn revise(job: &mut JobStatus, spec: Option<&Value>) -> Result<(), JobsError> {
     }
     job.items += 1;
     job.version += 1;
-    let before = std::mem::replace(&mut job.file, to_raw_value(patch).expect("JSON"));
+    let mut file: Value = serde_json::from_str(job.file.get()).expect("JSON");
+    for (field, value) in patch.as_object().into_iter().flatten() {
+        file["spec"][field] = value.clone();
+    }
+    let before = std::mem::replace(&mut job.file, to_raw_value(&file).expect("JSON"));
     job.accepted.get_or_insert(before);
     Ok(())
 }

@@ -37,7 +37,7 @@ const LISTS: [&str; 5] = ["listJobs", "listSchedules", "listKeys", "listFiles", 
 /// A job that there is not.
 const NO_JOB: &str = "/v1/jobs/0198c1d2-7f3e-7abc-9def-0123456789ab";
 
-fn other() -> Tenant {
+pub(super) fn other() -> Tenant {
     "other".parse().expect("tenant")
 }
 
@@ -48,6 +48,8 @@ fn request_of(operation: &Described) -> (Vec<(&'static str, &'static str)>, &'st
         "patchJob" | "patchSchedule" => (json, r#"{"spec":{"suspend":true}}"#, ""),
         "addSeeds" => (json, r#"{"urls":["https://books.example/more"]}"#, ""),
         "createExport" => (json, super::exports::OUTPUT, ""),
+        "addExclusion" => (json, r#"{"pattern":"/lamp"}"#, ""),
+        "removeExclusion" => (vec![], "", "?pattern=/lamp"),
         "renewLock" => (json, r#"{"token":1}"#, ""),
         "releaseLock" => (vec![], "", "?token=1"),
         "listDeliveries" => (vec![], "", "?job={job}"),
@@ -68,7 +70,7 @@ async fn sent(house: &House, operation: &Described, job: &str, name: &str) -> An
 }
 
 /// A house in which the default tenant has one of everything.
-async fn furnished() -> (House, String) {
+pub(super) async fn furnished() -> (House, String) {
     let house = House::new();
     let job = house.submit(&[]).await.header("location").to_owned();
     let json = [("content-type", "application/json")];
@@ -135,7 +137,7 @@ async fn what_a_tenant_makes_or_removes_is_its_own() {
     is_untouched(&house, &job).await;
 }
 
-async fn is_untouched(house: &House, job: &str) {
+pub(super) async fn is_untouched(house: &House, job: &str) {
     for path in ["/v1/kv/mine", "/v1/files/mine"] {
         assert_eq!(house.get(path).await.body, b"secret", "{path}");
     }

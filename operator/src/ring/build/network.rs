@@ -13,6 +13,7 @@ use k8s_openapi::api::networking::v1::{
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+use scrapering_crds::ring::OtlpSpec;
 
 use super::{labels, metadata, selector};
 use crate::ring::contract;
@@ -50,12 +51,13 @@ pub(super) fn policies(ring: &ValidatedRing) -> Vec<NetworkPolicy> {
     }
     let mut all = vec![deny(ring), among_nodes(ring), gateway(ring), dns(ring), web(ring)];
     all.extend(operator(ring));
+    all.extend(ring.spec.telemetry.otlp.as_ref().map(|otlp| telemetry(ring, otlp)));
     all
 }
 
 /// Names of every policy that a ring may ever have had.
-pub(in crate::ring) fn names(ring: &str) -> [String; 6] {
-    ["deny", "ring", "gateway", "dns", "web", "operator"].map(|what| format!("{ring}-{what}"))
+pub(in crate::ring) fn names(ring: &str) -> [String; 7] {
+    ["deny", "ring", "gateway", "dns", "web", "operator", "telemetry"].map(|what| format!("{ring}-{what}"))
 }
 
 fn policy(ring: &ValidatedRing, what: &str, spec: NetworkPolicySpec) -> NetworkPolicy {
@@ -139,6 +141,15 @@ fn web(ring: &ValidatedRing) -> NetworkPolicy {
         rules.push(NetworkPolicyEgressRule { to: Some(private), ports: None });
     }
     policy(ring, "web", egress(rules))
+}
+
+/// The collector that is sent spans, on its port.
+fn telemetry(ring: &ValidatedRing, otlp: &OtlpSpec) -> NetworkPolicy {
+    let every_pod =
+        || NetworkPolicyPeer { namespace_selector: Some(LabelSelector::default()), ..NetworkPolicyPeer::default() };
+    let to = if otlp.to.is_empty() { vec![every_pod()] } else { otlp.to.clone() };
+    let ports = Some(vec![tcp(IntOrString::Int(otlp.port()))]);
+    policy(ring, "telemetry", egress(vec![NetworkPolicyEgressRule { to: Some(to), ports }]))
 }
 
 /// Whether a network lies within another; the API server refuses an exception that does not.

@@ -10,6 +10,7 @@ use k8s_openapi::api::core::v1::{
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+use scrapering_crds::ring::LogFormat;
 
 use super::selector;
 use crate::ring::validate::ValidatedRing;
@@ -175,6 +176,11 @@ fn environment(ring: &ValidatedRing) -> Vec<EnvVar> {
     }
     let limit = ring.spec.gateway.requests_per_second;
     all.extend(limit.map(|limit| plain("REQUESTS_PER_SECOND", limit.to_string())));
+    let telemetry = &ring.spec.telemetry;
+    all.extend(telemetry.otlp.iter().map(|otlp| plain("OTEL_EXPORTER_OTLP_ENDPOINT", otlp.endpoint.clone())));
+    if telemetry.log_format == LogFormat::Json {
+        all.push(plain("SCRAPERING_LOG_FORMAT", "json".to_owned()));
+    }
     let files = contract::KEY_FILES.iter().chain(&contract::TLS_FILES);
     all.extend(files.map(|(key, variable)| plain(variable, format!("{}/{key}", contract::KEYS_DIR))));
     all

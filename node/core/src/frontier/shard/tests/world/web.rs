@@ -113,7 +113,11 @@ impl World {
     ) {
         assert_eq!(hash, UrlHash::of(&url));
         if let Some(known) = &history {
-            assert!(known.next_ms <= self.now, "{url} is visited at {} by {site}, before it is due: {known:?}", self.now);
+            assert!(
+                known.next_ms <= self.now,
+                "{url} is visited at {} by {site}, before it is due: {known:?}",
+                self.now
+            );
         }
         let seen = self.request(site, &url.origin(), url.path());
         self.later(self.seen[seen].answered - self.now, Happening::Answered(seen));
