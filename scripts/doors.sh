@@ -10,7 +10,7 @@ open_shop "$bin"
 open_hook
 open_ring "$bin" 3 --allow-private-cidr 127.0.0.0/8
 sed "s|http://127\.0\.0\.1:8080/|$SITE|g" examples/shop.yaml >"$work/shop.yaml"
-echo "  webhooks: [{url: \"$HOOK\"}]" >>"$work/shop.yaml"
+printf '  webhooks: [{url: "%s"}]\n  outputs: [{ring: {storeBody: all}}]\n' "$HOOK" >>"$work/shop.yaml"
 sed "s|https://example\.org/|$SITE|g" examples/kubernetes/schedule.yaml >"$work/nightly.yaml"
 "$venv/bin/python" -m grpc_tools.protoc -Iproto "--python_out=$work" "--grpc_python_out=$work" scrapering/gateway/v1/gateway.proto
 "$venv/bin/python" scripts/doors.py docs/doors.md curl "$work"

@@ -15,13 +15,14 @@ use http::{Method, header};
 use scrapering_proto::gateway::v1::gateway_server::{Gateway, GatewayServer};
 use scrapering_proto::gateway::v1::put_value_request::Precondition;
 use scrapering_proto::gateway::v1::{
-    AcquireLockRequest, AddSeedsRequest, CreateScheduleRequest, DeleteValueRequest, Document, Done, Event,
-    ExclusionRequest, FilePiece, FindUrlRequest, FollowJobRequest, GetFileRequest, GetHostRequest, GetRingRequest,
-    GetValueRequest, HeldLockRequest, JobRequest, LeaveRingRequest, LimitHostRequest, ListFrontierRequest,
-    ListHostsRequest, ListJobsRequest, ListKeysRequest, ListOptOutsRequest, ListRequest, LookUpRequest, OptInRequest,
-    OptOutRequest, PatchJobRequest, PatchScheduleRequest, Piece, PutFileRequest, PutValueRequest, ReadLedgerRequest,
-    ReadRequest, RecoverRingRequest, RedeliverRequest, RevokeTokenRequest, ScheduleRequest, ShowLockRequest,
-    SubmitJobRequest, TriggerScheduleRequest, ValidateJobRequest, Value, WatchKeysRequest, Written,
+    AcquireLockRequest, AddSeedsRequest, CreateExportRequest, CreateScheduleRequest, DeleteValueRequest, Document,
+    Done, Event, ExclusionRequest, ExportRequest, FilePiece, FindUrlRequest, FollowJobRequest, GetFileRequest,
+    GetHostRequest, GetRingRequest, GetValueRequest, HeldLockRequest, JobRequest, LeaveRingRequest, LimitHostRequest,
+    ListFrontierRequest, ListHostsRequest, ListJobsRequest, ListKeysRequest, ListOptOutsRequest, ListRequest,
+    LookUpRequest, OptInRequest, OptOutRequest, PageBodyRequest, PatchJobRequest, PatchScheduleRequest, Piece,
+    PutFileRequest, PutValueRequest, ReadLedgerRequest, ReadRequest, RecoverRingRequest, RedeliverRequest,
+    RevokeTokenRequest, ScheduleRequest, ShowLockRequest, SubmitJobRequest, TriggerScheduleRequest, ValidateJobRequest,
+    Value, WatchKeysRequest, Written,
 };
 use serde_json::json;
 use tonic::{Request, Response, Status, Streaming};
@@ -57,6 +58,7 @@ impl Gateway for Doors {
     type ReadPagesStream = Stream<Piece>;
     type ReadSkippedStream = Stream<Piece>;
     type ReadErrorsStream = Stream<Piece>;
+    type ReadPageBodyStream = Stream<FilePiece>;
     type WatchKeysStream = Stream<Event>;
     type GetFileStream = Stream<FilePiece>;
 
@@ -173,6 +175,25 @@ impl Gateway for Doors {
     async fn read_errors(&self, request: Request<ReadRequest>) -> Answer<Self::ReadErrorsStream> {
         let (call, asked) = self.call(request)?;
         streams::pieces(call, "errors", asked).await
+    }
+
+    async fn read_page_body(&self, request: Request<PageBodyRequest>) -> Answer<Self::ReadPageBodyStream> {
+        let (call, PageBodyRequest { id, page }) = self.call(request)?;
+        files::body(call, &path("/v1/jobs", &id, &path("/pages", &page, "/body"))).await
+    }
+
+    async fn create_export(&self, request: Request<CreateExportRequest>) -> Answer<Document> {
+        let (call, CreateExportRequest { id, output, idempotency_key }) = self.call(request)?;
+        let call = call.optional(super::IDEMPOTENCY_KEY_HEADER, &idempotency_key);
+        told(call, Method::POST, &path("/v1/jobs", &id, "/exports"), output).await
+    }
+
+    async fn list_exports(&self, request: Request<JobRequest>) -> Answer<Document> {
+        self.read(request, |JobRequest { id }| path("/v1/jobs", &id, "/exports")).await
+    }
+
+    async fn get_export(&self, request: Request<ExportRequest>) -> Answer<Document> {
+        self.read(request, |ExportRequest { id, export }| path("/v1/jobs", &id, &path("/exports", &export, ""))).await
     }
 
     async fn test_extract(&self, request: Request<Document>) -> Answer<Document> {

@@ -4,6 +4,8 @@ mod bodies;
 mod events;
 mod stats;
 
+pub(super) use bodies::CONTENT_TYPE_HEADER;
+
 use super::GatewayState;
 use super::access::Access;
 use super::jobs::JobPath;
@@ -51,7 +53,7 @@ pub(super) fn routes() -> Vec<Route> {
         Route::new(Method::GET, "/v1/jobs/{id}/pages/{page}/body", RESULTS, bodies::read)
             .named("readPageBody", "Reads a page as it was read from its host. Only of jobs that keep their pages.")
             .answers_as(ok, "The body, decompressed.", vec![("application/octet-stream", bytes)])
-            .with_header(bodies::CONTENT_TYPE_HEADER, "The `Content-Type` of its host.")
+            .with_header(CONTENT_TYPE_HEADER, "The `Content-Type` of its host.")
             .may_fail(&[Kind::Unavailable]),
         Route::new(Method::GET, "/v1/jobs/{id}/stats", JOBS, stats::read)
             .named("readStats", "Reads how fast a job is and how it goes.")

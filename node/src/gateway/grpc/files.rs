@@ -1,5 +1,6 @@
 //! Files over gRPC: streamed both ways, as over HTTP.
 
+use super::super::results::CONTENT_TYPE_HEADER;
 use super::call::{self, Call};
 use super::{Answer, Stream};
 use axum::body::Body;
@@ -55,13 +56,28 @@ pub(super) async fn get(call: Call, asked: GetFileRequest) -> Answer<Stream<File
         sha256: STANDARD.decode(digest).unwrap_or_default().into(),
         bytes: call::header_text(&answer, CONTENT_LENGTH.as_str()).parse().unwrap_or_default(),
     };
+    Ok(pieces(facts, answer))
+}
+
+/// A page as it was read; what comes first says what follows.
+pub(super) async fn body(call: Call, path: &str) -> Answer<Stream<FilePiece>> {
+    let answer = call.send(Method::GET, path, "").await?;
+    let facts = FileFacts {
+        content_type: call::header_text(&answer, CONTENT_TYPE_HEADER),
+        bytes: call::header_text(&answer, CONTENT_LENGTH.as_str()).parse().unwrap_or_default(),
+        ..FileFacts::default()
+    };
+    Ok(pieces(facts, answer))
+}
+
+fn pieces(facts: FileFacts, answer: http::Response<Body>) -> Response<Stream<FilePiece>> {
     let first = FilePiece { facts: Some(facts), content: Bytes::new() };
     let content = answer.into_body().into_data_stream().flat_map(|piece| {
         let broken = |_| Status::unavailable("the file broke off; go on from the byte behind the last that came");
         let pieces = piece.map(cut).map_err(broken);
         stream::iter(pieces.map_or_else(|status| vec![Err(status)], |pieces| pieces.into_iter().map(Ok).collect()))
     });
-    Ok(Response::new(stream::once(async { Ok(first) }).chain(content).boxed()))
+    Response::new(stream::once(async { Ok(first) }).chain(content).boxed())
 }
 
 /// What comes, in messages that every reader takes.

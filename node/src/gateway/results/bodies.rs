@@ -14,7 +14,7 @@ use http::{HeaderName, HeaderValue};
 use schemars::json_schema;
 
 /// Where an answer says the type that the host gave.
-pub(super) const CONTENT_TYPE_HEADER: &str = "scrapering-content-type";
+pub(in crate::gateway) const CONTENT_TYPE_HEADER: &str = "scrapering-content-type";
 
 /// The job and the page named in the path.
 pub(super) struct PagePath(JobRef, PageId);

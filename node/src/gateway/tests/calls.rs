@@ -75,6 +75,8 @@ fn text<'a>(field: &str, id: &'a str) -> &'a str {
         "patch" => r#"{"spec":{"suspend":true}}"#,
         "urls" | "url" => "https://books.example/",
         "host" => "books.example",
+        "export" => "0198c1d2-7f3e-7abc-9def-0123456789ab",
+        "page" => "00000000000000000000000000000000000000000000",
         "key" | "name" | "node" => "mine",
         "pattern" => "/lamp",
         _ => "",
