@@ -55,6 +55,7 @@ fn page(id: &str, url: &str) -> FetchedPage {
         item_errors: 0,
         tries: Vec::new(),
         stored: None,
+        history: None,
     }
 }
 
