@@ -22,9 +22,12 @@ const ETAG: &str = "W/\"still\"";
 const DATE: &str = "Thu, 01 Jan 2026 00:00:00 GMT";
 const PAGES: [&str; 5] = ["/", "/still", "/dated", "/moving", "/going"];
 
-/// What visitors did: of each request for a page, the condition it came with.
+/// Of each request for a page, the condition it came with.
+type Visits = BTreeMap<&'static str, Vec<Option<String>>>;
+
+/// What visitors did.
 #[derive(Clone, Default)]
-struct Site(Arc<Mutex<BTreeMap<&'static str, Vec<Option<String>>>>>);
+struct Site(Arc<Mutex<Visits>>);
 
 impl Site {
     /// Notes a request; how many came before it.

@@ -77,7 +77,7 @@ impl Destination {
     /// [`DestinationError::Store`].
     pub fn of_bucket(bucket: &Bucket, name: &str, fetcher: &Fetcher) -> Result<Self, DestinationError> {
         let fault = |source| DestinationError::Store { name: bucket.bucket.clone(), source };
-        let (connector, retry) = (Connector::Guarded(fetcher.clone()), retry());
+        let (connector, retry) = (Connector::Guarded(Box::new(fetcher.clone())), retry());
         let store: Arc<dyn ObjectStore> = match &bucket.store {
             StoreKind::S3 { region, endpoint, access_key_id, secret_access_key } => {
                 let builder = AmazonS3Builder::new()

@@ -60,7 +60,7 @@ impl Input for GoOn {
 #[serde(untagged)]
 pub(in crate::gateway) enum JobEvent {
     /// Of `status`, and of `end`: how far the job is.
-    Status(StatusObject),
+    Status(Box<StatusObject>),
     /// Of `pages`: what was fetched since the last event of this kind.
     Pages(Vec<FetchedPage>),
 }
@@ -114,7 +114,7 @@ impl Follower {
         let status = JobObject::from(self.state.jobs.status(&self.job).await?).status;
         let page = self.state.jobs.pages(&self.job, &self.cursor, MOST_PAGES).await?;
         if self.told.as_ref() != Some(&status) {
-            self.tell("status", &JobEvent::Status(status.clone()));
+            self.tell("status", &JobEvent::Status(Box::new(status.clone())));
             self.told = Some(status.clone());
         }
         let (complete, more) = (page.complete, !page.entries.is_empty());
@@ -122,7 +122,7 @@ impl Follower {
         if more {
             self.tell("pages", &JobEvent::Pages(page.entries));
         } else if complete {
-            self.tell("end", &JobEvent::Status(status));
+            self.tell("end", &JobEvent::Status(Box::new(status)));
             self.has_ended = true;
         }
         Ok(!self.waiting.is_empty())

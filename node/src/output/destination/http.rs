@@ -14,13 +14,13 @@ pub(super) enum Connector {
     /// For whoever sits at the machine: it reaches what the machine reaches.
     Plain,
     /// For jobs: it reaches what pages may be fetched from.
-    Guarded(Fetcher),
+    Guarded(Box<Fetcher>),
 }
 
 impl HttpConnector for Connector {
     fn connect(&self, _: &ClientOptions) -> object_store::Result<HttpClient> {
         if let Self::Guarded(fetcher) = self {
-            return Ok(HttpClient::new(GuardedClient(fetcher.clone())));
+            return Ok(HttpClient::new(GuardedClient(Fetcher::clone(fetcher))));
         }
         // An error means that the process already has its provider.
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();

@@ -57,7 +57,7 @@ pub(super) enum Effect {
 
 #[derive(Clone, Debug)]
 enum Record {
-    Url(UrlRecord),
+    Url(Box<UrlRecord>),
     Link(LinkRecord),
     Host(Box<HostRecord>),
     Jar(JarRecord),
@@ -95,34 +95,34 @@ impl Pending {
             attempts: Attempts::default(),
             state: UrlState::Open,
         };
-        Self::new(Effect::CreateUrl(job, hash), Record::Url(record), 0)
+        Self::new(Effect::CreateUrl(job, hash), Record::Url(Box::new(record)), 0)
     }
 
     pub(super) fn admit(job: JobId, hash: UrlHash, record: UrlRecord, version: u64) -> Self {
         let record = UrlRecord { admitted: true, ..record };
-        Self::new(Effect::AdmitUrl(job, hash), Record::Url(record), version)
+        Self::new(Effect::AdmitUrl(job, hash), Record::Url(Box::new(record)), version)
     }
 
     pub(super) fn close(job: JobId, hash: UrlHash, record: UrlRecord, version: u64, result: PageResult) -> Self {
         let record = UrlRecord { state: UrlState::Closed { sequence: 0, result }, ..record };
-        Self::new(Effect::CloseUrl(job, hash), Record::Url(record), version)
+        Self::new(Effect::CloseUrl(job, hash), Record::Url(Box::new(record)), version)
     }
 
     /// What was tried of a URL; it is tried again at `due`.
     pub(super) fn note(job: JobId, hash: UrlHash, record: UrlRecord, version: u64, due: Instant) -> Self {
-        Self::new(Effect::NoteUrl(job, hash, due), Record::Url(record), version)
+        Self::new(Effect::NoteUrl(job, hash, due), Record::Url(Box::new(record)), version)
     }
 
     /// A failed URL that is opened again.
     pub(super) fn reopen(job: JobId, hash: UrlHash, sequence: u64, record: UrlRecord, version: u64) -> Self {
         let attempts = Attempts { failed: 0, ..record.attempts };
         let record = UrlRecord { state: UrlState::Open, attempts, ..record };
-        Self::new(Effect::ReopenUrl(job, hash, sequence), Record::Url(record), version)
+        Self::new(Effect::ReopenUrl(job, hash, sequence), Record::Url(Box::new(record)), version)
     }
 
     /// A page that was visited again; it needs a sequence if that in its record is 0.
     pub(super) fn visit(job: JobId, hash: UrlHash, record: UrlRecord, version: u64) -> Self {
-        Self::new(Effect::Visit(job, hash), Record::Url(record), version)
+        Self::new(Effect::Visit(job, hash), Record::Url(Box::new(record)), version)
     }
 
     /// A page that an earlier owner had visited again, which was found out late: if readers are to see it, it needs another
@@ -143,7 +143,7 @@ impl Pending {
         if let UrlState::Closed { sequence, .. } = &mut record.state {
             *sequence = 0;
         }
-        Self::new(Effect::CloseUrl(job, hash), Record::Url(record), version)
+        Self::new(Effect::CloseUrl(job, hash), Record::Url(Box::new(record)), version)
     }
 
     pub(super) fn link(job: JobId, hash: UrlHash, link: &NormalizedUrl, reason: SkipReason) -> Self {
@@ -158,7 +158,7 @@ impl Pending {
     }
 
     pub(super) fn fence(job: JobId, hash: UrlHash, record: UrlRecord, version: u64) -> Self {
-        Self::new(Effect::FenceUrl(job, hash), Record::Url(record), version)
+        Self::new(Effect::FenceUrl(job, hash), Record::Url(Box::new(record)), version)
     }
 
     pub(super) fn host(record: HostRecord) -> Self {
@@ -204,9 +204,10 @@ impl Pending {
     /// The job whose results this change adds to, and the sequence it has there, 0 if none yet.
     fn sequence(&mut self) -> Option<(JobId, &mut u64)> {
         match (self.effect, &mut self.record) {
-            (Effect::CloseUrl(job, _), Record::Url(UrlRecord { state: UrlState::Closed { sequence, .. }, .. })) => {
-                Some((job, sequence))
-            }
+            (Effect::CloseUrl(job, _), Record::Url(record)) => match &mut record.state {
+                UrlState::Closed { sequence, .. } => Some((job, sequence)),
+                UrlState::Open => None,
+            },
             (Effect::Visit(job, _), Record::Url(record)) => {
                 let before = record.history().map_or(0, |history| history.replaced.sequence);
                 let UrlState::Closed { sequence, .. } = &mut record.state else { return None };
@@ -219,7 +220,7 @@ impl Pending {
 
     fn write(&mut self, partition: Partition) -> Write {
         let content = match &self.record {
-            Record::Url(record) => encode(record),
+            Record::Url(record) => encode(&**record),
             Record::Link(record) => encode(record),
             Record::Host(record) => encode(record),
             Record::Jar(record) => encode(record),
@@ -418,17 +419,17 @@ impl Shard {
         };
         let version = current.as_ref().map_or(0, |value| value.version);
         match (pending.effect, pending.record) {
-            (Effect::CreateUrl(job, hash), Record::Url(record)) => self.settle_created(job, hash, record, version),
-            (Effect::AdmitUrl(job, hash), Record::Url(record)) => self.settle_admitted(job, hash, record, version),
+            (Effect::CreateUrl(job, hash), Record::Url(record)) => self.settle_created(job, hash, *record, version),
+            (Effect::AdmitUrl(job, hash), Record::Url(record)) => self.settle_admitted(job, hash, *record, version),
             (Effect::FenceUrl(job, hash), Record::Url(record)) => self.settle_fenced(job, hash, &record, version),
-            (Effect::CloseUrl(job, hash), Record::Url(record)) => self.settle_closed(job, hash, record, version),
+            (Effect::CloseUrl(job, hash), Record::Url(record)) => self.settle_closed(job, hash, *record, version),
             (Effect::NoteUrl(job, hash, due), Record::Url(record)) => {
-                self.settle_noted(job, hash, due, record, version)
+                self.settle_noted(job, hash, due, *record, version)
             }
             (Effect::Jar(job, hash), Record::Jar(_)) => self.settle_jar(job, hash, version),
-            (Effect::Visit(job, hash), Record::Url(record)) => self.settle_visit(job, hash, record, version),
+            (Effect::Visit(job, hash), Record::Url(record)) => self.settle_visit(job, hash, *record, version),
             (Effect::ReopenUrl(job, hash, sequence), Record::Url(record)) => {
-                self.settle_reopened(job, hash, sequence, record, version);
+                self.settle_reopened(job, hash, sequence, *record, version);
             }
             (Effect::Host(_), Record::Host(record)) => {
                 if let Some(host) = self.hosts.get_mut(record.origin.as_str()) {
@@ -503,7 +504,7 @@ impl Shard {
                     }
                     (_, Effect::ReopenUrl(..)) => rival.state == UrlState::Open,
                     (UrlState::Open, Effect::CreateUrl(..) | Effect::FenceUrl(..)) => {
-                        *record = rival;
+                        **record = rival;
                         true
                     }
                     _ => {

@@ -47,7 +47,10 @@ impl Shard {
     pub(super) fn wake(&mut self, id: JobId, url: UrlHash, found: Option<(UrlRecord, u64)>) {
         let Some(shard) = self.jobs.get_mut(&id) else { return };
         shard.waking = shard.waking.saturating_sub(1);
-        let Some(found) = found else { return drop(shard.urls.remove(&url)) };
+        let Some(found) = found else {
+            shard.urls.remove(&url);
+            return;
+        };
         let Some(record) = self.if_known(id, url, found) else { return };
         let Some(entry) = self.jobs.get_mut(&id).and_then(|shard| shard.urls.get_mut(&url)) else { return };
         let Some(origin) = NormalizedUrl::parse(&record.url).ok().map(|url| url.origin()) else { return };
