@@ -6,6 +6,7 @@ use scrapering_e2e::door::Door;
 use scrapering_e2e::errand::{Errand, Reader, title};
 use scrapering_e2e::ring::{self, Ring};
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::RangeInclusive;
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -30,8 +31,9 @@ impl Begun {
         Ok(Self { errand, id, reader })
     }
 
-    /// Follows the job to its end through `door`, and holds it to everything that was promised.
-    async fn check_the_end(mut self, door: &Door, killed_ms: u128) -> anyhow::Result<()> {
+    /// Follows the job to its end through `door`, and holds it to everything that was promised. `kill_ms`: between these
+    /// two moments the nodes were killed.
+    async fn check_the_end(mut self, door: &Door, kill_ms: RangeInclusive<u128>) -> anyhow::Result<()> {
         let acknowledged = self.reader.items.clone();
         self.reader.read_to_the_end(door, LIMIT).await?;
         self.errand.check_items(&self.reader.items).context("read on after the kill")?;
@@ -49,9 +51,9 @@ impl Begun {
         for (path, first) in &repeated {
             ensure!(!safe.contains(path), "{path} was fetched again, though its item had been acknowledged");
             let answered_ms = u128::from(first.start_unix_ms + (first.end_ns - first.start_ns) / 1_000_000);
-            let age_ms = killed_ms.saturating_sub(answered_ms);
+            let age_ms = kill_ms.start().saturating_sub(answered_ms);
             ensure!(
-                age_ms < IN_FLIGHT.as_millis() && u128::from(first.start_unix_ms) <= killed_ms,
+                age_ms < IN_FLIGHT.as_millis() && u128::from(first.start_unix_ms) <= *kill_ms.end(),
                 "{path} was fetched again; it had been answered {age_ms} ms before the kill, so it was not in flight"
             );
         }
@@ -95,9 +97,9 @@ async fn any_two_of_five_nodes_may_be_killed_in_the_middle_of_a_job() -> anyhow:
     let owner = ring::place(&ring.door().owners(&begun.errand.url()).await?[0])?;
     // The first gateway is the one the client uses; where that is the owner, the next one goes with it.
     let gateway = if owner == 0 { 1 } else { 0 };
-    let killed_ms = now_ms();
+    let from_ms = now_ms();
     ring.kill(&[owner, gateway]).await?;
-    begun.check_the_end(ring.door(), killed_ms).await?;
+    begun.check_the_end(ring.door(), from_ms..=now_ms()).await?;
     ring.stop().await
 }
 
@@ -106,9 +108,10 @@ async fn a_ring_that_is_restarted_half_way_resumes() -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
     let mut ring = Ring::start(folder.path(), 5).await?;
     let begun = Begun::begin(folder.path(), ring.door()).await?;
-    let killed_ms = now_ms();
+    let from_ms = now_ms();
     ring.kill(&[0, 1, 2, 3, 4]).await?;
+    let kill_ms = from_ms..=now_ms();
     ring.start_all().await?;
-    begun.check_the_end(ring.door(), killed_ms).await?;
+    begun.check_the_end(ring.door(), kill_ms).await?;
     ring.stop().await
 }

@@ -26,7 +26,7 @@ async fn an_export_is_made_once_under_its_key_and_read_without_its_secrets() {
     assert_eq!(house.get(&exports).await.json(), json!({"items": [export]}));
     let other = OUTPUT.replace("books", "other");
     let reused = house.call("POST", &exports, &[JSON, ("idempotency-key", "one")], other.clone()).await;
-    assert_eq!((reused.status, reused.problem().slug()), (StatusCode::CONFLICT, "idempotency-key-reused"));
+    assert_eq!((reused.status, reused.problem().slug()), (StatusCode::UNPROCESSABLE_ENTITY, "idempotency-key-reused"));
     house.call("POST", &exports, &[JSON], other).await;
     assert_eq!(house.get(&exports).await.json()["items"].as_array().map(Vec::len), Some(2));
 }
