@@ -48,7 +48,8 @@ spec:
     scopeType: domain
     exclude: ['/(calendar|session|deep|slow-header|endless|broken|overloaded|chain|bomb|busy|unavailable)']
   request:
-    proxy: {{urls: ['http://127.78.0.9:9', '{http}', '{socks}']}}
+    # By host, six hosts might all have the same proxy: their names hold a port that is another one each time.
+    proxy: {{urls: ['http://127.78.0.9:9', '{http}', '{socks}'], rotation: perRequest}}
     timeouts: {{total: 10s}}
   politeness: {{delay: {delay}ms}}
   retry: {{maxRetries: 3, backoff: {{initial: 100ms, max: 1s}}}}
