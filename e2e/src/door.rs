@@ -1,6 +1,6 @@
 //! A ring's HTTP gateway, spoken to as any other program would: TLS by the ring's CA, a token, JSON and NDJSON.
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use reqwest::{Certificate, Client, ClientBuilder, Method, StatusCode};
 use serde_json::Value;
 use std::path::Path;
@@ -107,6 +107,29 @@ impl Door {
     /// There is none, or no gateway answers.
     pub async fn job(&self, id: &str) -> anyhow::Result<Value> {
         self.persist(Method::GET, &format!("/v1/jobs/{id}"), None).await?.json()
+    }
+
+    /// A job that has ended, whatever became of it. Meanwhile no gateway needs to answer.
+    ///
+    /// # Errors
+    /// It does not end within `limit`.
+    pub async fn ended(&self, id: &str, limit: Duration) -> anyhow::Result<Value> {
+        until(&format!("the end of job {id}"), limit, async || {
+            let Ok(job) = self.job(id).await else { return Ok(None) };
+            let phase = job["status"]["phase"].as_str().unwrap_or_default();
+            Ok(["Completed", "Failed", "Cancelled"].contains(&phase).then_some(job))
+        })
+        .await
+    }
+
+    /// A job that is complete.
+    ///
+    /// # Errors
+    /// As [`Door::ended`], or it ends otherwise.
+    pub async fn completed(&self, id: &str, limit: Duration) -> anyhow::Result<Value> {
+        let job = self.ended(id, limit).await?;
+        ensure!(job["status"]["phase"] == "Completed", "{job}");
+        Ok(job)
     }
 
     /// Entries of `list` (`items` or `skipped`) behind `cursor`, about `limit`.

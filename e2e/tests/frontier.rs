@@ -64,11 +64,7 @@ async fn what_waits_is_the_same_at_every_node_and_what_is_excluded_is_skipped() 
     let line = ["job", "exclusions", &id, "--add", "/product/", "--data", "ring"];
     ensure!(program::done(folder.path(), LIMIT, &line).await? == "/product/\n");
     ring.door().ask(Method::POST, &format!("{path}/resume"), None).await?;
-    until("the end of the job", LIMIT, async || {
-        let job = ring.door().job(&id).await?;
-        Ok((job["status"]["phase"] == "Completed").then_some(()))
-    })
-    .await?;
+    ring.door().completed(&id, LIMIT).await?;
     ensure!(waiting(ring.door(), &path, 1000, "").await?.is_empty(), "something waits in a job that has ended");
     // The nodes hear of an exclusion within a moment; until then one that waits may still be fetched.
     let urls = |entries: Vec<Value>| -> BTreeSet<String> {

@@ -50,14 +50,6 @@ async fn whole(door: &Door, nodes: usize, path: &str) -> anyhow::Result<Vec<Valu
     Ok(all)
 }
 
-async fn ended(door: &Door, id: &str) -> anyhow::Result<()> {
-    until("the end of the job", LIMIT, async || {
-        let Ok(job) = door.job(id).await else { return Ok(None) };
-        Ok((job["status"]["phase"] == "Completed").then_some(()))
-    })
-    .await
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_ledger_of_a_host_is_what_the_host_saw_also_after_the_death_of_its_owner() -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
@@ -66,7 +58,7 @@ async fn the_ledger_of_a_host_is_what_the_host_saw_also_after_the_death_of_its_o
     let mut ring = Ring::init(folder.path(), 3).await?.with_options(web.options());
     ring.start_all().await?;
     let id = ring.door().submit(&job("ledger", &web.url(0), "")).await?;
-    ended(ring.door(), &id).await?;
+    ring.door().completed(&id, LIMIT).await?;
     let owner = ring::place(&ring.door().owners(&web.url(0)).await?[0])?;
     ring.kill(&[owner]).await?;
     let door = ring.door().with_token(&ring.token_of("jobs:read hosts:write").await?);
@@ -111,7 +103,7 @@ async fn a_host_that_has_opted_out_is_left_alone_by_a_running_job_and_by_the_nex
     let door = ring.door().with_token(&ring.token_of("jobs:read hosts:write").await?);
     let made = door.ask(Method::POST, "/v1/optouts", Some("{\"host\": \"web.test\", \"note\": \"a mail\"}")).await?;
     ensure!(made.status.is_success(), "{}", made.body);
-    ended(ring.door(), &id).await?;
+    ring.door().completed(&id, LIMIT).await?;
     let skipped = ring.door().list(&id, "skipped").await?;
     ensure!(skipped.iter().any(|skipped| skipped["reason"] == "optedOut"), "{skipped:?}");
     let before = access_log::read(&folder.path().join("access.jsonl"))?.len();

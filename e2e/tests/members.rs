@@ -96,11 +96,7 @@ spec:
     until("some pages", LIMIT, async || Ok((answered() > 5).then_some(()))).await?;
     let owner = ring::place(&ring.door().owners(&format!("http://{MEMBERS}:{port}/")).await?[0])?;
     ring.kill(&[owner]).await?;
-    let ended = until("the end of the job", LIMIT, async || {
-        let Ok(job) = ring.door().job(&id).await else { return Ok(None) };
-        Ok((job["status"]["phase"] == "Completed").then_some(job))
-    })
-    .await?;
+    let ended = ring.door().completed(&id, LIMIT).await?;
     let seen = log.lock().unwrap_or_else(PoisonError::into_inner).clone();
     ensure!(seen.iter().all(|seen| ![401, 403].contains(&seen.status)), "somebody was turned away: {seen:?}");
     for page in 2..=PAGES {

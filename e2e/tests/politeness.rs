@@ -1,8 +1,8 @@
 //! Polite as one: several jobs on the same hosts and addresses, nodes that die and join, and the web's own log as the judge.
 
-use anyhow::{Context, ensure};
+use anyhow::ensure;
 use scrapering_e2e::access_log;
-use scrapering_e2e::door::{Door, until};
+use scrapering_e2e::door::until;
 use scrapering_e2e::judge::Rules;
 use scrapering_e2e::judge::web::{WebRules, WebVerdict, judge_web};
 use scrapering_e2e::ring::{self, Ring};
@@ -65,18 +65,6 @@ fn verdict(folder: &Path, web: &Web, max_robots: usize, max_repeats: usize) -> a
     Ok(judge_web(&access_log::read(&folder.join("access.jsonl"))?, web.config(), &rules))
 }
 
-async fn wait_for_the_end(door: &Door, id: &str) -> anyhow::Result<Value> {
-    let ended = until(&format!("the end of job {id}"), LIMIT, async || {
-        let Ok(job) = door.job(id).await else { return Ok(None) };
-        Ok((job["status"]["phase"] == "Completed").then_some(job))
-    })
-    .await;
-    match ended {
-        Ok(job) => Ok(job),
-        Err(error) => Err(error).with_context(|| format!("job {id} did not end")),
-    }
-}
-
 fn check(verdict: &WebVerdict) -> anyhow::Result<()> {
     let breaches = verdict.breaches();
     ensure!(
@@ -106,7 +94,7 @@ async fn three_jobs_on_the_same_hosts_are_as_polite_as_one_while_nodes_die_and_j
     ring.kill(&[owner, other]).await?;
     ring.join().await?;
     for id in &ids {
-        wait_for_the_end(ring.door(), id).await?;
+        ring.door().completed(id, LIMIT).await?;
     }
     // What was in flight on two nodes may be fetched again, and a robots.txt that was not stored yet.
     check(&verdict(folder.path(), &web, 3, 6)?)?;
@@ -125,7 +113,7 @@ async fn robots_txt_is_fetched_once_a_host_for_all_jobs_and_nodes() -> anyhow::R
     let first = ring.door().submit(&job(&web, "one", "")).await?;
     let second = ring.door().submit(&job(&web, "two", "")).await?;
     for id in [&first, &second] {
-        wait_for_the_end(ring.door(), id).await?;
+        ring.door().completed(id, LIMIT).await?;
     }
     check(&verdict(folder.path(), &web, 1, 0)?)?;
     let skipped = ring.door().list(&first, "skipped").await?;

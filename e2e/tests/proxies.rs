@@ -1,29 +1,17 @@
 //! Jobs through proxies: as polite as without, by addresses that the ring has checked, and on to the next when one fails.
 
-use anyhow::{Context, ensure};
+use anyhow::ensure;
 use scrapering_e2e::access_log;
-use scrapering_e2e::door::{Door, until};
 use scrapering_e2e::judge::Rules;
 use scrapering_e2e::judge::web::{WebRules, judge_web};
 use scrapering_e2e::proxy::{Kind, Proxy};
 use scrapering_e2e::ring::Ring;
 use scrapering_e2e::web;
-use serde_json::Value;
 use std::time::Duration;
 
 /// How long a part of a job may take on a busy machine.
 const LIMIT: Duration = Duration::from_secs(150);
 const DELAY: Duration = Duration::from_millis(100);
-
-async fn ended(door: &Door, id: &str) -> anyhow::Result<Value> {
-    let what = format!("the end of job {id}");
-    let ended = until(&what, LIMIT, async || {
-        let Ok(job) = door.job(id).await else { return Ok(None) };
-        let phase = &job["status"]["phase"];
-        Ok((phase == "Completed" || phase == "Failed").then_some(job))
-    });
-    ended.await.with_context(|| format!("job {id} did not end"))
-}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn jobs_go_through_their_proxies_by_checked_addresses_and_past_a_dead_one() -> anyhow::Result<()> {
@@ -60,7 +48,7 @@ spec:
         delay = DELAY.as_millis(),
     );
     let id = ring.door().submit(&job).await?;
-    let status = ended(ring.door(), &id).await?;
+    let status = ring.door().ended(&id, LIMIT).await?;
     ensure!(status["status"]["phase"] == "Completed", "{status}");
     ensure!(!status.to_string().contains("sesame"), "{status}");
     ensure!(status["status"]["pages"]["succeeded"].as_u64().is_some_and(|pages| pages > 10), "{status}");
@@ -101,13 +89,13 @@ spec:
     };
     for (name, url) in [("by-name", "http://inside.test/"), ("by-address", "http://169.254.169.254/")] {
         let id = ring.door().submit(&job(name, url, &proxy.url())).await?;
-        ended(ring.door(), &id).await?;
+        ring.door().ended(&id, LIMIT).await?;
         let skipped = ring.door().list(&id, "skipped").await?;
         ensure!(skipped.len() == 1 && skipped[0]["reason"] == "privateAddress", "{skipped:?}");
     }
     ensure!(proxy.asked().is_empty(), "the proxy was asked for {:?}", proxy.asked());
     let id = ring.door().submit(&job("proxy-inside", "http://127.0.0.1:8099/", "http://10.1.2.3:3128")).await?;
-    let status = ended(ring.door(), &id).await?;
+    let status = ring.door().ended(&id, LIMIT).await?;
     ensure!(status["status"]["pages"]["succeeded"] == 0, "{status}");
     ring.stop().await
 }

@@ -209,11 +209,7 @@ async fn the_page_limit_counts_pages_and_the_time_limit_ends_the_visits() -> any
     let door = ring.door().clone();
     let limits = "  limits: {maxPages: 3, maxDuration: 30s}\n";
     let id = door.submit(&job("some", address, "{adaptive: {min: 1s, max: 1s}, emit: all}", limits)).await?;
-    let status = until("the end", LIMIT, async || {
-        let status = door.job(&id).await?["status"].take();
-        Ok((status["phase"] == "Completed").then_some(status))
-    })
-    .await?;
+    let status = door.completed(&id, LIMIT).await?["status"].take();
     ensure!(status["reason"] == "timeLimit" && status["pages"]["succeeded"] == 3, "{status}");
     ensure!(status["pages"]["skipped"] == 2 && status["items"] == 3, "{status}");
     let visited: Vec<usize> = PAGES.iter().map(|path| site.asked(path).len()).collect();

@@ -122,22 +122,35 @@ pub(super) async fn export(args: ExportArgs) -> anyhow::Result<Status> {
 }
 
 async fn write(client: &Client, id: JobId, export: Export) -> anyhow::Result<Status> {
-    let (mut export, mut cursor) = (export, String::new());
-    loop {
-        let piece = client.piece(id, "items", &cursor).await?;
-        let text = std::str::from_utf8(&piece.lines).context("the ring's answer is not UTF-8")?;
+    let mut export = export;
+    read_to_the_end(client, id, "items", async |text| {
         let items = text.lines().map(|line| RawValue::from_string(line.to_owned())).collect::<Result<Vec<_>, _>>();
-        export.add(items.context("the ring's answer is not JSON")?).await?;
-        cursor = piece.cursor;
+        Ok(export.add(items.context("the ring's answer is not JSON")?).await?)
+    })
+    .await?;
+    tell(&export.finish().await?, "items")?;
+    Ok(Status::Done)
+}
+
+/// Reads a list of a job piece by piece, and waits for what is still to come.
+async fn read_to_the_end(
+    client: &Client,
+    id: JobId,
+    list: &str,
+    mut take: impl AsyncFnMut(&str) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let mut cursor = String::new();
+    loop {
+        let piece = client.piece(id, list, &cursor).await?;
+        take(std::str::from_utf8(&piece.lines).context("the ring's answer is not UTF-8")?).await?;
         if piece.complete {
-            break;
+            return Ok(());
         }
         if piece.lines.is_empty() {
             tokio::time::sleep(PAUSE).await;
         }
+        cursor = piece.cursor;
     }
-    tell(&export.finish().await?, "items")?;
-    Ok(Status::Done)
 }
 
 fn tell(parts: &[Part], entries: &str) -> anyhow::Result<()> {
@@ -160,10 +173,8 @@ impl Pages<'_> {
         }
         self.destination.expect_absent(SUCCESS).await.map_err(bad_place)?;
         let (id, user_agent) = (self.job.metadata.uid, spec.map_or("", |spec| spec.request.user_agent.as_str()));
-        let (mut series, mut parts, mut cursor) = (WarcSeries::new(id, user_agent, 0), Vec::new(), String::new());
-        loop {
-            let piece = self.client.piece(id, "pages", &cursor).await?;
-            let text = std::str::from_utf8(&piece.lines).context("the ring's answer is not UTF-8")?;
+        let (mut series, mut parts) = (WarcSeries::new(id, user_agent, 0), Vec::new());
+        read_to_the_end(self.client, id, "pages", async |text| {
             for line in text.lines() {
                 let page: FetchedPage = serde_json::from_str(line).context("the ring's answer is not JSON")?;
                 let Some(stored) = &page.stored else { continue };
@@ -173,14 +184,9 @@ impl Pages<'_> {
                     self.put(&mut series, &mut parts).await?;
                 }
             }
-            cursor = piece.cursor;
-            if piece.complete {
-                break;
-            }
-            if piece.lines.is_empty() {
-                tokio::time::sleep(PAUSE).await;
-            }
-        }
+            Ok(())
+        })
+        .await?;
         self.put(&mut series, &mut parts).await?;
         self.destination.put(SUCCESS, success(&parts)).await?;
         tell(&parts, "pages")?;

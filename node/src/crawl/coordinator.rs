@@ -375,11 +375,8 @@ async fn delete(crawl: &Crawl, job: JobId, file: &str) -> Result<Next, Unavailab
         return Ok(Next::LookAgain);
     }
     let partition = job_partition(job);
-    let removals =
-        [Name::Budget(job), Name::Job(job)].map(|name| (name.key(partition), Change::Delete { version: None }));
-    let outcomes = crawl.driver.change(partition, removals.into()).await;
-    let gone = outcomes.iter().all(|outcome| matches!(outcome, Outcome::Done { .. }));
-    Ok(if gone { Next::Finished } else { Next::LookAgain })
+    let keys = [Name::Budget(job), Name::Job(job)].map(|name| name.key(partition));
+    Ok(if crawl.driver.remove_all(partition, keys).await { Next::Finished } else { Next::LookAgain })
 }
 
 /// Removes the records of a job's pages and of their contents everywhere; whether all are gone.

@@ -14,7 +14,6 @@ use scrapering_core::frontier::keys::{Name, content_partition};
 use scrapering_core::frontier::record::{ContentRecord, JobId, decode, encode};
 use scrapering_core::id::Partition;
 use scrapering_core::job::{ContentIdentity, ValidatedJob};
-use scrapering_core::register::message::MAX_KEYS;
 use scrapering_core::register::{Change, Outcome};
 use scrapering_core::simhash::Simhash;
 use std::time::Duration;
@@ -153,17 +152,9 @@ async fn forget_in(crawl: &Crawl, job: JobId, partition: Partition) -> Result<bo
     let mut after = None;
     loop {
         let page = crawl.driver.scan(partition, Name::contents_prefix(job), after).await?;
-        let removals: Vec<_> = page
-            .entries
-            .iter()
-            .filter(|(_, value)| value.content.is_some())
-            .map(|(key, _)| (key.clone(), Change::Delete { version: None }))
-            .collect();
-        for some in removals.chunks(MAX_KEYS) {
-            let outcomes = crawl.driver.change(partition, some.to_vec()).await;
-            if !outcomes.iter().all(|outcome| matches!(outcome, Outcome::Done { .. })) {
-                return Ok(false);
-            }
+        let live = page.entries.into_iter().filter(|(_, value)| value.content.is_some());
+        if !crawl.driver.remove_all(partition, live.map(|(key, _)| key)).await {
+            return Ok(false);
         }
         after = page.next;
         if after.is_none() {

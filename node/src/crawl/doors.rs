@@ -18,9 +18,9 @@ use crate::rpc::convert;
 use futures::stream::{self, StreamExt};
 use scrapering_core::frontier::keys::{Name, job_partition};
 use scrapering_core::frontier::record::{JobId, JobPhase, JobRecord, Token, decode, encode};
-use scrapering_core::id::{NodeId, PARTITIONS, Partition};
+use scrapering_core::id::{Key, NodeId, PARTITIONS, Partition};
 use scrapering_core::job::{SkipReason, ValidatedJob};
-use scrapering_core::register::Outcome;
+use scrapering_core::register::{Outcome, Versioned};
 use scrapering_crds::ScrapeJobFile;
 use scrapering_proto::v1;
 use scrapering_proto::v1::results_request::Kind;
@@ -276,18 +276,11 @@ impl Jobs {
     }
 
     async fn jobs_of(&self, partition: Partition) -> Result<Vec<JobId>, JobsError> {
-        let (mut jobs, mut after) = (Vec::new(), None);
-        loop {
-            let page = self.crawl.driver.scan(partition, Name::jobs_prefix(), after).await?;
-            jobs.extend(page.entries.iter().filter_map(|(key, value)| match Name::parse(key) {
-                Some(Name::Job(id)) => decode::<JobRecord>(value.content.as_deref()?).ok().map(|_| id),
-                _ => None,
-            }));
-            after = page.next;
-            if after.is_none() {
-                return Ok(jobs);
-            }
-        }
+        let job = |key: &Key, value: &Versioned| match Name::parse(key) {
+            Some(Name::Job(id)) => decode::<JobRecord>(value.content.as_deref()?).ok().map(|_| id),
+            _ => None,
+        };
+        Ok(self.crawl.driver.scan_all(partition, Name::jobs_prefix(), job).await?)
     }
 
     /// Entries behind `cursor`, at least one if there is any.

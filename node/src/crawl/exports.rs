@@ -9,8 +9,8 @@ use scrapering_core::frontier::export::{ExportId, ExportRecord, MOST_EXPORTS};
 use scrapering_core::frontier::keys::{Name, job_partition};
 use scrapering_core::frontier::output::OutputRecord;
 use scrapering_core::frontier::record::{JobId, JobPhase, JobRecord, decode, encode};
-use scrapering_core::register::message::MAX_KEYS;
-use scrapering_core::register::{Change, Outcome};
+use scrapering_core::id::Key;
+use scrapering_core::register::{Change, Outcome, Versioned};
 use scrapering_crds::ScrapeJobFile;
 use scrapering_crds::job::OutputSpec;
 
@@ -19,6 +19,12 @@ pub(super) struct Entry {
     pub(super) id: ExportId,
     pub(super) version: u64,
     pub(super) record: ExportRecord,
+}
+
+impl Entry {
+    fn of(id: ExportId, value: &Versioned) -> Option<Self> {
+        Some(Self { id, version: value.version, record: decode(value.content.as_deref()?).ok()? })
+    }
 }
 
 /// An export of a job.
@@ -36,33 +42,20 @@ pub struct ExportStatus {
 
 /// The exports of a job, the oldest first.
 pub(super) async fn of_job(crawl: &Crawl, job: JobId) -> Result<Vec<Entry>, Unavailable> {
-    let (partition, mut entries, mut after) = (job_partition(job), Vec::new(), None);
-    loop {
-        let page = crawl.driver.scan(partition, Name::exports_prefix(job), after).await?;
-        entries.extend(page.entries.into_iter().filter_map(|(key, value)| {
-            let Some(Name::Export(_, id)) = Name::parse(&key) else { return None };
-            Some(Entry { id, version: value.version, record: decode(value.content.as_deref()?).ok()? })
-        }));
-        after = page.next;
-        if after.is_none() {
-            entries.sort_by_key(|entry| (entry.record.created_ms, entry.id));
-            return Ok(entries);
-        }
-    }
+    let entry = |key: &Key, value: &Versioned| {
+        let Some(Name::Export(_, id)) = Name::parse(key) else { return None };
+        Entry::of(id, value)
+    };
+    let mut entries = crawl.driver.scan_all(job_partition(job), Name::exports_prefix(job), entry).await?;
+    entries.sort_by_key(|entry| (entry.record.created_ms, entry.id));
+    Ok(entries)
 }
 
 /// Removes what is noted of a job's exports; the files stay. Whether all is gone.
 pub(super) async fn forget(crawl: &Crawl, job: JobId) -> Result<bool, Unavailable> {
     let partition = job_partition(job);
-    for entries in of_job(crawl, job).await?.chunks(MAX_KEYS) {
-        let removals =
-            entries.iter().map(|entry| (Name::Export(job, entry.id).key(partition), Change::Delete { version: None }));
-        let outcomes = crawl.driver.change(partition, removals.collect()).await;
-        if !outcomes.iter().all(|outcome| matches!(outcome, Outcome::Done { .. })) {
-            return Ok(false);
-        }
-    }
-    Ok(true)
+    let keys = of_job(crawl, job).await?.into_iter().map(|entry| Name::Export(job, entry.id).key(partition));
+    Ok(crawl.driver.remove_all(partition, keys).await)
 }
 
 impl Jobs {
@@ -112,8 +105,10 @@ impl Jobs {
     /// # Errors
     /// [`JobsError::NotFound`], [`JobsError::NoExport`], [`JobsError::Unavailable`].
     pub async fn read_export(&self, job: &JobRef, id: ExportId) -> Result<ExportStatus, JobsError> {
-        let exports = self.exports(job).await?;
-        exports.into_iter().find(|export| export.id == id).ok_or(JobsError::NoExport(id))
+        let (record, _) = self.record(job).await?;
+        let value = self.crawl.driver.read_one(Name::Export(job.id, id).key(job_partition(job.id))).await?;
+        let entry = value.and_then(|value| Entry::of(id, &value)).ok_or(JobsError::NoExport(id))?;
+        status(&record, entry)
     }
 
     /// Writes a new export down, in the place of an old one if there are too many.

@@ -19,7 +19,6 @@ use register::Register;
 use scrapering_core::frontier::keys::{Name, job_partition};
 use scrapering_core::frontier::output::{MOST_PARTS, OutputRecord, PartRecord};
 use scrapering_core::frontier::record::{JobId, JobPhase};
-use scrapering_core::register::{Change, Outcome};
 use scrapering_crds::ScrapeJobFile;
 use source::{Filled, Source};
 use std::time::Duration;
@@ -94,10 +93,7 @@ pub(super) async fn forget(crawl: &Crawl, job: JobId, file: &str) -> Result<bool
     let outputs = serde_json::from_str::<ScrapeJobFile>(file).map_or(0, |file| file.spec.outputs.len());
     let partition = job_partition(job);
     let keys = (0..u16::try_from(outputs).unwrap_or(u16::MAX)).map(|place| Name::Output(job, place).key(partition));
-    let removals = keys.map(|key| (key, Change::Delete { version: None })).collect();
-    let outcomes = crawl.driver.change(partition, removals).await;
-    let are_gone = outcomes.iter().all(|outcome| matches!(outcome, Outcome::Done { .. }));
-    Ok(are_gone && exports::forget(crawl, job).await?)
+    Ok(crawl.driver.remove_all(partition, keys).await && exports::forget(crawl, job).await?)
 }
 
 impl Output<'_> {

@@ -376,26 +376,9 @@ async fn source(
     out: Outlinks,
     fault: Option<String>,
 ) -> Conclusion {
-    let Outlinks { follow, unfollowed, .. } = out;
-    let history = match revisit::seen(crawl, job, visit, fetched, &[]) {
-        Seen::AsBefore(history) => return Conclusion { follow, unfollowed, ..Conclusion::unchanged(history) },
-        Seen::New(history) => history,
-    };
     let rule = if visit.way.kind == DocumentKind::Robots { "robots.txt" } else { "sitemap" };
     let error = |message| ItemError { rule: rule.to_owned(), field: String::new(), message };
-    let faults: Vec<String> = fault.map(error).into_iter().map(|error| error_line(error, visit)).collect();
-    let page = FetchedPage {
-        status: fetched.status,
-        fetched_ms: crawl.driver.clock().wall_ms(),
-        attempts: visit.attempt,
-        bytes: fetched.body.len() as u64,
-        items: 0,
-        item_errors: u32::try_from(faults.len()).unwrap_or(u32::MAX),
-        content: Items::Inline(faults.join("\n")),
-        stored: store_page(crawl, visit.partition, fetched).await,
-        history,
-    };
-    Conclusion { attempt: Attempt::Closed(PageResult::Fetched(page)), follow, unfollowed }
+    found(crawl, job, visit, fetched, out, Vec::new(), fault.map(error).into_iter().collect()).await
 }
 
 async fn page(crawl: &Crawl, spec: &Arc<Spec>, visit: &Visit, fetched: &Fetched, extracted: Extracted) -> Conclusion {
@@ -403,18 +386,30 @@ async fn page(crawl: &Crawl, spec: &Arc<Spec>, visit: &Visit, fetched: &Fetched,
         RobotsDirectives::from_headers(&fetched.headers.x_robots_tag, &spec.job.politeness.user_agent_token)
             .or(extracted.meta_robots);
     let links = if directives.nofollow && spec.job.politeness.obey_robots { Vec::new() } else { extracted.links };
-    let Outlinks { follow, unfollowed, .. } =
-        Outlinks::of_page(&spec.job, visit, links, extracted.canonical.as_deref());
+    let out = Outlinks::of_page(&spec.job, visit, links, extracted.canonical.as_deref());
+    found(crawl, &spec.job, visit, fetched, out, extracted.items, extracted.item_errors).await
+}
+
+/// What a document says, unless it says what it said before.
+async fn found(
+    crawl: &Crawl,
+    job: &ValidatedJob,
+    visit: &Visit,
+    fetched: &Fetched,
+    out: Outlinks,
+    items: Vec<Map<String, Value>>,
+    errors: Vec<ItemError>,
+) -> Conclusion {
+    let Outlinks { follow, unfollowed, .. } = out;
     let fetched_ms = crawl.driver.clock().wall_ms();
-    let history = match revisit::seen(crawl, &spec.job, visit, fetched, &extracted.items) {
+    let history = match revisit::seen(crawl, job, visit, fetched, &items) {
         Seen::AsBefore(history) => return Conclusion { follow, unfollowed, ..Conclusion::unchanged(history) },
         Seen::New(history) => history,
     };
-    let mut lines: Vec<String> =
-        extracted.items.into_iter().map(|item| line(item, visit, fetched.status, fetched_ms)).collect();
+    let mut lines: Vec<String> = items.into_iter().map(|item| line(item, visit, fetched.status, fetched_ms)).collect();
     let count = u32::try_from(lines.len()).unwrap_or(u32::MAX);
-    let item_errors = u32::try_from(extracted.item_errors.len()).unwrap_or(u32::MAX);
-    lines.extend(extracted.item_errors.into_iter().take(KEPT_ITEM_ERRORS).map(|error| error_line(error, visit)));
+    let item_errors = u32::try_from(errors.len()).unwrap_or(u32::MAX);
+    lines.extend(errors.into_iter().take(KEPT_ITEM_ERRORS).map(|error| error_line(error, visit)));
     let page = FetchedPage {
         status: fetched.status,
         fetched_ms,

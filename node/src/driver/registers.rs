@@ -187,6 +187,39 @@ impl Driver {
         Ok(Page { entries, next: page.next })
     }
 
+    /// All of the partition's registers whose names begin with `prefix`, as `take` reads them.
+    ///
+    /// # Errors
+    /// [`Unavailable`].
+    pub async fn scan_all<T>(
+        &self,
+        partition: Partition,
+        prefix: Vec<u8>,
+        take: impl Fn(&Key, &Versioned) -> Option<T>,
+    ) -> Result<Vec<T>, Unavailable> {
+        let (mut taken, mut after) = (Vec::new(), None);
+        loop {
+            let page = self.scan(partition, prefix.clone(), after).await?;
+            taken.extend(page.entries.iter().filter_map(|(key, value)| take(key, value)));
+            after = page.next;
+            if after.is_none() {
+                return Ok(taken);
+            }
+        }
+    }
+
+    /// Removes registers of one partition, whatever they hold; whether all of them are gone.
+    pub async fn remove_all(&self, partition: Partition, keys: impl IntoIterator<Item = Key>) -> bool {
+        let removals: Vec<_> = keys.into_iter().map(|key| (key, Change::Delete { version: None })).collect();
+        for some in removals.chunks(MAX_KEYS) {
+            let outcomes = self.change(partition, some.to_vec()).await;
+            if !outcomes.iter().all(|outcome| matches!(outcome, Outcome::Done { .. })) {
+                return false;
+            }
+        }
+        true
+    }
+
     /// Asks the acceptors of `to`, this node's own without a detour.
     pub(super) async fn ask(&self, to: NodeId, envelope: Envelope) -> Option<Reply> {
         if to == self.me() {

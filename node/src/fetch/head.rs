@@ -5,6 +5,8 @@ use std::net::IpAddr;
 use http::header::SET_COOKIE;
 use reqwest::Response;
 
+use super::headers::text;
+
 /// Most bytes of names and values that are kept; what comes behind them is left out.
 const HEADER_BYTES: usize = 16 * 1024;
 
@@ -27,7 +29,7 @@ impl ResponseHead {
             if bytes > HEADER_BYTES {
                 break;
             }
-            headers.push((name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned()));
+            headers.push((name.as_str().to_owned(), text(value)));
         }
         let address = response.remote_addr().map(|remote| remote.ip());
         Self { protocol: format!("{:?}", response.version()), address, headers }

@@ -112,7 +112,8 @@ pub(super) fn set_cookies(headers: &HeaderMap) -> Vec<String> {
     headers.get_all(header::SET_COOKIE).iter().take(SET_COOKIES_MAX).map(text).collect()
 }
 
-fn text(value: &HeaderValue) -> String {
+/// A value as text; what is none is made one.
+pub(super) fn text(value: &HeaderValue) -> String {
     String::from_utf8_lossy(value.as_bytes()).into_owned()
 }
 

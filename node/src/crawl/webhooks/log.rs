@@ -11,8 +11,8 @@ use scrapering_core::frontier::delivery::{
 };
 use scrapering_core::frontier::keys::{Name, job_partition};
 use scrapering_core::frontier::record::{JobId, decode, encode};
-use scrapering_core::register::message::MAX_KEYS;
-use scrapering_core::register::{Change, Outcome};
+use scrapering_core::id::Key;
+use scrapering_core::register::{Change, Outcome, Versioned};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
@@ -36,34 +36,21 @@ pub(super) struct Log {
 
 /// Every message of a job, by webhook and then in order.
 pub(in crate::crawl) async fn of_job(crawl: &Crawl, job: JobId) -> Result<Vec<Entry>, Unavailable> {
-    let (partition, mut entries, mut after) = (job_partition(job), Vec::new(), None);
-    loop {
-        let page = crawl.driver.scan(partition, Name::deliveries_prefix(job), after).await?;
-        entries.extend(page.entries.into_iter().filter_map(|(key, value)| {
-            let Some(Name::Delivery(id)) = Name::parse(&key) else { return None };
-            Some(Entry { id, version: value.version, record: decode(value.content.as_deref()?).ok()? })
-        }));
-        after = page.next;
-        if after.is_none() {
-            // Those on which the copies did not agree came last.
-            entries.sort_by_key(|entry| entry.id);
-            return Ok(entries);
-        }
-    }
+    let entry = |key: &Key, value: &Versioned| {
+        let Some(Name::Delivery(id)) = Name::parse(key) else { return None };
+        Some(Entry { id, version: value.version, record: decode(value.content.as_deref()?).ok()? })
+    };
+    let mut entries = crawl.driver.scan_all(job_partition(job), Name::deliveries_prefix(job), entry).await?;
+    // Those on which the copies did not agree came last.
+    entries.sort_by_key(|entry| entry.id);
+    Ok(entries)
 }
 
 /// Removes every message of a job; whether all are gone.
 pub(in crate::crawl) async fn forget(crawl: &Crawl, job: JobId) -> Result<bool, Unavailable> {
     let partition = job_partition(job);
-    for entries in of_job(crawl, job).await?.chunks(MAX_KEYS) {
-        let removals =
-            entries.iter().map(|entry| (Name::Delivery(entry.id).key(partition), Change::Delete { version: None }));
-        let outcomes = crawl.driver.change(partition, removals.collect()).await;
-        if !outcomes.iter().all(|outcome| matches!(outcome, Outcome::Done { .. })) {
-            return Ok(false);
-        }
-    }
-    Ok(true)
+    let keys = of_job(crawl, job).await?.into_iter().map(|entry| Name::Delivery(entry.id).key(partition));
+    Ok(crawl.driver.remove_all(partition, keys).await)
 }
 
 impl Log {
