@@ -4,7 +4,7 @@
 use anyhow::{Context, ensure};
 use axum::Router;
 use axum::extract::State;
-use axum::response::{IntoResponse, Response};
+use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
 use http::{HeaderMap, StatusCode, header};
 use reqwest::Method;
@@ -85,6 +85,12 @@ async fn going(State(site): State<Site>, headers: HeaderMap) -> Response {
     if site.note("/going", &headers) == 0 { html("going") } else { StatusCode::GONE.into_response() }
 }
 
+/// The same to whoever reads its items, with other bytes each time.
+async fn ticking(State(site): State<Site>, headers: HeaderMap) -> Response {
+    let number = site.note("/ticking", &headers);
+    Html(format!("<html><body><h1>ticking</h1><!-- {number} --></body></html>")).into_response()
+}
+
 async fn open() -> anyhow::Result<(Site, SocketAddr)> {
     let site = Site::default();
     let router = Router::new()
@@ -93,6 +99,7 @@ async fn open() -> anyhow::Result<(Site, SocketAddr)> {
         .route("/dated", get(dated))
         .route("/moving", get(moving))
         .route("/going", get(going))
+        .route("/ticking", get(ticking))
         .with_state(site.clone());
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
@@ -100,13 +107,13 @@ async fn open() -> anyhow::Result<(Site, SocketAddr)> {
     Ok((site, address))
 }
 
-fn job(name: &str, address: SocketAddr, recrawl: &str, rest: &str) -> String {
+fn job(name: &str, page: &str, recrawl: &str, rest: &str) -> String {
     format!(
         "apiVersion: scrapering.io/v1alpha1
 kind: ScrapeJob
 metadata: {{name: {name}}}
 spec:
-  seeds: [{{url: 'http://{address}/'}}]
+  seeds: [{{url: 'http://{page}'}}]
   politeness: {{delay: 0s}}
   recrawl: {recrawl}
   extract:
@@ -158,7 +165,8 @@ async fn pages_are_visited_again_whoever_dies_until_the_job_is_stopped_and_only_
     let (site, address) = open().await?;
     let mut ring = Ring::start(folder.path(), 3).await?;
     let door = ring.door().clone();
-    let id = door.submit(&job("again", address, "{adaptive: {min: 1s, max: 2s}, emit: changed}", "")).await?;
+    let id =
+        door.submit(&job("again", &format!("{address}/"), "{adaptive: {min: 1s, max: 2s}, emit: changed}", "")).await?;
     more_visits(&site, 3).await?;
     let waits = |status: &Value| status["reason"] == "recrawl" && status["nextVisitTime"].is_string();
     let status = status_once(&door, &id, "a pause between visits", waits).await?;
@@ -208,7 +216,8 @@ async fn the_page_limit_counts_pages_and_the_time_limit_ends_the_visits() -> any
     let mut ring = Ring::start(folder.path(), 1).await?;
     let door = ring.door().clone();
     let limits = "  limits: {maxPages: 3, maxDuration: 30s}\n";
-    let id = door.submit(&job("some", address, "{adaptive: {min: 1s, max: 1s}, emit: all}", limits)).await?;
+    let id =
+        door.submit(&job("some", &format!("{address}/"), "{adaptive: {min: 1s, max: 1s}, emit: all}", limits)).await?;
     let status = door.completed(&id, LIMIT).await?["status"].take();
     ensure!(status["reason"] == "timeLimit" && status["pages"]["succeeded"] == 3, "{status}");
     ensure!(status["pages"]["skipped"] == 2 && status["items"] == 3, "{status}");
@@ -217,5 +226,29 @@ async fn the_page_limit_counts_pages_and_the_time_limit_ends_the_visits() -> any
     ensure!(visited.iter().any(|visits| *visits >= 3), "again and again: {visited:?}");
     let skipped = door.list(&id, "skipped").await?;
     ensure!(skipped.iter().all(|skipped| skipped["reason"] == "pageLimit"), "{skipped:?}");
+    ring.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_job_that_keeps_changes_keeps_the_bytes_in_which_a_page_was_last_found_changed() -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let (site, address) = open().await?;
+    let mut ring = Ring::start(folder.path(), 3).await?;
+    let door = ring.door().clone();
+    for (word, is_first) in [("changed", true), ("all", false)] {
+        let outputs = format!("  outputs: [{{ring: {{storeBody: {word}}}}}]\n");
+        let job = job(word, &format!("{address}/ticking"), "{adaptive: {min: 1s, max: 1s}, emit: all}", &outputs);
+        let before = site.asked("/ticking").len();
+        let id = door.submit(&job).await?;
+        let same = |status: &Value| status["pages"]["notModified"].as_u64() >= Some(2);
+        status_once(&door, &id, "visits that find the same", same).await?;
+        let page = page(&door, &id, "/ticking").await?;
+        let at = format!("/v1/jobs/{id}/pages/{}/body", page["id"].as_str().context("no id")?);
+        let body = door.ask(Method::GET, &at, None).await?.body;
+        ensure!(body.contains(&format!("<!-- {before} -->")) == is_first, "{word}: {body} after {before}");
+        ensure!((page["stored"]["readAt"] == page["history"]["changedAt"]) == is_first, "{word}: {page}");
+        order(&door, &id, "stop").await?;
+        status_once(&door, &id, "the end", |status| status["phase"] == "Stopped").await?;
+    }
     ring.stop().await
 }

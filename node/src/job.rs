@@ -23,7 +23,7 @@ use scrapering_core::job::{
     ContentIdentity, Dedup, ExtractRule, FollowRule, NormalizedUrl, Patterns, Scope, ScopeType, Seed, UrlRules,
     ValidatedJob,
 };
-use scrapering_crds::job::{self as spec, OutputSpec, ScrapeJobSpec};
+use scrapering_crds::job::{self as spec, OutputSpec, ScrapeJobSpec, StoreBody};
 use scrapering_crds::{JobFileError, JobMetadata, ScrapeJobFile};
 
 use labels::Labels;
@@ -96,13 +96,13 @@ pub fn buckets(spec: &ScrapeJobSpec) -> Vec<output::Bucket> {
 /// # Errors
 /// What is wrong with the fields of `output`.
 pub fn export(spec: &ScrapeJobSpec, output: &OutputSpec) -> Result<output::Bucket, Vec<FieldError>> {
-    output::export(output, stores_bodies(spec))
+    output::export(output, store_body(spec) != StoreBody::None)
 }
 
-/// Whether a checked job keeps its pages.
+/// Which of its pages a checked job keeps.
 #[must_use]
-pub fn stores_bodies(spec: &ScrapeJobSpec) -> bool {
-    output::stores_bodies(&spec.outputs)
+pub fn store_body(spec: &ScrapeJobSpec) -> StoreBody {
+    output::store_body(&spec.outputs)
 }
 
 /// Who is told what becomes of a checked job.

@@ -29,20 +29,22 @@ pub struct OutputSpec {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct RingOutputSpec {
-    /// Whether the pages themselves are kept, with the headers of their answers: none or all. With all, `limits.maxBodyBytes` is at most 16Mi, and WARC files can be written.
+    /// Whether the pages themselves are kept, with the headers of their answers: none, changed or all. Unless it is none, `limits.maxBodyBytes` is at most 16Mi, and WARC files can be written.
     #[serde(default)]
     pub store_body: StoreBody,
 }
 
 /// Which pages are kept.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(inline)]
 pub enum StoreBody {
     /// None: their items and what is known of them.
     #[default]
     None,
-    /// Every page that was fetched.
+    /// Every page, as it was read when it was last found changed; of a page without items it is the bytes that count.
+    Changed,
+    /// Every page, as it was read last.
     All,
 }
 

@@ -102,7 +102,7 @@ mod tests {
         let mut record = page(Items::Body(items));
         if let UrlState::Closed { result: PageResult::Fetched(page), .. } = &mut record.state {
             let (protocol, headers) = ("HTTP/1.1".to_owned(), Vec::new());
-            page.stored = Some(StoredResponse { body, protocol, address: None, headers });
+            page.stored = Some(StoredResponse { body, read_ms: 0, protocol, address: None, headers });
         }
         assert_eq!(references(&url, &encode(&record)), Ok(vec![items, body]));
     }

@@ -15,6 +15,7 @@ use anyhow::Context;
 use clap::{Args, ValueEnum};
 use scrapering_core::frontier::record::JobId;
 use scrapering_crds::ScrapeJobSpec;
+use scrapering_crds::job::StoreBody;
 use scrapering_crds::job::output::OutputCompression;
 use serde_json::value::RawValue;
 use std::time::Duration;
@@ -167,7 +168,7 @@ struct Pages<'a> {
 
 impl Pages<'_> {
     async fn write(self, spec: Option<&ScrapeJobSpec>) -> anyhow::Result<Status> {
-        if !spec.is_some_and(crate::job::stores_bodies) {
+        if !spec.is_some_and(|spec| crate::job::store_body(spec) != StoreBody::None) {
             let message = "the job keeps no pages, so there is nothing for --format warc; give it the output `ring: {storeBody: all}`";
             return Err(BadInput::one(message.to_owned()));
         }

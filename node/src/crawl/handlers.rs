@@ -265,9 +265,10 @@ fn unfetched(url: &str, reason: SkipReason, detail: &str, tries: &[Try]) -> Stri
 }
 
 fn stored_response(stored: record::StoredResponse) -> StoredResponse {
-    let record::StoredResponse { body, protocol, address, headers } = stored;
+    let record::StoredResponse { body, read_ms, protocol, address, headers } = stored;
     StoredResponse {
         sha256: data_encoding::HEXLOWER.encode(&body.0),
+        read_at: moment(read_ms).unwrap_or_default(),
         protocol,
         address: address.map(|address| address.to_string()),
         headers: headers.into_iter().map(|(name, value)| [name, value]).collect(),

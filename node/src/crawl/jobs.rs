@@ -336,6 +336,8 @@ impl From<&AttemptRecord> for Try {
 pub struct StoredResponse {
     /// SHA-256 of its body, hexadecimal.
     pub sha256: String,
+    /// When it was read, RFC 3339: before the page's last visit if that found it as it was and only changes are kept.
+    pub read_at: String,
     /// `HTTP/1.1`, `HTTP/2.0`.
     pub protocol: String,
     /// The address that answered.

@@ -56,6 +56,11 @@ pub(super) fn seen(
     if is_new { Seen::New(Some(history)) } else { Seen::AsBefore(history) }
 }
 
+/// Whether a page of which this is remembered now is as the visit before found it.
+pub(super) fn is_same(visit: &Visit, now: Option<&History>) -> bool {
+    visit.history.as_deref().zip(now).is_some_and(|(before, now)| now.is_as(before))
+}
+
 fn content_of(items: &[Map<String, Value>], body: &[u8]) -> [u8; 20] {
     if items.is_empty() {
         return dedup::digest_of(&[b"body", body]);

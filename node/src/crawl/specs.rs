@@ -7,6 +7,7 @@ use crate::job::window::Window;
 use scrapering_core::frontier::keys::{Name, job_partition};
 use scrapering_core::frontier::record::{JobId, JobPhase, JobRecord, decode};
 use scrapering_core::job::ValidatedJob;
+use scrapering_crds::job::StoreBody;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -20,8 +21,8 @@ pub(super) struct Spec {
     pub(super) extract: CompiledExtract,
     /// When it may fetch; empty for always.
     pub(super) windows: Vec<Window>,
-    /// Whether its pages are kept as they were read.
-    pub(super) stores_bodies: bool,
+    /// Which of its pages are kept as they were read.
+    pub(super) store_body: StoreBody,
     /// How often its user had changed it.
     revision: u32,
 }
@@ -89,6 +90,6 @@ fn compile(record: &JobRecord) -> Option<Spec> {
         .ok()?;
     let extract = extract.with_text(loaded.job.dedup.needs_text());
     let windows = crate::job::windows(&loaded.file.spec);
-    let stores_bodies = crate::job::stores_bodies(&loaded.file.spec);
-    Some(Spec { job: Arc::new(loaded.job), extract, windows, stores_bodies, revision: record.revision })
+    let store_body = crate::job::store_body(&loaded.file.spec);
+    Some(Spec { job: Arc::new(loaded.job), extract, windows, store_body, revision: record.revision })
 }

@@ -20,6 +20,7 @@ use scrapering_core::frontier::shard::{Attempt, Exchange, Health, Link, Unreache
 use scrapering_core::id::Partition;
 use scrapering_core::job::{DocumentKind, NormalizedUrl, Robots, SkipReason, ValidatedJob};
 use scrapering_core::register::MAX_CONTENT_BYTES;
+use scrapering_crds::job::StoreBody;
 use serde_json::{Map, Value};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -205,7 +206,7 @@ async fn fetch(
         crawl.shards.tell(Command::Cookies { partition, job, url, set }).await;
     }
     crawl.shards.tell(Command::Answered { partition, job, origin: origin.clone() }).await;
-    let head = spec.stores_bodies.then(|| Box::new(begun.head()));
+    let head = (spec.store_body != StoreBody::None).then(|| Box::new(begun.head()));
     let fetched = unless_broken_off(place, lease, begun.finish()).await;
     (fetched.map(|fetched| fetched.map(|fetched| Fetched { head, ..fetched })), true)
 }
@@ -292,14 +293,14 @@ async fn conclude(crawl: &Crawl, spec: &Arc<Spec>, visit: &Visit, answer: Result
                     (listing.pages.is_empty() && listing.lists.is_empty()).then(|| "it names no page".to_owned())
                 });
                 let out = Outlinks::of_list(&spec.job, visit, listing);
-                source(crawl, &spec.job, visit, &fetched, out, fault).await
+                source(crawl, spec, visit, &fetched, out, fault).await
             }
             Err(error) => Conclusion::skipped(SkipReason::HostileHtml, error.to_string()),
         },
         DocumentKind::Robots => {
             let robots = Robots::parse(&fetched.body, &spec.job.politeness.user_agent_token);
             let fault = robots.sitemaps().is_empty().then(|| "it names no sitemap".to_owned());
-            source(crawl, &spec.job, visit, &fetched, Outlinks::of_robots(&spec.job, visit, &robots), fault).await
+            source(crawl, spec, visit, &fetched, Outlinks::of_robots(&spec.job, visit, &robots), fault).await
         }
     }
 }
@@ -370,7 +371,7 @@ async fn listing(crawl: &Crawl, visit: &Visit, fetched: &Fetched) -> Result<List
 /// A document without items that leads to pages; `fault` says why it does not lead to (all of) them.
 async fn source(
     crawl: &Crawl,
-    job: &ValidatedJob,
+    spec: &Spec,
     visit: &Visit,
     fetched: &Fetched,
     out: Outlinks,
@@ -378,7 +379,7 @@ async fn source(
 ) -> Conclusion {
     let rule = if visit.way.kind == DocumentKind::Robots { "robots.txt" } else { "sitemap" };
     let error = |message| ItemError { rule: rule.to_owned(), field: String::new(), message };
-    found(crawl, job, visit, fetched, out, Vec::new(), fault.map(error).into_iter().collect()).await
+    found(crawl, spec, visit, fetched, out, Vec::new(), fault.map(error).into_iter().collect()).await
 }
 
 async fn page(crawl: &Crawl, spec: &Arc<Spec>, visit: &Visit, fetched: &Fetched, extracted: Extracted) -> Conclusion {
@@ -387,13 +388,13 @@ async fn page(crawl: &Crawl, spec: &Arc<Spec>, visit: &Visit, fetched: &Fetched,
             .or(extracted.meta_robots);
     let links = if directives.nofollow && spec.job.politeness.obey_robots { Vec::new() } else { extracted.links };
     let out = Outlinks::of_page(&spec.job, visit, links, extracted.canonical.as_deref());
-    found(crawl, &spec.job, visit, fetched, out, extracted.items, extracted.item_errors).await
+    found(crawl, spec, visit, fetched, out, extracted.items, extracted.item_errors).await
 }
 
 /// What a document says, unless it says what it said before.
 async fn found(
     crawl: &Crawl,
-    job: &ValidatedJob,
+    spec: &Spec,
     visit: &Visit,
     fetched: &Fetched,
     out: Outlinks,
@@ -402,10 +403,12 @@ async fn found(
 ) -> Conclusion {
     let Outlinks { follow, unfollowed, .. } = out;
     let fetched_ms = crawl.driver.clock().wall_ms();
-    let history = match revisit::seen(crawl, job, visit, fetched, &items) {
+    let history = match revisit::seen(crawl, &spec.job, visit, fetched, &items) {
         Seen::AsBefore(history) => return Conclusion { follow, unfollowed, ..Conclusion::unchanged(history) },
         Seen::New(history) => history,
     };
+    // What is kept of a page that is as it was stays with it.
+    let keeps = spec.store_body == StoreBody::All || !revisit::is_same(visit, history.as_deref());
     let mut lines: Vec<String> = items.into_iter().map(|item| line(item, visit, fetched.status, fetched_ms)).collect();
     let count = u32::try_from(lines.len()).unwrap_or(u32::MAX);
     let item_errors = u32::try_from(errors.len()).unwrap_or(u32::MAX);
@@ -418,7 +421,7 @@ async fn found(
         items: count,
         item_errors,
         content: store_items(crawl, visit.partition, lines.join("\n")).await,
-        stored: store_page(crawl, visit.partition, fetched).await,
+        stored: if keeps { store_page(crawl, visit.partition, fetched, fetched_ms).await } else { None },
         history,
     };
     Conclusion { attempt: Attempt::Closed(PageResult::Fetched(page)), follow, unfollowed }
@@ -462,11 +465,11 @@ async fn store_items(crawl: &Crawl, partition: Partition, items: String) -> Item
 }
 
 /// Keeps a page as it was read, if its job keeps pages.
-async fn store_page(crawl: &Crawl, partition: Partition, fetched: &Fetched) -> Option<StoredResponse> {
+async fn store_page(crawl: &Crawl, partition: Partition, fetched: &Fetched, read_ms: u64) -> Option<StoredResponse> {
     let ResponseHead { protocol, address, headers } = *fetched.head.clone()?;
     loop {
         match crawl.driver.put_body(partition, fetched.body.clone()).await {
-            Ok(body) => return Some(StoredResponse { body, protocol, address, headers }),
+            Ok(body) => return Some(StoredResponse { body, read_ms, protocol, address, headers }),
             Err(_) => tokio::time::sleep(PAUSE).await,
         }
     }

@@ -59,9 +59,9 @@ impl std::fmt::Debug for Bucket {
     }
 }
 
-/// Whether the pages themselves are kept.
-pub(super) fn stores_bodies(written: &[OutputSpec]) -> bool {
-    written.iter().filter_map(|output| output.ring.as_ref()).any(|ring| ring.store_body == StoreBody::All)
+/// Which pages themselves are kept: the most that any output asks for.
+pub(super) fn store_body(written: &[OutputSpec]) -> StoreBody {
+    written.iter().filter_map(|output| output.ring.as_ref()).map(|ring| ring.store_body).max().unwrap_or_default()
 }
 
 /// The files that are written, in the order of the outputs that ask for them.
@@ -72,7 +72,7 @@ pub(super) fn buckets(spec: &ScrapeJobSpec, at: &Place, faults: &mut Faults) -> 
         faults.add(&at_outputs, format!("has {} entries; at most {OUTPUTS_MAX} are allowed", written.len()));
         return Vec::new();
     }
-    let stores = stores_bodies(written);
+    let stores = store_body(written) != StoreBody::None;
     if stores && spec.limits.max_body_bytes.0 > MAX_BODY_BYTES as u64 {
         let message = format!("is {}; pages that the ring keeps have at most 16Mi", spec.limits.max_body_bytes);
         faults.add(&at.field("limits").field("maxBodyBytes"), message);

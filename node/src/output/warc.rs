@@ -88,7 +88,7 @@ impl WarcFile {
     pub fn add(&mut self, page: &FetchedPage, stored: &StoredResponse, body: &Bytes, written: &mut Written) {
         let payload = digest(body);
         let id = |kind: &[u8]| record_id(&[&self.job.0, page.id.as_bytes(), kind]);
-        let (response_id, date) = (id(b"response"), page.fetched_at.as_str());
+        let (response_id, date) = (id(b"response"), stored.read_at.as_str());
         let head = response_head(page.status, stored, body.len());
         let about = |record: Record| match &stored.address {
             Some(address) => record.with("WARC-IP-Address", address),
@@ -127,7 +127,7 @@ impl WarcFile {
         if written.0.len() >= REMEMBERED {
             written.0.clear();
         }
-        let first = First { id: response_id, url: page.url.clone(), date: page.fetched_at.clone() };
+        let first = First { id: response_id, url: page.url.clone(), date: stored.read_at.clone() };
         written.0.entry(stored.sha256.clone()).or_insert(first);
     }
 
@@ -172,7 +172,7 @@ fn index_line(
     length: usize,
 ) -> String {
     let moment: String =
-        page.fetched_at.chars().take_while(|char| *char != '.').filter(char::is_ascii_digit).take(14).collect();
+        stored.read_at.chars().take_while(|char| *char != '.').filter(char::is_ascii_digit).take(14).collect();
     let mime = match kind {
         "revisit" => "warc/revisit",
         _ => stored.content_type().unwrap_or("unk"),

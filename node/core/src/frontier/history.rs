@@ -112,6 +112,12 @@ impl History {
             replaced: self.replaced,
         }
     }
+
+    /// Whether the visit after which this is remembered found the page as it was before, when `before` was.
+    #[must_use]
+    pub const fn is_as(&self, before: &Self) -> bool {
+        self.not_modified > before.not_modified
+    }
 }
 
 /// What a page's result adds to the counters of its job, and its place among the results.

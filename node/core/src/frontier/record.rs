@@ -335,6 +335,8 @@ pub struct FetchedPage {
 pub struct StoredResponse {
     /// The body, decompressed, stored before the record.
     pub body: BodyHash,
+    /// When it was read, milliseconds since 1970.
+    pub read_ms: u64,
     /// How it was spoken: `HTTP/1.1`, `HTTP/2.0`.
     pub protocol: String,
     /// The address that answered.

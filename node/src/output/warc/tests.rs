@@ -62,6 +62,7 @@ fn page(id: &str, url: &str) -> FetchedPage {
 fn stored() -> StoredResponse {
     StoredResponse {
         sha256: "00".to_owned(),
+        read_at: "2026-11-21T22:10:11.25Z".to_owned(),
         protocol: "HTTP/2".to_owned(),
         address: Some("192.0.2.7".to_owned()),
         headers: vec![

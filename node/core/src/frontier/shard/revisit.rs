@@ -80,7 +80,14 @@ impl Shard {
     /// What came of another visit, to be written after the change with this ticket.
     pub(super) fn end_visit(&mut self, ticket: Option<u64>, id: JobId, url: UrlHash, result: PageResult) {
         match result {
-            PageResult::Fetched(page) => self.replace(ticket, id, url, |_| page, true),
+            PageResult::Fetched(page) => {
+                let kept = |before: FetchedPage| {
+                    let histories = page.history.as_deref().zip(before.history.as_deref());
+                    let is_same = histories.is_some_and(|(now, before)| now.is_as(before));
+                    FetchedPage { stored: page.stored.or(before.stored.filter(|_| is_same)), ..page }
+                };
+                self.replace(ticket, id, url, kept, true);
+            }
             PageResult::Failed { .. } | PageResult::Skipped { .. } => {
                 let Some(recrawl) = self.spec(id).and_then(|job| job.recrawl) else { return self.sleep(id, url) };
                 let last = self.records.get(id, url).and_then(|record| record.attempts.last.last());

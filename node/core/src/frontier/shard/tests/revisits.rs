@@ -3,8 +3,9 @@
 use super::super::records::READ_AHEAD;
 use super::world::{Faults, World};
 use super::*;
+use crate::body::BodyHash;
 use crate::frontier::history::{History, Sight, Validators};
-use crate::frontier::record::{AttemptEnd, AttemptRecord};
+use crate::frontier::record::{AttemptEnd, AttemptRecord, StoredResponse};
 use crate::job::recrawl::{Emit, Recrawl};
 
 const PAGE: &str = "http://a.test/p";
@@ -25,6 +26,14 @@ fn recrawling(emit: Emit) -> ValidatedJob {
 fn page_of(items: u32, history: History) -> Attempt {
     let PageResult::Fetched(page) = fetched() else { panic!("not a page") };
     Attempt::Closed(PageResult::Fetched(FetchedPage { items, history: Some(Box::new(history)), ..page }))
+}
+
+/// With the page itself, as it was read at `read_ms`.
+fn kept(page: Attempt, read_ms: u64) -> Attempt {
+    let Attempt::Closed(PageResult::Fetched(page)) = page else { panic!("not a page") };
+    let (protocol, headers) = ("HTTP/1.1".to_owned(), Vec::new());
+    let stored = StoredResponse { body: BodyHash([1; 32]), read_ms, protocol, address: None, headers };
+    Attempt::Closed(PageResult::Fetched(FetchedPage { stored: Some(stored), ..page }))
 }
 
 fn first(now_ms: u64) -> History {
@@ -104,6 +113,25 @@ fn what_has_changed_takes_the_place_of_what_was_there() {
     let heir = bench.taken_over(at(MINUTE), Previous::Myself);
     assert_eq!(heir.shard.counters(JOB), counters);
     assert_eq!(shown(&heir), [2]);
+}
+
+#[test]
+fn what_is_kept_of_a_page_stays_with_it_until_it_has_changed() {
+    let mut bench = Bench::running(recrawling(Emit::All), &[PAGE]);
+    bench.robots(at(0), "");
+    let page = bench.fetch(at(2_000)).expect("the page");
+    bench.end(&page, kept(page_of(3, first(0)), 2_000), at(2_000));
+    let kept_since = |bench: &Bench| match bench.stored(PAGE).expect("a record").state {
+        UrlState::Closed { result: PageResult::Fetched(page), .. } => page.stored.map(|stored| stored.read_ms),
+        other => panic!("{other:?} instead of a page"),
+    };
+    let same = first(0).after(&RECRAWL, Sight::Page { validators: Validators::default(), content: [1; 20] }, MINUTE);
+    bench.work(at(MINUTE));
+    bench.end(&page, page_of(3, same.clone()), at(MINUTE));
+    assert_eq!(kept_since(&bench), Some(2_000));
+    bench.work(at(3 * MINUTE));
+    bench.end(&page, page_of(3, changed(&same, 3 * MINUTE)), at(3 * MINUTE));
+    assert_eq!(kept_since(&bench), None, "bytes of another page");
 }
 
 #[test]
