@@ -39,6 +39,7 @@ use job::{JobShard, Stage};
 use records::Records;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Names a request that waits for its acknowledgement; chosen by the caller, unique in the shard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -312,7 +313,7 @@ impl Shard {
                     self.close(id, url, PageResult::Failed { reason, detail });
                 } else {
                     let pause = job.retry.pause(entry.attempts.into(), self.dice.next());
-                    self.note(id, url, now + pause);
+                    self.note(id, url, now, pause);
                 }
             }
             // Nothing was asked that could be answered so.
@@ -324,13 +325,14 @@ impl Shard {
     }
 
     /// Writes down what was tried; the page waits for another attempt afterwards.
-    fn note(&mut self, id: JobId, url: UrlHash, due: Instant) {
+    fn note(&mut self, id: JobId, url: UrlHash, now: Instant, pause: Duration) {
         let Some(entry) = self.jobs.get_mut(&id).and_then(|shard| shard.urls.get_mut(&url)) else { return };
         let Some(mut record) = self.records.take(id, url) else { return };
         entry.stage = Stage::Noting;
         record.admitted = entry.admitted;
         record.attempts.failed = entry.attempts.into();
-        self.pipeline.push(Pending::note(id, url, record.replacing_itself(), entry.version, due));
+        record.attempts.pause_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
+        self.pipeline.push(Pending::note(id, url, record.replacing_itself(), entry.version, now + pause));
     }
 
     /// A page whose request did not leave waits again, in front.

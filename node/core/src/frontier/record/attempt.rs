@@ -5,6 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use std::time::Duration;
 
 /// Attempts that are remembered of one URL; with more, the oldest go. A job makes 21 at most, until its failed pages are
 /// opened again.
@@ -94,6 +95,8 @@ impl fmt::Display for ErrorClass {
 pub struct Attempts {
     /// Those that failed and count against the job's `maxRetries`.
     pub failed: u32,
+    /// Pause after the last of these until the next one, milliseconds.
+    pub pause_ms: u64,
     /// The last of all, the oldest first; at most [`ATTEMPTS_KEPT`].
     pub last: Vec<AttemptRecord>,
 }
@@ -105,6 +108,13 @@ impl Attempts {
             self.last.remove(0);
         }
         self.last.push(attempt);
+    }
+
+    /// What is left of the pause at `wall_ms`, milliseconds since 1970. Whoever's clock is behind waits the whole pause again.
+    #[must_use]
+    pub fn pause_left(&self, wall_ms: u64) -> Duration {
+        let ended_ms = self.last.last().map_or(wall_ms, |last| last.at_ms + u64::from(last.took_ms));
+        Duration::from_millis(ended_ms.saturating_add(self.pause_ms).saturating_sub(wall_ms).min(self.pause_ms))
     }
 }
 
@@ -120,5 +130,15 @@ mod tests {
         }
         assert_eq!(attempts.last.len(), ATTEMPTS_KEPT);
         assert_eq!((attempts.last[0].at_ms, attempts.last[31].at_ms), (8, 39));
+    }
+
+    #[test]
+    fn what_is_left_of_a_pause_is_never_more_than_the_pause() {
+        let made = AttemptRecord { at_ms: 1_000, took_ms: 500, end: AttemptEnd::Status(503) };
+        let attempts = Attempts { failed: 1, pause_ms: 10_000, last: vec![made] };
+        for (wall_ms, left) in [(1_500, 10_000), (4_000, 7_500), (11_500, 0), (u64::MAX, 0), (0, 10_000)] {
+            assert_eq!(attempts.pause_left(wall_ms), Duration::from_millis(left), "at {wall_ms}");
+        }
+        assert_eq!(Attempts { last: Vec::new(), ..attempts }.pause_left(4_000), Duration::from_secs(10));
     }
 }

@@ -613,9 +613,14 @@ impl Shard {
     fn settle_noted(&mut self, id: JobId, hash: UrlHash, due: Instant, record: UrlRecord, version: u64) {
         let Some(shard) = self.jobs.get_mut(&id) else { return };
         let Some(entry) = shard.urls.get_mut(&hash) else { return };
-        let Ok(url) = NormalizedUrl::parse(&record.url) else { return };
         entry.version = version;
         entry.stage = Stage::Waiting;
+        self.enqueue_retry(id, hash, due, record);
+    }
+
+    /// Puts an open URL among those of its host that are tried again.
+    pub(super) fn enqueue_retry(&mut self, id: JobId, hash: UrlHash, due: Instant, record: UrlRecord) {
+        let Ok(url) = NormalizedUrl::parse(&record.url) else { return };
         self.records.keep(id, hash, record);
         self.requeue(id, hash, &url.origin(), |queue| {
             queue.retries.insert((due, hash));

@@ -78,7 +78,7 @@ impl Shard {
     pub fn load(&mut self, key: &Key, value: &Versioned, now: Instant, wall_ms: u64) -> Result<(), RecordError> {
         let Some(content) = &value.content else { return Ok(()) };
         match Name::parse(key) {
-            Some(Name::Url(job, hash)) => self.load_url(job, hash, decode(content)?, value.version),
+            Some(Name::Url(job, hash)) => self.load_url(job, hash, decode(content)?, value.version, now, wall_ms),
             Some(Name::Link(job, hash)) => {
                 let record: LinkRecord = decode(content)?;
                 let shard = self.jobs.entry(job).or_default();
@@ -98,7 +98,7 @@ impl Shard {
         Ok(())
     }
 
-    fn load_url(&mut self, job: JobId, hash: UrlHash, record: UrlRecord, version: u64) {
+    fn load_url(&mut self, job: JobId, hash: UrlHash, record: UrlRecord, version: u64, now: Instant, wall_ms: u64) {
         let shard = self.jobs.entry(job).or_default();
         shard.counters.discovered += 1;
         shard.counters.admitted += u64::from(record.admitted);
@@ -127,6 +127,8 @@ impl Shard {
             shard.count_closed(record.admitted, result);
             shard.results.insert(*sequence, (result_kind(result), hash));
             shard.schedule_visit(hash, result);
+        } else if record.attempts.failed > 0 {
+            self.enqueue_retry(job, hash, now + record.attempts.pause_left(wall_ms), record);
         } else {
             self.enqueue(job, hash, record);
         }

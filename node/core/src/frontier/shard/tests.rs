@@ -20,7 +20,9 @@ mod world;
 use super::*;
 use crate::frontier::keys::Name;
 use crate::frontier::record::RobotsFile;
-use crate::frontier::record::{FetchedPage, Items, UrlRecord, UrlState, Way, decode, encode};
+use crate::frontier::record::{
+    AttemptEnd, AttemptRecord, FetchedPage, Items, UrlRecord, UrlState, Way, decode, encode,
+};
 use crate::job::{
     BreakerRules, Credentials, Dedup, Limits, OverMax, Patterns, Politeness, Proxies, RequestOptions, Retry, Scope,
     ScopeType, UrlRules,
@@ -202,8 +204,13 @@ impl Bench {
     }
 
     fn end(&mut self, url: &NormalizedUrl, attempt: Attempt, now: Instant) {
-        let visit = Visit { job: JOB, url: UrlHash::of(url), origin: ORIGIN, made: None };
-        self.shard.handle_fetched(visit.job, ORIGIN, &Exchange::untold(false), now);
+        self.end_made(url, None, attempt, now);
+    }
+
+    /// A page ended after a request that is to be remembered.
+    fn end_made(&mut self, url: &NormalizedUrl, made: Option<AttemptRecord>, attempt: Attempt, now: Instant) {
+        let visit = Visit { job: JOB, url: UrlHash::of(url), origin: ORIGIN, made };
+        self.shard.handle_fetched(visit.job, ORIGIN, &Exchange::untold(made.is_some()), now);
         self.shard.handle_outcome(&visit, attempt, Vec::new(), now);
         self.commit(now);
     }

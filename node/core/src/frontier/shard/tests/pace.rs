@@ -171,6 +171,20 @@ fn a_failed_page_is_tried_again_after_a_growing_pause_until_its_attempts_are_use
 }
 
 #[test]
+fn a_failed_page_is_tried_again_no_sooner_by_the_next_owner() {
+    let mut bench = Bench::running(job(), &PAGES[..1]);
+    bench.robots(at(0), "");
+    let page = bench.fetch(at(1_000)).expect("the page");
+    let made = AttemptRecord { at_ms: 900, took_ms: 100, end: AttemptEnd::Status(503) };
+    bench.end_made(&page, Some(made), failed(), at(1_000));
+    let mut heir = bench.taken_over(at(3_000), Previous::Other);
+    heir.shard.handle_job(JOB, Arc::new(job()), 0);
+    heir.shard.handle_control(JOB, Control::Run);
+    assert!(heir.work(at(10_999)).is_none(), "the pause is not over");
+    assert!(matches!(heir.work(at(11_000)), Some(Work::Fetch { attempt: 2, .. })));
+}
+
+#[test]
 fn an_attempt_that_taught_nothing_does_not_count() {
     let mut bench = Bench::running(job(), &PAGES[..1]);
     bench.robots(at(0), "");

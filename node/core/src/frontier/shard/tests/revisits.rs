@@ -5,7 +5,7 @@ use super::world::{Faults, World};
 use super::*;
 use crate::body::BodyHash;
 use crate::frontier::history::{History, Sight, Validators};
-use crate::frontier::record::{AttemptEnd, AttemptRecord, StoredResponse};
+use crate::frontier::record::StoredResponse;
 use crate::job::recrawl::{Emit, Recrawl};
 
 const PAGE: &str = "http://a.test/p";
@@ -156,11 +156,8 @@ fn a_page_that_is_gone_keeps_its_items_and_says_since_when() {
     let (mut bench, page, _) = visited(Emit::All);
     bench.work(at(MINUTE));
     let made = AttemptRecord { at_ms: MINUTE, took_ms: 1, end: AttemptEnd::Status(410) };
-    let visit = Visit { job: JOB, url: UrlHash::of(&page), origin: ORIGIN, made: Some(made) };
     let result = PageResult::Failed { reason: SkipReason::HttpError, detail: "status 410".to_owned() };
-    bench.shard.handle_fetched(JOB, ORIGIN, &Exchange::untold(true), at(MINUTE));
-    bench.shard.handle_outcome(&visit, Attempt::Closed(result), Vec::new(), at(MINUTE));
-    bench.commit(at(MINUTE));
+    bench.end_made(&page, Some(made), Attempt::Closed(result), at(MINUTE));
     let record = bench.stored(PAGE).expect("a record");
     let history = record.history().expect("a history");
     assert_eq!((history.gone_ms, history.visits, history.next_ms), (Some(MINUTE), 1, 3 * MINUTE));
