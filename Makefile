@@ -111,9 +111,10 @@ cut-points: build ## Stops the operator after every write of each operation and 
 fuzz: nextest build ## Feeds mutated inputs to everything that reads what strangers wrote: make fuzz FUZZ=100000 [SEED=seed].
 	@FUZZ_INPUTS=$(FUZZ) FUZZ_SEED=$(SEED) cargo nextest run --workspace -E 'binary(fuzz)'
 
-oracle: build ## Compares extraction on 200 pages of documentation, and archives, with implementations in Python: make oracle PAGES=200.
+oracle: build ## Compares extraction on 200 pages of documentation, XPath, and archives, with implementations in Python: make oracle PAGES=200.
 	@scripts/extract-oracle.sh "$(BIN)" $(PAGES)
 	@scripts/warc-oracle.sh "$(BIN)"
+	@scripts/xpath-oracle.sh "$(BIN)"
 
 api-fuzz: build ## Thousands of calls made of the OpenAPI document against a ring of three; every answer as it says: make api-fuzz CALLS=100 [SEED=n].
 	@scripts/api-fuzz.sh "$(BIN)" $(CALLS) $(SEED)

@@ -42,6 +42,8 @@ pub const PATTERNS_MAX: usize = 100;
 pub const PATTERN_LENGTH_MAX: usize = 1_024;
 /// Longest URL, bytes.
 pub const URL_LENGTH_MAX: usize = 2_083;
+/// CSS selector of a follow rule that has none, and no XPath.
+pub const FOLLOW_SELECTOR_DEFAULT: &str = "a[href]";
 /// Longest CSS selector, characters.
 pub const SELECTOR_LENGTH_MAX: usize = 1_024;
 /// Most entries in `follow` and in `extract`.
@@ -365,11 +367,16 @@ pub enum ScopeType {
 /// Links worth following.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(transform = rules::of_follow)]
 pub struct FollowSpec {
-    /// CSS selector of the elements that carry the link.
-    #[serde(default = "default_follow_selector")]
+    /// CSS selector of the elements that carry the link; `a[href]` if neither this nor `xpath` is written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 1024))]
-    pub selector: String,
+    pub selector: Option<String>,
+    /// XPath 1.0 in place of the selector, evaluated on the whole page: elements that carry the link, or the links themselves, such as `//nav//a/@href`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 1024))]
+    pub xpath: Option<String>,
     /// The attribute that holds the URL.
     #[serde(default = "default_follow_attribute")]
     #[schemars(length(min = 1, max = 64))]
@@ -399,7 +406,8 @@ pub struct FollowSpec {
 impl Default for FollowSpec {
     fn default() -> Self {
         Self {
-            selector: default_follow_selector(),
+            selector: None,
+            xpath: None,
             attribute: default_follow_attribute(),
             allow: Vec::new(),
             deny: Vec::new(),
@@ -416,10 +424,6 @@ fn default_priority() -> u32 {
 
 fn default_follow() -> Vec<FollowSpec> {
     vec![FollowSpec::default()]
-}
-
-fn default_follow_selector() -> String {
-    "a[href]".to_owned()
 }
 
 fn default_follow_attribute() -> String {

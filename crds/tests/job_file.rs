@@ -24,7 +24,7 @@ fn the_smallest_job_gets_every_default() {
     let job = ScrapeJobFile::parse(&with_spec("")).expect("a minimal job");
     let spec = job.spec;
     assert_eq!(spec.scope.scope_type, ScopeType::Host);
-    assert_eq!((spec.follow[0].selector.as_str(), spec.follow[0].attribute.as_str()), ("a[href]", "href"));
+    assert_eq!((spec.follow[0].selector.as_deref(), spec.follow[0].attribute.as_str()), (None, "href"));
     assert!(spec.extract.is_empty() && spec.politeness.robots.obey && !spec.suspend);
     assert_eq!(spec.politeness.delay, Span(Duration::from_secs(1)));
     assert_eq!(spec.politeness.concurrent_requests_per_host, 1);

@@ -22,6 +22,7 @@ mod structured;
 mod text;
 mod transform;
 mod value;
+mod xpath;
 
 use std::time::Duration;
 
@@ -37,6 +38,7 @@ use links::absolute;
 pub(crate) use schema::ItemSchema;
 pub(crate) use selector::Css;
 pub(crate) use transform::Pattern;
+pub(crate) use xpath::{XPath, Yields};
 
 use budget::Meter;
 use document::Document;

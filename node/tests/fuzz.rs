@@ -14,7 +14,7 @@ use rand::{Rng, SeedableRng};
 use rustix::time::{ClockId, clock_gettime};
 use scrapering::extract::{CompiledExtract, CpuBudget, Page, listing};
 use scrapering::job;
-use scrapering_core::job::{NormalizedUrl, Robots};
+use scrapering_core::job::{ExtractRule, Field, FieldKind, NormalizedUrl, Robots, Selector};
 use sha2::{Digest, Sha256};
 
 /// Inputs of each reader unless `FUZZ_INPUTS` says otherwise.
@@ -192,6 +192,74 @@ fn no_json_makes_extraction_panic_or_run_away() {
         drop(rules.page(Page { body: input, content_type: Some("application/json"), url: &page(), label: 0 }, BUDGET))
     };
     fuzz(&Reader { name: "json", words: &words, read: &read }, Vec::new());
+}
+
+#[test]
+fn no_xpath_makes_its_reader_panic_or_a_page_run_away() {
+    let html = fs::read(corpus("html/shop.html")).expect("a page");
+    let words = [
+        "//",
+        "/",
+        "..",
+        ".",
+        "*",
+        "@",
+        "@*",
+        "[",
+        "]",
+        "(",
+        ")",
+        "|",
+        "[1]",
+        "[last()]",
+        "position()",
+        "count(",
+        "//*",
+        "id(",
+        "string(/)",
+        "concat(",
+        ",",
+        " or ",
+        " and ",
+        " = ",
+        " != ",
+        " < ",
+        " div ",
+        " mod ",
+        " - ",
+        "'",
+        "\"",
+        "::",
+        "ancestor::",
+        "preceding::node()",
+        "following::*",
+        "text()",
+        "comment()",
+        "translate(",
+        "1e9",
+        "0.5",
+        "$a",
+        "a:b",
+        "é",
+    ];
+    let read = |input: &[u8]| {
+        let written: String = String::from_utf8_lossy(input).chars().take(1_024).collect();
+        let field = Field {
+            name: "f".to_owned(),
+            selector: Some(Selector::XPath(written)),
+            kind: FieldKind::List { element: Box::new(FieldKind::Text), fields: Vec::new() },
+            pattern: None,
+            transforms: Vec::new(),
+            required: false,
+            default: None,
+        };
+        let rule = ExtractRule { name: "r".to_owned(), fields: vec![field], ..ExtractRule::default() };
+        match CompiledExtract::compile(&[rule], &[]) {
+            Ok(rules) => drop(rules.page(Page { body: &html, content_type: None, url: &page(), label: 0 }, BUDGET)),
+            Err(error) => assert!(error.message.contains("(at character ")),
+        }
+    };
+    fuzz(&Reader { name: "xpath", words: &words, read: &read }, Vec::new());
 }
 
 #[test]

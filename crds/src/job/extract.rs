@@ -25,7 +25,7 @@ pub struct ExtractSpec {
     /// Name of the kind of item; each item carries it as `_type`.
     #[schemars(length(min = 1, max = 63), regex(pattern = r"^[A-Za-z][A-Za-z0-9_-]*$"))]
     pub name: String,
-    /// What items are read from. html: the elements of a page, by CSS selectors. json: the JSON that the page is. jsonLd: the objects of its `application/ld+json` scripts, lists and `@graph` taken apart. openGraph: one object of its `og:` properties (without that prefix) and other properties with a colon. meta: one object of its named `meta` elements, with `title`, `lang` and `canonical`. All but html are selected by JSONPath (RFC 9535) in which `$` is what is looked at; there is no XPath.
+    /// What items are read from. html: the elements of a page, by CSS selectors or XPath. json: the JSON that the page is. jsonLd: the objects of its `application/ld+json` scripts, lists and `@graph` taken apart. openGraph: one object of its `og:` properties (without that prefix) and other properties with a colon. meta: one object of its named `meta` elements, with `title`, `lang` and `canonical`. All but html are selected by JSONPath (RFC 9535) in which `$` is what is looked at.
     #[serde(default)]
     pub from: SourceType,
     /// Which pages the rule is for; all without it.
@@ -35,6 +35,10 @@ pub struct ExtractSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 1024))]
     pub base_selector: Option<String>,
+    /// XPath 1.0 in place of `baseSelector`, for html: the elements around one item each, such as `//article[@class='product']`.
+    #[serde(rename = "baseXPath", default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 1024))]
+    pub base_xpath: Option<String>,
     /// The fields of an item, in the order in which they are written.
     #[schemars(
         length(min = 1, max = 128),
@@ -96,6 +100,10 @@ pub struct FieldSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 1024))]
     pub selector: Option<String>,
+    /// XPath 1.0 in place of the selector, for html, seen from the item's element, which is `html` for the whole page: `.//a` is below it, `//a` anywhere on the page. Elements are read as those of a selector; an attribute or a text node, such as `.//a/@href`, is read as its text; what an expression gives, such as `count(.//li)`, is the value, and an empty text is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 1024))]
+    pub xpath: Option<String>,
     /// What is read. text: the text, white space collapsed. attribute: the attribute named by `attribute`. html: the inner HTML. number: the first number in the text or in `attribute`. url: an absolute URL from `attribute`, else href, else src. date: a date or time of `attribute`, else datetime, else content, else the text, as `2024-01-15`, `2024-01-15T10:30:00` or, with its zone known, in UTC with a `Z`. json: any JSON value, in HTML the one written in the text or in `attribute`. list: every match, each read as `of` says or as an object of `fields`. nested: one object of `fields`.
     #[serde(rename = "type", default)]
     pub type_: FieldType,

@@ -1,6 +1,6 @@
 //! The rules that the API server holds a `ScrapeJob` to, beyond types and bounds.
 //!
-//! They say what the ring would say when it takes the job, only earlier. What needs a CSS parser or a regex compiler,
+//! They say what the ring would say when it takes the job, only earlier. What needs a parser of selectors or a regex compiler,
 //! and what lies deeper than the first level of fields (where the cost that a server estimates explodes), the ring alone judges.
 
 use schemars::Schema;
@@ -163,7 +163,7 @@ const BACKOFF: [Rule; 2] = [
     },
 ];
 
-const EXTRACT: [Rule; 2] = [
+const EXTRACT: [Rule; 5] = [
     Rule {
         rule: "!has(self.key) || self.key.all(name, self.fields.exists(field, field.name == name))",
         message: "names what is not one of the fields of the item",
@@ -174,9 +174,32 @@ const EXTRACT: [Rule; 2] = [
         message: "reads an attribute or HTML, which only items from html have",
         field: Some(".fields"),
     },
+    Rule {
+        rule: "!has(self.baseXPath) || !has(self.baseSelector)",
+        message: "cannot stand beside baseSelector; write one of them",
+        field: Some(".baseXPath"),
+    },
+    Rule {
+        rule: "!has(self.baseXPath) || self.from == 'html'",
+        message: "is only for items from html",
+        field: Some(".baseXPath"),
+    },
+    Rule {
+        rule: "self.from == 'html' || self.fields.all(field, !has(field.xpath))",
+        message: "has an xpath, which is only for items from html",
+        field: Some(".fields"),
+    },
 ];
 
-const FIELD: [Rule; 10] = [
+/// One selector, in one of two languages.
+const SELECTOR_OR_XPATH: Rule = Rule {
+    rule: "!has(self.xpath) || !has(self.selector)",
+    message: "cannot stand beside selector; write one of them",
+    field: Some(".xpath"),
+};
+
+const FIELD: [Rule; 11] = [
+    SELECTOR_OR_XPATH,
     Rule {
         rule: "(self.type != 'attribute' && !(has(self.of) && self.of == 'attribute')) || has(self.attribute)",
         message: "is missing; the type attribute needs the name of one, such as src",
@@ -323,6 +346,10 @@ pub(super) fn of_gcs(schema: &mut Schema) {
 
 pub(super) fn of_webhook(schema: &mut Schema) {
     add_rules(schema, &WEBHOOK);
+}
+
+pub(super) fn of_follow(schema: &mut Schema) {
+    add_rules(schema, &[SELECTOR_OR_XPATH]);
 }
 
 pub(super) fn of_extract(schema: &mut Schema) {

@@ -176,6 +176,30 @@ pub(crate) fn bad() -> Vec<Case> {
         let attribute = json!({ "name": "a", "type": "number", "attribute": "x" });
         create(kind, item("from", json!("meta"), &attribute), "only items from html");
         create(kind, item("from", json!("json"), &json!({ "name": "a", "type": "html" })), "only items from html");
+        let both = json!({ "name": "a", "selector": "a", "xpath": ".//a" });
+        create(kind, field(kind, both), "cannot stand beside selector");
+        let both = json!([{ "selector": "a", "xpath": "//a" }]);
+        create(kind, with(kind, &at("follow"), both), "cannot stand beside selector");
+        let xpath = json!({ "name": "a", "xpath": ".//a" });
+        create(kind, item("from", json!("json"), &xpath), "which is only for items from html");
+        create(
+            kind,
+            with(
+                kind,
+                &at("extract"),
+                json!([{ "name": "item", "from": "meta", "baseXPath": "//a", "fields": [plain] }]),
+            ),
+            "is only for items from html",
+        );
+        create(
+            kind,
+            with(
+                kind,
+                &at("extract"),
+                json!([{ "name": "item", "from": "html", "baseXPath": "//a", "baseSelector": "a", "fields": [plain] }]),
+            ),
+            "cannot stand beside baseSelector",
+        );
     }
     let hook =
         json!([{ "url": "https://a.example/", "secret": "sixteen-characters", "secretRef": { "name": "hook" } }]);

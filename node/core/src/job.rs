@@ -16,7 +16,7 @@ pub mod skip;
 pub mod url_rules;
 
 pub use canonical::{NormalizedUrl, resolve};
-pub use extract::{DocumentKind, ExtractRule, Field, FieldKind, FollowRule, Seed, Source, Transform};
+pub use extract::{DocumentKind, ExtractRule, Field, FieldKind, FollowRule, Seed, Selector, Source, Transform};
 pub use politeness::{AutoThrottle, BreakerRules, HostRule, OverMax, Politeness};
 pub use proxy::{Proxies, Proxy, ProxyKind, Rotation};
 pub use recrawl::Recrawl;

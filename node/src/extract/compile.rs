@@ -1,12 +1,13 @@
 //! Rules with their selectors and patterns parsed once for a whole job.
 
-use scrapering_core::job::{ExtractRule, Field, FieldKind, FollowRule, Patterns, Source};
+use scrapering_core::job::{ExtractRule, Field, FieldKind, FollowRule, Patterns, Selector, Source};
 use serde_json::Value;
 use serde_json_path::JsonPath;
 
 use super::schema::ItemSchema;
 use super::selector::Css;
 use super::transform::Steps;
+use super::xpath::XPath;
 use super::{ExtractSpecError, json};
 
 /// Longest selector, bytes; selectors are read and matched recursively.
@@ -40,11 +41,12 @@ impl Pages {
     }
 }
 
-/// A selector of either language.
+/// A selector of any language.
 #[derive(Debug)]
 pub(super) enum Query {
     Css(Css),
     Json(JsonPath),
+    XPath(XPath),
 }
 
 #[derive(Debug)]
@@ -76,10 +78,17 @@ pub(super) enum Kind {
 
 #[derive(Debug)]
 pub(super) struct Follow {
-    pub(super) selector: Css,
+    pub(super) selector: LinkQuery,
     pub(super) attribute: String,
     allow: Patterns,
     deny: Patterns,
+}
+
+/// What finds links.
+#[derive(Debug)]
+pub(super) enum LinkQuery {
+    Css(Css),
+    XPath(XPath),
 }
 
 impl Follow {
@@ -101,7 +110,7 @@ pub(super) fn rules(rules: &[ExtractRule]) -> Result<Vec<Rule>, ExtractSpecError
                 name: rule.name.clone(),
                 pages: Pages { labels: rule.labels.clone(), urls: rule.urls.clone() },
                 source: rule.source,
-                base: compiler.query(rule.base_selector.as_deref(), &format!("{path}.baseSelector"))?,
+                base: compiler.query(rule.base_selector.as_ref(), &path, ["baseSelector", "baseXPath"])?,
                 fields: compiler.fields(&rule.fields, &path, 1)?,
                 key: rule.key.clone(),
                 schema: schema.map_err(|message| fault(format!("{path}.schema"), message))?,
@@ -116,7 +125,10 @@ pub(super) fn follow(rules: &[FollowRule]) -> Result<Vec<Follow>, ExtractSpecErr
         .enumerate()
         .map(|(index, rule)| {
             Ok(Follow {
-                selector: css(&rule.selector, &format!("follow[{index}].selector"))?,
+                selector: match &rule.selector {
+                    Selector::Native(selector) => LinkQuery::Css(css(selector, &format!("follow[{index}].selector"))?),
+                    Selector::XPath(written) => LinkQuery::XPath(xpath(written, &format!("follow[{index}].xpath"))?),
+                },
                 attribute: rule.attribute.to_ascii_lowercase(),
                 allow: rule.allow.clone(),
                 deny: rule.deny.clone(),
@@ -154,7 +166,7 @@ impl Compiler {
         })?;
         Ok(CompiledField {
             name: field.name.clone(),
-            selector: self.query(field.selector.as_deref(), &format!("{path}.selector"))?,
+            selector: self.query(field.selector.as_ref(), path, ["selector", "xpath"])?,
             list,
             kind,
             steps,
@@ -194,11 +206,18 @@ impl Compiler {
         })
     }
 
-    fn query(&self, selector: Option<&str>, path: &str) -> Result<Option<Query>, ExtractSpecError> {
+    /// A selector that stands in the first of two fields of `parent`, or an XPath in the second.
+    fn query(
+        &self,
+        selector: Option<&Selector>,
+        parent: &str,
+        [native, second]: [&str; 2],
+    ) -> Result<Option<Query>, ExtractSpecError> {
         let Some(selector) = selector else { return Ok(None) };
-        Ok(Some(match self.source {
-            Source::Html => Query::Css(css(selector, path)?),
-            Source::Json | Source::JsonLd | Source::OpenGraph | Source::Meta => Query::Json(json_path(selector, path)?),
+        Ok(Some(match (selector, self.source) {
+            (Selector::Native(css), Source::Html) => Query::Css(self::css(css, &format!("{parent}.{native}"))?),
+            (Selector::Native(path), _) => Query::Json(json_path(path, &format!("{parent}.{native}"))?),
+            (Selector::XPath(written), _) => Query::XPath(xpath(written, &format!("{parent}.{second}"))?),
         }))
     }
 }
@@ -210,6 +229,10 @@ fn css(selector: &str, path: &str) -> Result<Css, ExtractSpecError> {
         return Err(fault(path, message));
     }
     Css::parse(selector).map_err(|problem| fault(path, format!("\"{selector}\" is no CSS selector: {problem}")))
+}
+
+fn xpath(written: &str, path: &str) -> Result<XPath, ExtractSpecError> {
+    XPath::parse(written).map_err(|problem| fault(path, format!("\"{written}\" is no XPath: {problem}")))
 }
 
 fn json_path(written: &str, path: &str) -> Result<JsonPath, ExtractSpecError> {

@@ -1,5 +1,6 @@
 //! A parsed page, and what it says about itself: its base URL and its wishes to robots.
 
+use std::cell::OnceCell;
 use std::time::{Duration, Instant};
 
 use ego_tree::iter::Edge;
@@ -14,6 +15,7 @@ use url::Url;
 use super::ExtractError;
 use super::budget::Meter;
 use super::directives::RobotsDirectives;
+use super::xpath::Index;
 
 /// Bytes given to the parser between two looks at the clock: at most, and at least. What a byte costs depends on the bytes before it, so the pieces
 /// shrink as soon as one takes long.
@@ -38,13 +40,21 @@ pub(super) struct Document {
     /// Where `<link rel="canonical">` says that the page belongs.
     pub(super) canonical: Option<Url>,
     pub(super) directives: RobotsDirectives,
+    /// For XPath, once it is asked for.
+    index: OnceCell<Index>,
 }
 
 impl Document {
     /// Parses `text`, found at `url`.
     pub(super) fn parse(text: &str, url: &Url, meter: &mut Meter) -> Result<Self, ExtractError> {
         let html = parse(text, meter)?;
-        let mut document = Self { html, base: url.clone(), canonical: None, directives: RobotsDirectives::default() };
+        let mut document = Self {
+            html,
+            base: url.clone(),
+            canonical: None,
+            directives: RobotsDirectives::default(),
+            index: OnceCell::new(),
+        };
         document.survey(url, meter)?;
         Ok(document)
     }
@@ -89,6 +99,15 @@ impl Document {
         self.canonical = canonical.and_then(|href| self.base.join(&href).ok()).filter(is_web);
         self.directives = directives;
         Ok(())
+    }
+
+    /// The nodes in document order.
+    pub(super) fn index(&self, meter: &mut Meter) -> Result<&Index, ExtractError> {
+        if let Some(index) = self.index.get() {
+            return Ok(index);
+        }
+        let index = Index::build(&self.html.tree, meter)?;
+        Ok(self.index.get_or_init(|| index))
     }
 
     /// The `<html>` element.

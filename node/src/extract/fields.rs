@@ -86,10 +86,10 @@ impl<'a, 'm> Reader<'a, 'm> {
         let mut keys = HashSet::new();
         for scope in sources.scopes(rule) {
             match &rule.base {
-                None => self.read_item(rule, scope, &mut keys)?,
+                None => self.read_item(rule, &scope, &mut keys)?,
                 Some(base) => {
                     for item in scope.select_all(base, self.meter)? {
-                        self.read_item(rule, item, &mut keys)?;
+                        self.read_item(rule, &item, &mut keys)?;
                     }
                 }
             }
@@ -97,7 +97,7 @@ impl<'a, 'm> Reader<'a, 'm> {
         Ok(())
     }
 
-    fn read_item(&mut self, rule: &Rule, scope: Scope<'a>, keys: &mut HashSet<String>) -> Result<(), ExtractError> {
+    fn read_item(&mut self, rule: &'a Rule, scope: &Scope<'a>, keys: &mut HashSet<String>) -> Result<(), ExtractError> {
         let Some(fields) = self.object(&rule.fields, scope, "")? else {
             return Ok(());
         };
@@ -130,8 +130,8 @@ impl<'a, 'm> Reader<'a, 'm> {
     /// An object of `fields`; `None` if a required one is missing.
     fn object(
         &mut self,
-        fields: &[CompiledField],
-        scope: Scope<'a>,
+        fields: &'a [CompiledField],
+        scope: &Scope<'a>,
         parent: &str,
     ) -> Result<Option<Map<String, Value>>, ExtractError> {
         let mut object = Map::new();
@@ -159,15 +159,15 @@ impl<'a, 'm> Reader<'a, 'm> {
 
     fn field(
         &mut self,
-        field: &CompiledField,
-        scope: Scope<'a>,
+        field: &'a CompiledField,
+        scope: &Scope<'a>,
         path: &str,
     ) -> Result<Result<Value, Missing>, ExtractError> {
         let found = if field.list {
             self.list(field, scope, path)?
         } else {
             let place = match &field.selector {
-                None => Some(scope),
+                None => Some(scope.clone()),
                 Some(selector) => scope.select_first(selector, self.meter)?,
             };
             match place {
@@ -184,16 +184,16 @@ impl<'a, 'm> Reader<'a, 'm> {
     /// Every match; what yields nothing is left out, and a list of nothing is nothing.
     fn list(
         &mut self,
-        field: &CompiledField,
-        scope: Scope<'a>,
+        field: &'a CompiledField,
+        scope: &Scope<'a>,
         path: &str,
     ) -> Result<Result<Value, Missing>, ExtractError> {
         let mut places = match &field.selector {
-            None => vec![scope],
+            None => vec![scope.clone()],
             Some(selector) => scope.select_all(selector, self.meter)?,
         };
-        if let [only] = places.as_slice() {
-            places = only.elements();
+        if places.len() == 1 {
+            places = places.into_iter().flat_map(Scope::elements).collect();
         }
         let mut list = Vec::new();
         let mut why = Missing::NoMatch;
@@ -212,15 +212,15 @@ impl<'a, 'm> Reader<'a, 'm> {
     /// What the field reads from one place.
     fn value(
         &mut self,
-        field: &CompiledField,
+        field: &'a CompiledField,
         place: Scope<'a>,
         path: &str,
     ) -> Result<Result<Value, Missing>, ExtractError> {
         if let Kind::Nested(fields) = &field.kind {
-            let object = self.object(fields, place, path)?;
+            let object = self.object(fields, &place, path)?;
             return Ok(object.filter(|object| !object.is_empty()).map(Value::Object).ok_or(Missing::Empty));
         }
-        self.values.read(&field.kind, &field.steps, place, self.meter)
+        self.values.read(&field.kind, &field.steps, &place, self.meter)
     }
 
     fn complain(&mut self, field: String, message: String) {

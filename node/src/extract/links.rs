@@ -1,15 +1,17 @@
 //! The links of a page that a job follows.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
+use ego_tree::NodeId;
 use scraper::ElementRef;
 use scrapering_core::job::resolve;
 use url::Url;
 
 use super::budget::Meter;
-use super::compile::Follow;
+use super::compile::{Follow, LinkQuery};
 use super::document::{Document, has_word};
 use super::selector::Matcher;
+use super::xpath::{Found, Spot, Wanted, XPath};
 use super::{ExtractError, PageLink};
 
 /// Most links taken from one page; the rest is counted.
@@ -31,19 +33,18 @@ impl Links {
             return Ok(links);
         }
         let mut seen = HashSet::new();
-        let mut matchers: Vec<_> = rules.iter().map(|rule| Matcher::new(&rule.selector)).collect();
+        let mut finders = Vec::with_capacity(rules.len());
+        for rule in rules {
+            finders.push(Finder::new(rule, document, meter)?);
+        }
         let root = document.html.tree.root();
         for element in root.descendants().filter_map(ElementRef::wrap) {
-            for (index, (rule, matcher)) in rules.iter().zip(&mut matchers).enumerate() {
+            for (index, (rule, finder)) in rules.iter().zip(&mut finders).enumerate() {
                 meter.step()?;
-                let Some(written) = element.attr(&rule.attribute) else {
-                    continue;
-                };
-                if has_word(element.attr("rel"), "nofollow") || !matcher.matches(element, None, meter) {
-                    continue;
-                }
-                if let Some(url) = absolute(written, &document.base).filter(|url| rule.accepts(url)) {
-                    links.add(PageLink { url, rule: index }, &mut seen, meter)?;
+                for written in finder.links(element, &rule.attribute, meter) {
+                    if let Some(url) = absolute(written, &document.base).filter(|url| rule.accepts(url)) {
+                        links.add(PageLink { url, rule: index }, &mut seen, meter)?;
+                    }
                 }
             }
         }
@@ -65,6 +66,63 @@ impl Links {
         self.found.push(link);
         Ok(())
     }
+}
+
+/// Says what is written as a link at an element.
+enum Finder<'a> {
+    /// In the rule's attribute of the elements that match.
+    Css(Matcher<'a>),
+    /// What was found on the whole page, by the elements that it stands at.
+    XPath(HashMap<NodeId, Vec<&'a str>>),
+}
+
+impl<'a> Finder<'a> {
+    fn new(rule: &'a Follow, document: &'a Document, meter: &mut Meter) -> Result<Self, ExtractError> {
+        Ok(match &rule.selector {
+            LinkQuery::Css(css) => Self::Css(Matcher::new(css)),
+            LinkQuery::XPath(xpath) => Self::XPath(written_links(xpath, &rule.attribute, document, meter)?),
+        })
+    }
+
+    fn links(&mut self, element: ElementRef<'a>, attribute: &str, meter: &Meter) -> Vec<&'a str> {
+        match self {
+            Self::Css(matcher) => {
+                let Some(written) = element.value().attr(attribute) else { return Vec::new() };
+                let is_followed = !is_nofollow(element) && matcher.matches(element, None, meter);
+                if is_followed { vec![written] } else { Vec::new() }
+            }
+            Self::XPath(_) if is_nofollow(element) => Vec::new(),
+            Self::XPath(found) => found.remove(&element.id()).unwrap_or_default(),
+        }
+    }
+}
+
+fn is_nofollow(element: ElementRef<'_>) -> bool {
+    has_word(element.attr("rel"), "nofollow")
+}
+
+/// The attribute of each element that `xpath` finds, or the other nodes themselves.
+fn written_links<'a>(
+    xpath: &'a XPath,
+    attribute: &str,
+    document: &'a Document,
+    meter: &mut Meter,
+) -> Result<HashMap<NodeId, Vec<&'a str>>, ExtractError> {
+    let mut links: HashMap<_, Vec<_>> = HashMap::new();
+    let Found::Nodes(spots) = xpath.find(Wanted::All, document, document.root_element(), meter)? else {
+        return Ok(links);
+    };
+    for spot in spots {
+        meter.step()?;
+        let (element, written) = match spot {
+            Spot::Element(element) => (Some(element), element.value().attr(attribute)),
+            Spot::Text { text, owner } => (owner, Some(text)),
+        };
+        if let (Some(element), Some(written)) = (element, written) {
+            links.entry(element.id()).or_default().push(written);
+        }
+    }
+    Ok(links)
 }
 
 /// The http or https URL without fragment that `written` means on a page at `base`.

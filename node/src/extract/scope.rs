@@ -1,4 +1,4 @@
-//! A place on a page: an element, or a value of JSON; and the places that a selector finds below it.
+//! A place on a page: an element, a text such as that of an attribute, or a value; and the places that a selector finds below it.
 
 use ego_tree::NodeRef;
 use scraper::{ElementRef, Node};
@@ -9,36 +9,44 @@ use super::budget::Meter;
 use super::compile::Query;
 use super::document::Document;
 use super::selector::{Css, Matcher};
+use super::xpath::{Found, Spot, Wanted, XPath};
 
 /// Where selectors look.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub(super) enum Scope<'a> {
     /// Below `node`. For the page as a whole that is the document, so that `html` itself can be selected.
-    Element { node: NodeRef<'a, Node>, element: ElementRef<'a> },
+    Element { document: &'a Document, node: NodeRef<'a, Node>, element: ElementRef<'a> },
     /// In a value.
     Json(&'a Value),
+    /// In a text of the page, where nothing more can be found.
+    Text(&'a str),
+    /// In what an expression gave, the same.
+    Computed(Value),
 }
 
 impl<'a> Scope<'a> {
     /// All of a page.
     pub(super) fn page(document: &'a Document) -> Self {
-        Self::Element { node: document.html.tree.root(), element: document.root_element() }
+        Self::Element { document, node: document.html.tree.root(), element: document.root_element() }
     }
 
-    fn of(element: ElementRef<'a>) -> Self {
-        Self::Element { node: *element, element }
+    fn of(document: &'a Document, element: ElementRef<'a>) -> Self {
+        Self::Element { document, node: *element, element }
     }
 
     /// Every place that `query` finds, in document order.
-    pub(super) fn select_all(self, query: &Query, meter: &mut Meter) -> Result<Vec<Self>, ExtractError> {
+    pub(super) fn select_all(&self, query: &'a Query, meter: &mut Meter) -> Result<Vec<Self>, ExtractError> {
         match (self, query) {
-            (Self::Element { node, element }, Query::Css(css)) => {
+            (&Self::Element { document, node, element }, Query::Css(css)) => {
                 let mut found = Vec::new();
                 walk(node, element, css, meter, |element| {
-                    found.push(Self::of(element));
+                    found.push(Self::of(document, element));
                     true
                 })?;
                 Ok(found)
+            }
+            (&Self::Element { document, element, .. }, Query::XPath(xpath)) => {
+                found_by(xpath, Wanted::All, document, element, meter)
             }
             (Self::Json(value), Query::Json(path)) => {
                 let found = path.query(value).all().into_iter().map(Self::Json).collect();
@@ -50,15 +58,18 @@ impl<'a> Scope<'a> {
     }
 
     /// The first place that `query` finds.
-    pub(super) fn select_first(self, query: &Query, meter: &mut Meter) -> Result<Option<Self>, ExtractError> {
+    pub(super) fn select_first(&self, query: &'a Query, meter: &mut Meter) -> Result<Option<Self>, ExtractError> {
         match (self, query) {
-            (Self::Element { node, element }, Query::Css(css)) => {
+            (&Self::Element { document, node, element }, Query::Css(css)) => {
                 let mut first = None;
                 walk(node, element, css, meter, |element| {
-                    first = Some(Self::of(element));
+                    first = Some(Self::of(document, element));
                     false
                 })?;
                 Ok(first)
+            }
+            (&Self::Element { document, element, .. }, Query::XPath(xpath)) => {
+                Ok(found_by(xpath, Wanted::First, document, element, meter)?.into_iter().next())
             }
             (Self::Json(_), Query::Json(_)) => Ok(self.select_all(query, meter)?.into_iter().next()),
             _ => Ok(None),
@@ -80,6 +91,29 @@ impl<'a> Scope<'a> {
             other => vec![other],
         }
     }
+}
+
+/// What an expression finds. A text that is empty is nothing: what an expression looked for was not there.
+fn found_by<'a>(
+    xpath: &'a XPath,
+    wanted: Wanted,
+    document: &'a Document,
+    element: ElementRef<'a>,
+    meter: &mut Meter,
+) -> Result<Vec<Scope<'a>>, ExtractError> {
+    let found = match xpath.find(wanted, document, element, meter)? {
+        Found::Nodes(spots) => spots
+            .into_iter()
+            .map(|spot| match spot {
+                Spot::Element(element) => Scope::of(document, element),
+                Spot::Text { text, .. } => Scope::Text(text),
+            })
+            .collect(),
+        Found::Value(Value::String(text)) if text.is_empty() => Vec::new(),
+        Found::Value(value) => vec![Scope::Computed(value)],
+    };
+    meter.check()?;
+    Ok(found)
 }
 
 /// Shows `each` the elements below `node` that match, until it says to stop.

@@ -5,15 +5,19 @@ mod hostile;
 mod links;
 mod sources;
 
-use scrapering_core::job::{ExtractRule, Field, FieldKind, FollowRule, NormalizedUrl, Patterns};
+use scrapering_core::job::{ExtractRule, Field, FieldKind, FollowRule, NormalizedUrl, Patterns, Selector};
 use serde_json::{Value, json};
 
 use super::*;
 
+fn native(selector: &str) -> Option<Selector> {
+    (!selector.is_empty()).then(|| Selector::Native(selector.to_owned()))
+}
+
 fn field(name: &str, selector: &str, kind: FieldKind) -> Field {
     Field {
         name: name.to_owned(),
-        selector: (!selector.is_empty()).then(|| selector.to_owned()),
+        selector: native(selector),
         kind,
         pattern: None,
         transforms: Vec::new(),
@@ -23,17 +27,12 @@ fn field(name: &str, selector: &str, kind: FieldKind) -> Field {
 }
 
 fn rule(base: &str, fields: Vec<Field>) -> ExtractRule {
-    ExtractRule {
-        name: "thing".to_owned(),
-        base_selector: (!base.is_empty()).then(|| base.to_owned()),
-        fields,
-        ..ExtractRule::default()
-    }
+    ExtractRule { name: "thing".to_owned(), base_selector: native(base), fields, ..ExtractRule::default() }
 }
 
 fn follow(selector: &str) -> FollowRule {
     FollowRule {
-        selector: selector.to_owned(),
+        selector: Selector::Native(selector.to_owned()),
         attribute: "href".to_owned(),
         allow: Patterns::default(),
         deny: Patterns::default(),

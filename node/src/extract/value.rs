@@ -64,20 +64,47 @@ impl Values<'_> {
         &self,
         kind: &Kind,
         steps: &Steps,
-        place: Scope<'_>,
+        place: &Scope<'_>,
         meter: &mut Meter,
     ) -> Result<Result<Value, Missing>, ExtractError> {
-        let written = match place {
-            Scope::Element { element, .. } => from_element(kind, element, meter)?,
-            Scope::Json(value) => match from_json(kind, value) {
-                FromJson::Value(value) => {
-                    meter.charge(json_bytes(&value))?;
-                    return Ok(Ok(value));
-                }
-                FromJson::Text(text) => Some(text),
-                FromJson::Nothing => None,
-            },
-        };
+        match place {
+            Scope::Element { element, .. } => {
+                let written = from_element(kind, *element, meter)?;
+                self.finish(kind, steps, written, meter)
+            }
+            Scope::Text(text) => self.finish(kind, steps, from_text(kind, text), meter),
+            Scope::Computed(Value::String(text)) => self.finish(kind, steps, from_text(kind, text), meter),
+            Scope::Computed(value) => self.typed(kind, steps, value, meter),
+            Scope::Json(value) => self.typed(kind, steps, value, meter),
+        }
+    }
+
+    /// What becomes of a value that has a type of its own.
+    fn typed(
+        &self,
+        kind: &Kind,
+        steps: &Steps,
+        value: &Value,
+        meter: &mut Meter,
+    ) -> Result<Result<Value, Missing>, ExtractError> {
+        match from_json(kind, value) {
+            FromJson::Value(value) => {
+                meter.charge(json_bytes(&value))?;
+                Ok(Ok(value))
+            }
+            FromJson::Text(text) => self.finish(kind, steps, Some(text), meter),
+            FromJson::Nothing => self.finish(kind, steps, None, meter),
+        }
+    }
+
+    /// What becomes of the text that was read.
+    fn finish(
+        &self,
+        kind: &Kind,
+        steps: &Steps,
+        written: Option<Cow<'_, str>>,
+        meter: &mut Meter,
+    ) -> Result<Result<Value, Missing>, ExtractError> {
         let Some(written) = written else { return Ok(Err(Missing::NoText)) };
         let Some(text) = steps.text(&written, meter)? else {
             return Ok(Err(Missing::NoPattern(excerpt(&written))));
@@ -133,6 +160,18 @@ fn from_element<'a>(
             None => Some(text::collapsed(element, meter)?.into()),
         },
     })
+}
+
+/// The same for an attribute, for another piece of text, or for what an expression says.
+fn from_text<'a>(kind: &Kind, text: &'a str) -> Option<Cow<'a, str>> {
+    match kind {
+        Kind::Text | Kind::Nested(_) | Kind::Date { attribute: None, .. } => Some(text::collapse(text).into()),
+        Kind::Html
+        | Kind::Url { attribute: None }
+        | Kind::Number { attribute: None }
+        | Kind::Json { attribute: None, .. } => Some(text.into()),
+        Kind::Attribute(_) | Kind::Url { .. } | Kind::Number { .. } | Kind::Date { .. } | Kind::Json { .. } => None,
+    }
 }
 
 /// What a JSON value gives to a field.

@@ -1,19 +1,21 @@
 //! `spec.extract` and every selector: parsed here once, so that no page can meet one that does not parse.
 
 mod kind;
+mod selector;
 mod transform;
 
 use std::collections::BTreeSet;
 
-use scrapering_core::job::{ExtractRule, Field, Patterns, Source};
+use scrapering_core::job::{ExtractRule, Field, Patterns, Selector, Source};
 use scrapering_crds::job::extract::{FIELD_LEVELS_MAX, FIELDS_MAX, KEY_FIELDS_MAX};
-use scrapering_crds::job::{ExtractSpec, FieldSpec, MatchSpec, RULES_MAX, SELECTOR_LENGTH_MAX, SourceType};
+use scrapering_crds::job::{ExtractSpec, FieldSpec, MatchSpec, RULES_MAX, SourceType};
 use serde_json::Value;
 
 use super::labels::Asked;
 use super::patterns;
 use super::report::{Faults, Place, excerpt};
-use crate::extract::{Css, ItemSchema, Pattern, parse_path};
+use crate::extract::{ItemSchema, Pattern, parse_path};
+pub(super) use selector::{Needs, Written};
 
 /// Longest name of an item or a field, bytes.
 const NAME_LENGTH_MAX: usize = 63;
@@ -50,9 +52,12 @@ fn rule(written: &ExtractSpec, labels: &mut Asked<'_>, at: &Place, faults: &mut 
         SourceType::OpenGraph => Source::OpenGraph,
         SourceType::Meta => Source::Meta,
     };
-    if let Some(selector) = &written.base_selector {
-        check_query(source, selector, &at.field("baseSelector"), faults);
-    }
+    let base = Written {
+        names: ["baseSelector", "baseXPath"],
+        native: written.base_selector.as_deref(),
+        xpath: written.base_xpath.as_deref(),
+    };
+    let base_selector = base.selector(source, Needs::Elements, at, faults);
     let at_fields = at.field("fields");
     if written.fields.is_empty() {
         faults.add(&at_fields, "is empty; an item needs at least one field");
@@ -69,7 +74,7 @@ fn rule(written: &ExtractSpec, labels: &mut Asked<'_>, at: &Place, faults: &mut 
         labels,
         urls,
         source,
-        base_selector: written.base_selector.clone(),
+        base_selector,
         fields: fields(source, &written.fields, 1, &at_fields, faults),
         key: written.key.clone(),
         schema: written.schema.clone(),
@@ -119,9 +124,7 @@ fn fields(source: Source, written: &[FieldSpec], level: usize, at: &Place, fault
     for (index, field) in written.iter().enumerate() {
         let at = at.index(index);
         check_name(&field.name, &mut names, &at.field("name"), faults);
-        if let Some(selector) = &field.selector {
-            check_query(source, selector, &at.field("selector"), faults);
-        }
+        let selector = field_selector(source, field, &at, faults);
         if field.required && field.default.is_some() {
             faults.add(&at.field("default"), "is never used, because the field is required; remove one of the two");
         }
@@ -131,7 +134,7 @@ fn fields(source: Source, written: &[FieldSpec], level: usize, at: &Place, fault
         let kind = kind::Judge { source, level, field, at: &at }.kind(faults);
         fields.push(Field {
             name: field.name.clone(),
-            selector: field.selector.clone(),
+            selector,
             kind,
             pattern: field.pattern.clone(),
             transforms: transform::transforms(field, &at, faults),
@@ -142,13 +145,15 @@ fn fields(source: Source, written: &[FieldSpec], level: usize, at: &Place, fault
     fields
 }
 
-/// Adds a fault unless `selector` is of the language that `source` is searched with.
-fn check_query(source: Source, selector: &str, at: &Place, faults: &mut Faults) {
-    if source == Source::Html {
-        check_selector(selector, at, faults);
-    } else {
-        check_path(selector, at, faults);
+/// What finds a field; objects are made of nodes, and attributes are those of elements.
+fn field_selector(source: Source, field: &FieldSpec, at: &Place, faults: &mut Faults) -> Option<Selector> {
+    let written =
+        Written { names: ["selector", "xpath"], native: field.selector.as_deref(), xpath: field.xpath.as_deref() };
+    let needs = if field.fields.is_empty() { Needs::Anything } else { Needs::Nodes };
+    if field.attribute.is_some() && field.xpath.as_deref().is_some_and(selector::finds_no_element) {
+        faults.add(&at.field("attribute"), "is read from elements, and the xpath finds none; leave it out (with the type `text`, if it is `attribute`)");
     }
+    written.selector(source, needs, at, faults)
 }
 
 fn check_path(path: &str, at: &Place, faults: &mut Faults) {
@@ -179,15 +184,6 @@ fn check_name<'a>(name: &'a str, known: &mut BTreeSet<&'a str>, at: &Place, faul
         );
     } else if !known.insert(name) {
         faults.add(at, format!("`{name}` is used twice here; names must differ"));
-    }
-}
-
-/// Adds a fault unless `selector` is a CSS selector that the extractor can use.
-pub(super) fn check_selector(selector: &str, at: &Place, faults: &mut Faults) {
-    if selector.chars().count() > SELECTOR_LENGTH_MAX {
-        faults.add(at, format!("is longer than {SELECTOR_LENGTH_MAX} characters"));
-    } else if let Err(error) = Css::parse(selector) {
-        faults.add(at, format!("`{}` is not a CSS selector: {error}", excerpt(selector)));
     }
 }
 

@@ -1,9 +1,9 @@
 //! `spec.follow`: which links are followed, and what their pages are called.
 
-use scrapering_core::job::FollowRule;
-use scrapering_crds::job::{FollowSpec, LISTING_PAGES_MAX, PRIORITY_MAX, RULES_MAX};
+use scrapering_core::job::{FollowRule, Selector, Source};
+use scrapering_crds::job::{FOLLOW_SELECTOR_DEFAULT, FollowSpec, LISTING_PAGES_MAX, PRIORITY_MAX, RULES_MAX};
 
-use super::extract::{check_attribute, check_selector};
+use super::extract::{Needs, Written, check_attribute};
 use super::labels::Labels;
 use super::patterns;
 use super::report::{Faults, Place};
@@ -17,7 +17,9 @@ pub(super) fn rules(written: &[FollowSpec], labels: &mut Labels, at: &Place, fau
 }
 
 fn rule(rule: &FollowSpec, labels: &mut Labels, at: &Place, faults: &mut Faults) -> FollowRule {
-    check_selector(&rule.selector, &at.field("selector"), faults);
+    let written =
+        Written { names: ["selector", "xpath"], native: rule.selector.as_deref(), xpath: rule.xpath.as_deref() };
+    let selector = written.selector(Source::Html, Needs::Nodes, at, faults);
     check_attribute(&rule.attribute, &at.field("attribute"), faults);
     if rule.priority > PRIORITY_MAX {
         faults.add(&at.field("priority"), format!("is {}; use 0 to {PRIORITY_MAX}", rule.priority));
@@ -26,7 +28,7 @@ fn rule(rule: &FollowSpec, labels: &mut Labels, at: &Place, faults: &mut Faults)
         faults.add(&at.field("maxPages"), format!("is {pages}; use 1 to {LISTING_PAGES_MAX}"));
     }
     FollowRule {
-        selector: rule.selector.clone(),
+        selector: selector.unwrap_or_else(|| Selector::Native(FOLLOW_SELECTOR_DEFAULT.to_owned())),
         attribute: rule.attribute.to_ascii_lowercase(),
         allow: patterns(&rule.allow, &at.field("allow"), faults),
         deny: patterns(&rule.deny, &at.field("deny"), faults),

@@ -30,11 +30,20 @@ pub enum DocumentKind {
     Robots,
 }
 
-/// Links worth following: `attribute` of every element that `selector` matches.
+/// How places on a page are found; the text is known to parse.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Selector {
+    /// A CSS selector in HTML, a JSONPath in anything else.
+    Native(String),
+    /// An XPath 1.0 expression, for HTML only.
+    XPath(String),
+}
+
+/// Links worth following: `attribute` of every element that `selector` matches; of other nodes that XPath finds, the text.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FollowRule {
-    /// A CSS selector, known to parse.
-    pub selector: String,
+    /// Finds what carries the links in HTML.
+    pub selector: Selector,
     /// The attribute that holds the URL, usually `href`.
     pub attribute: String,
     /// With any pattern, a URL must match one of them.
@@ -60,8 +69,8 @@ pub struct ExtractRule {
     pub urls: Patterns,
     /// What the items are read from.
     pub source: Source,
-    /// Selector of what is around one item; `None` takes the whole page as one item.
-    pub base_selector: Option<String>,
+    /// Finds what is around one item; `None` takes the whole page as one item.
+    pub base_selector: Option<Selector>,
     /// The fields in the order in which they are written.
     pub fields: Vec<Field>,
     /// Names of the fields that tell items apart; items have no key if it is empty.
@@ -73,7 +82,7 @@ pub struct ExtractRule {
 /// What items are read from.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Source {
-    /// The elements of a page, selected by CSS.
+    /// The elements of a page, selected by CSS or XPath.
     #[default]
     Html,
     /// The JSON that the page is; this and all below are selected by JSONPath.
@@ -91,8 +100,8 @@ pub enum Source {
 pub struct Field {
     /// Key in the item.
     pub name: String,
-    /// Selector below the item; `None` takes the item itself.
-    pub selector: Option<String>,
+    /// Finds the field below the item; `None` takes the item itself.
+    pub selector: Option<Selector>,
     /// What is read from what matched.
     pub kind: FieldKind,
     /// Regular expression whose first group, or whole match, is kept of the text.

@@ -23,6 +23,11 @@ async fn rules_are_tried_on_the_page_in_the_body() {
     let report = answer.json();
     assert_eq!(report["items"], json!([{"_type": "book", "title": "Emma"}]));
     assert_eq!(report["links"], json!(["https://books.example/a/b"]));
+    let body = json!({"url": "https://books.example/a/", "content": "<h1>Emma</h1><p><a href=b>", "follow": [{"xpath": "//p/a/@href"}],
+        "extract": [{"name": "book", "baseXPath": "//body", "fields": [{"name": "title", "xpath": "string(h1)"}]}]});
+    let report = house.call("POST", "/v1/extract:test", &[JSON], body.to_string()).await.json();
+    assert_eq!(report["items"], json!([{"_type": "book", "title": "Emma"}]));
+    assert_eq!(report["links"], json!(["https://books.example/a/b"]));
     let body = json!({"content": "<p>", "extract": rules()});
     let report = house.call("POST", "/v1/extract:test", &[JSON], body.to_string()).await.json();
     assert_eq!((&report["items"], &report["itemErrors"][0]["field"]), (&json!([]), &json!("title")));
@@ -35,6 +40,7 @@ async fn what_is_wrong_with_a_trial_is_told_with_its_field() {
     let selector = json!([{"name": "a", "fields": [{"name": "b", "selector": "["}]}]);
     let cases = [
         ("/v1/extract:test", json!({"content": "", "extract": selector}), "extract[0].fields[0].selector"),
+        ("/v1/extract:test", json!({"content": "", "follow": [{"xpath": "//a["}]}), "follow[0].xpath"),
         ("/v1/extract:test", json!({"extract": rules()}), "content"),
         ("/v1/extract:test", json!({"content": "", "url": "shop"}), "url"),
         (
