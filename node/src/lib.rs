@@ -5,6 +5,7 @@
 pub mod app;
 pub mod auth;
 pub mod background;
+mod causes;
 pub mod cli;
 pub mod console;
 pub mod crawl;

@@ -202,7 +202,7 @@ impl RingControl {
             Standing::Member { founders, generation, leaving: false } => {
                 let leaving = Standing::Member { founders, generation, leaving: true };
                 ledger.record(leaving).map_err(|error| {
-                    tracing::error!(error = &error as &dyn std::error::Error, "the leaving cannot be recorded");
+                    tracing::error!(error = crate::causes::told(&error), "the leaving cannot be recorded");
                     error.to_string()
                 })?;
             }
@@ -260,7 +260,7 @@ impl RingControl {
         let mut ledger = self.inner.ledger.lock().unwrap_or_else(PoisonError::into_inner);
         let Standing::Member { founders, .. } = ledger.standing().clone() else { return };
         if let Err(error) = ledger.record(Standing::Left(founders)) {
-            tracing::error!(error = &error as &dyn std::error::Error, "that this node has left cannot be recorded");
+            tracing::error!(error = crate::causes::told(&error), "that this node has left cannot be recorded");
         }
     }
 }

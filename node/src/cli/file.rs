@@ -2,9 +2,11 @@
 
 use super::client::Client;
 use super::client::files::FilePrecondition;
+use super::columns::{Cell, FormatArgs, columns};
 use super::connect::ConnectArgs;
 use super::failure::{BadInput, Status};
 use super::terms::print;
+use crate::gateway::FileObject;
 use anyhow::Context;
 use clap::{Args, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -49,12 +51,14 @@ enum FileCommand {
         #[arg(long, short, value_name = "FILE")]
         output: Option<PathBuf>,
     },
-    /// List files in order: version, bytes, SHA-256, name.
-    #[command(after_help = "Example: scrapering file list backups/")]
+    /// List files in the order of their names.
+    #[command(after_help = "Example: scrapering file list backups/\n         scrapering file list --output json")]
     List {
         /// What the names begin with.
         #[arg(default_value = "")]
         prefix: String,
+        #[command(flatten)]
+        format: FormatArgs,
     },
     /// Remove a file; one that is not there is no error.
     #[command(after_help = "Example: scrapering file delete backups/monday.tar")]
@@ -80,7 +84,7 @@ pub(super) async fn file(args: FileArgs) -> anyhow::Result<Status> {
             put(&client, &path, name, &content_type, precondition).await?;
         }
         FileCommand::Get { name, output } => get(&client, &name, output.as_deref()).await?,
-        FileCommand::List { prefix } => list(&client, &prefix).await?,
+        FileCommand::List { prefix, format } => list(&client, &prefix, format).await?,
         FileCommand::Delete { name, version } => client.file_delete(&name, version).await?,
     }
     Ok(Status::Done)
@@ -145,18 +149,23 @@ async fn get(client: &Client, name: &UserKey, output: Option<&Path>) -> anyhow::
     }
 }
 
-async fn list(client: &Client, prefix: &str) -> anyhow::Result<()> {
-    let mut cursor = String::new();
+async fn list(client: &Client, prefix: &str, format: FormatArgs) -> anyhow::Result<()> {
+    let (mut cursor, mut items) = (String::new(), Vec::new());
     loop {
         let piece = client.file_list(prefix, &cursor).await?;
-        for file in piece.items {
-            print(format!("{}\t{}\t{}\t{}\n", file.version, file.bytes, file.sha256, file.name))?;
-        }
+        items.extend(piece.items);
         match piece.next {
             Some(next) => cursor = next,
-            None => return Ok(()),
+            None => break,
         }
     }
+    format.print(&items, || {
+        let row = |file: &FileObject| {
+            let (version, bytes) = (Cell::figure(file.version), Cell::figure(file.bytes));
+            [version, bytes, file.stored_at.as_str().into(), file.sha256.as_str().into(), file.name.as_str().into()]
+        };
+        columns(["VERSION", "BYTES", "STORED", "SHA-256", "NAME"], &items.iter().map(row).collect::<Vec<_>>())
+    })
 }
 
 /// Hidden unless a person watches.

@@ -218,7 +218,7 @@ fn table(hosts: &Items<HostObject>) -> String {
         [
             host.origin.as_str().into(),
             Cell::toned(host.state.as_str(), tone),
-            Cell::figure(format!("{left_alone} s")),
+            Cell::figure(if left_alone == 0 { "-".to_owned() } else { format!("{left_alone} s") }),
             host.robots.as_str().into(),
             Cell::figure(host.waiting),
             Cell::figure(u64::from(host.in_flight)),

@@ -7,6 +7,7 @@ use super::revisit::Seen;
 use super::shards::{Command, Ended, RobotsResult};
 use super::specs::Spec;
 use super::{Crawl, cookies, dedup, revisit};
+use crate::causes;
 use crate::extract::listing::{self, Listing};
 use crate::extract::{CpuBudget, ExtractError, ItemError, Page, PageResult as Extracted, RobotsDirectives};
 use crate::fetch::{AcceptedTypes, FetchError, FetchRequest, Fetched, ResponseHead, RobotsOutcome, retry_after};
@@ -329,7 +330,7 @@ fn redirected(job: &ValidatedJob, visit: &Visit, location: NormalizedUrl) -> Con
 }
 
 fn not_fetched(error: &FetchError) -> Conclusion {
-    let detail = sentence(error);
+    let detail = causes::told(error);
     match error.skip_reason() {
         reason if error.is_retryable() => Conclusion::again(reason, detail),
         reason @ (SkipReason::TooLarge | SkipReason::MimeType | SkipReason::PrivateAddress) => {
@@ -337,12 +338,6 @@ fn not_fetched(error: &FetchError) -> Conclusion {
         }
         reason => Conclusion::failed(reason, detail),
     }
-}
-
-/// An error and its causes in one line.
-fn sentence(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(error.source(), |error| error.source());
-    causes.fold(error.to_string(), |sentence, cause| format!("{sentence}: {cause}"))
 }
 
 /// Parses the page off the async threads, as many pages at a time as there are cores.
@@ -552,7 +547,7 @@ fn robots_result(outcome: RobotsOutcome, latency: Option<Duration>) -> (Exchange
                 SkipReason::PrivateAddress => SkipReason::PrivateAddress,
                 _ => SkipReason::HostBroken,
             };
-            unreached(reason, sentence(&error), Exchange { latency: None, health, ..fine })
+            unreached(reason, causes::told(&error), Exchange { latency: None, health, ..fine })
         }
     }
 }

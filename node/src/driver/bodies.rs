@@ -113,7 +113,7 @@ impl Driver {
                 None
             }
             Err(error) => {
-                tracing::warn!(error = &error as &dyn std::error::Error, "a body cannot be read");
+                tracing::warn!(error = crate::causes::told(&error), "a body cannot be read");
                 None
             }
         }

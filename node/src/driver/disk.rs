@@ -131,7 +131,7 @@ impl Server {
         let is_full = matches!(error, StoreError::Full);
         let was_full = self.full.swap(is_full, Ordering::Relaxed);
         if !(is_full && was_full) {
-            tracing::error!(error = error as &dyn std::error::Error, "the disk failed");
+            tracing::error!(error = crate::causes::told(error), "the disk failed");
         }
         let is_damaged =
             |error: &StoreError| matches!(error, StoreError::Damaged { .. } | StoreError::UnknownFormat { .. });

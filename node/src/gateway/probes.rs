@@ -16,6 +16,8 @@ use serde::Serialize;
 
 const TEXT: &str = "text/plain";
 const METRICS_TYPE: &str = "application/openmetrics-text";
+/// The same as scrapers ask for it.
+const METRICS_TYPE_VERSION: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// What runs here.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -58,7 +60,7 @@ pub(super) async fn ready(State(state): State<GatewayState>) -> Result<&'static 
 /// `GET /metrics`
 async fn metrics(State(state): State<GatewayState>) -> impl IntoResponse {
     state.gauges.set(&state.ring.status(), state.jobs.load());
-    ([(CONTENT_TYPE, METRICS_TYPE)], state.metrics.text())
+    ([(CONTENT_TYPE, METRICS_TYPE_VERSION)], state.metrics.text())
 }
 
 /// `GET /version`

@@ -157,7 +157,7 @@ impl House {
     /// The node's numbers.
     pub(crate) async fn metrics(&self) -> String {
         let answer = self.get("/metrics").await;
-        assert_eq!(answer.header("content-type"), "application/openmetrics-text");
+        assert_eq!(answer.header("content-type"), "application/openmetrics-text; version=1.0.0; charset=utf-8");
         String::from_utf8(answer.body).expect("text")
     }
 

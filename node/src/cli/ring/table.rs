@@ -50,7 +50,8 @@ fn row(node: &NodeStatus) -> [Cell; 9] {
     [
         node.name.as_str().into(),
         Cell::toned(format!("{:?}", node.liveness).to_lowercase(), tone),
-        format!("{:?}", node.serving).to_lowercase().into(),
+        // What a dead node did last says nothing of now.
+        if node.liveness == Liveness::Dead { "-".into() } else { format!("{:?}", node.serving).to_lowercase().into() },
         if node.zone.is_empty() { "-".into() } else { node.zone.as_str().into() },
         Cell::figure(node.weight),
         Cell::figure(format!("{:.1} %", node.share * 100.0)),
@@ -115,7 +116,7 @@ mod tests {
         let text = status(&[ring("ring-0"), ring("ring-2")]);
         for line in [
             "NODE    LIVENESS  SERVING  ZONE  WEIGHT   SHARE  COPIES  GENERATION  GATEWAY",
-            "ring-1  dead      serving  a          2  25.0 %     200           1  127.0.0.1:8443",
+            "ring-1  dead      -        a          2  25.0 %     200           1  127.0.0.1:8443",
             "partitions: 256, moving 5, sealed 0, under-replicated 4, without a majority 0",
             "1 node may be lost at once without losing anything",
             "ring-2  view steward     working     7     3  moves partition 9",

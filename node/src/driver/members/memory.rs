@@ -92,7 +92,7 @@ pub async fn remember(members: Members, folder: PathBuf, stop: CancellationToken
             match done {
                 Ok(Ok(())) => written = Some(table),
                 Ok(Err(error)) => {
-                    tracing::warn!(error = &error as &dyn std::error::Error, "the members were not written down");
+                    tracing::warn!(error = crate::causes::told(&error), "the members were not written down");
                 }
                 // The runtime is going down.
                 Err(_) => return,

@@ -4,6 +4,7 @@
 //! are told once and change nothing: the old certificate is better than none.
 
 use super::{Pair, TlsError, gateway, ring_client, ring_server};
+use crate::causes;
 use crate::storage::files;
 use jiff::Timestamp;
 use rustls::{ClientConfig, ServerConfig};
@@ -67,6 +68,8 @@ pub struct Reloader {
     pair: Pair,
     ca: PathBuf,
     seen: [u8; 32],
+    /// What was seen is not used: it may become usable without another byte, by its permissions or with the time.
+    is_refused: bool,
     of_ring: watch::Sender<Arc<ServerConfig>>,
     to_ring: watch::Sender<Arc<ClientConfig>>,
     of_gateway: watch::Sender<Arc<ServerConfig>>,
@@ -84,6 +87,7 @@ impl LiveTls {
             pair: pair.clone(),
             ca: ca.to_owned(),
             seen,
+            is_refused: false,
             of_ring: watch::Sender::new(ring_server(pair, ca, now)?),
             to_ring: watch::Sender::new(ring_client(pair, ca, now)?),
             of_gateway: watch::Sender::new(gateway(pair, now)?),
@@ -111,8 +115,10 @@ impl Reloader {
                 }
                 Ok(false) => {}
                 Err(error) => {
-                    let error: &dyn std::error::Error = &error;
-                    tracing::error!(error, "the new certificate cannot be used; the old one is kept");
+                    tracing::error!(
+                        error = causes::told(&error),
+                        "the new certificate cannot be used; the old one is kept"
+                    );
                 }
             }
         }
@@ -124,17 +130,27 @@ impl Reloader {
     /// [`TlsError`], once for each state of the files; nothing changed.
     pub fn look(&mut self, now: Timestamp) -> Result<bool, TlsError> {
         let seen = fingerprint(&self.pair, &self.ca);
-        if seen == self.seen {
+        let is_news = seen != self.seen;
+        if !is_news && !self.is_refused {
             return Ok(false);
         }
         self.seen = seen;
+        let used = self.take_up(now);
+        self.is_refused = used.is_err();
+        match used {
+            Err(_) if !is_news => Ok(false),
+            used => used.map(|()| true),
+        }
+    }
+
+    fn take_up(&self, now: Timestamp) -> Result<(), TlsError> {
         let of_ring = ring_server(&self.pair, &self.ca, now)?;
         let to_ring = ring_client(&self.pair, &self.ca, now)?;
         let of_gateway = gateway(&self.pair, now)?;
         self.of_ring.send_replace(of_ring);
         self.to_ring.send_replace(to_ring);
         self.of_gateway.send_replace(of_gateway);
-        Ok(true)
+        Ok(())
     }
 }
 

@@ -9,6 +9,7 @@ use hyper_util::rt::TokioIo;
 use rcgen::{CertificateParams, DnType, ExtendedKeyUsagePurpose, Issuer, KeyPair};
 use rustls::version::TLS12;
 use std::io;
+use std::os::unix::fs::PermissionsExt;
 use tokio::net::TcpListener;
 use tokio_stream::StreamExt;
 use tonic::transport::{Channel, Endpoint, Server, Uri};
@@ -298,4 +299,21 @@ async fn a_renewed_certificate_is_used_by_the_next_handshake_and_one_that_is_no_
     files::write(&pair.certificate, b"half a certific", Readers::Everybody).expect("write");
     assert!(matches!(reloader.look(now), Err(TlsError::Pem { .. })));
     assert!(Arc::ptr_eq(&renewed, &live.of_ring.now()) && !reloader.look(now).expect("told once"));
+}
+
+#[tokio::test]
+async fn a_new_certificate_whose_key_others_could_read_is_used_as_soon_as_they_cannot() {
+    let ring = Ring::new();
+    let (pair, now) = (ring.node("ring-0"), Timestamp::now());
+    let (live, mut reloader) = LiveTls::load(&pair, &ring.ca, now).expect("good files");
+    let before = live.of_gateway.now();
+    ring.node("ring-0");
+    let let_read = |mode| std::fs::set_permissions(&pair.key, std::fs::Permissions::from_mode(mode)).expect("mode");
+    let_read(0o644);
+    let error = reloader.look(now).expect_err("others can read the key");
+    assert!(crate::causes::told(&error).contains("chmod 600"), "{error:?}");
+    assert!(!reloader.look(now).expect("told once") && Arc::ptr_eq(&before, &live.of_gateway.now()));
+    let_read(0o600);
+    assert!(reloader.look(now).expect("good files") && !Arc::ptr_eq(&before, &live.of_gateway.now()));
+    assert!(!reloader.look(now).expect("the same files"));
 }
