@@ -5,7 +5,7 @@
 source "$(dirname "$0")/loopback.sh"
 
 bin=${1:?usage: doors.sh FOLDER-OF-THE-BINARIES}
-venv doors-1 grpcio==1.85.1 grpcio-tools==1.85.1 'pyjwt[crypto]==2.15.1' pyrage
+venv doors-2 grpcio==1.85.1 grpcio-tools==1.85.1 'pyjwt[crypto]==2.15.1' pyrage pyarrow
 open_shop "$bin"
 open_hook
 open_ring "$bin" 3 --allow-private-cidr 127.0.0.0/8

@@ -1,6 +1,8 @@
 //! The command line against a ring elsewhere: contexts, jobs, items as tables and sealed, answers for programs.
 
 use anyhow::{Context, ensure};
+use parquet::file::reader::{FileReader, SerializedFileReader};
+use parquet::record::RowAccessor;
 use scrapering_e2e::errand::Errand;
 use scrapering_e2e::program::{self, Ended, done};
 use scrapering_e2e::ring::Ring;
@@ -72,7 +74,32 @@ async fn sheet_and_seal(folder: &Path, id: &str, errand: &Errand) -> anyhow::Res
     done(folder, LIMIT, &["decrypt", "items.age", "--identity", "key.txt", "--output", "items.jsonl"]).await?;
     let opened = std::fs::read_to_string(folder.join("items.jsonl"))?;
     let items: Vec<Value> = opened.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
-    errand.check_items(&items)
+    errand.check_items(&items)?;
+    tables(folder, id, &recipient, &items).await
+}
+
+/// The items as Parquet, open and sealed: the same rows either way, and never on a terminal or over another file.
+async fn tables(folder: &Path, id: &str, recipient: &str, items: &[Value]) -> anyhow::Result<()> {
+    let parquet = ["items", id, "--format", "parquet"];
+    refused(folder, &parquet, 2, "needs a name; give it with --output FILE").await?;
+    refused(folder, &[&parquet[..], &["--output", "-"]].concat(), 2, "needs a name").await?;
+    done(folder, LIMIT, &[&parquet[..], &["--output", "items.parquet"]].concat()).await?;
+    refused(folder, &[&parquet[..], &["--output", "items.parquet"]].concat(), 2, "is there already").await?;
+    done(folder, LIMIT, &[&parquet[..], &["--output", "table.age", "--encrypt-to", recipient]].concat()).await?;
+    done(folder, LIMIT, &["decrypt", "table.age", "--identity", "key.txt", "--output", "opened.parquet"]).await?;
+    let mut expected: Vec<&str> = items.iter().filter_map(|item| item["title"].as_str()).collect();
+    expected.sort_unstable();
+    for name in ["items.parquet", "opened.parquet"] {
+        let reader = SerializedFileReader::new(std::fs::File::open(folder.join(name))?)?;
+        let rows = reader.get_row_iter(None)?.collect::<Result<Vec<_>, _>>()?;
+        let first: Vec<&String> = rows[0].get_column_iter().map(|(column, _)| column).take(4).collect();
+        ensure!(first == ["_type", "title", "price", "_url"], "{first:?}");
+        let mut titles = rows.iter().map(|row| Ok(row.get_string(1)?.as_str())).collect::<anyhow::Result<Vec<_>>>()?;
+        titles.sort_unstable();
+        ensure!(titles == expected, "{name}: {titles:?}");
+        ensure!(rows.iter().all(|row| row.get_double(2).is_ok()), "a price is no number in {name}");
+    }
+    Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

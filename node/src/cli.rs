@@ -38,6 +38,7 @@ mod token;
 mod traces;
 mod up;
 mod webhook;
+mod whole;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use failure::Status;
@@ -50,8 +51,14 @@ use std::process::ExitCode;
     version,
     max_term_width = 100,
     after_help = "Start here: scrapering run JOB.yaml --output items.jsonl\n\n\
-    Exit status: 0 done; 1 failed; 2 wrong input, nothing was begun; 3 it is not known whether a change was made;\n\
-    4 nothing was changed, because another holds the lock or has changed the key; 130 Ctrl-C; 143 SIGTERM"
+    Exit status:\n\
+    \x20   0  done\n\
+    \x20   1  failed\n\
+    \x20   2  wrong input, nothing was begun\n\
+    \x20   3  it is not known whether a change was made\n\
+    \x20   4  nothing was changed: another holds the lock, or has changed the key\n\
+    \x20 130  stopped by Ctrl-C\n\
+    \x20 143  stopped by SIGTERM"
 )]
 struct Cli {
     #[command(subcommand)]

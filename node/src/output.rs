@@ -21,6 +21,7 @@ use serde_json::value::RawValue;
 pub use columns::{Column, ColumnType, Table};
 pub use destination::{Destination, DestinationError};
 pub use packer::Packer;
+pub use parquet::ParquetFile;
 
 /// The marker of a complete export.
 pub const SUCCESS: &str = "_SUCCESS";

@@ -22,7 +22,7 @@ enum ContextCommand {
     /// Give a name to a ring elsewhere: its gateways, its authority and a token. The first one becomes the current one.
     #[command(
         after_help = "Example: scrapering context add prod --gateway https://ring.example:8443 --ca ca.pem --token-file token\n\n\
-        The certificate and the token are copied; the files are not needed any more. The ring is asked once: what cannot\n\
+        The certificate and the token are copied; the files are not needed any more. The ring is asked once: what cannot \
         prove to be of that authority is not added."
     )]
     Add(AddArgs),

@@ -3,6 +3,7 @@
 use super::client::Client;
 use super::connect::ConnectArgs;
 use super::failure::{BadInput, Status};
+use super::progress;
 use super::signals::Signals;
 use super::terms::print;
 use crate::crawl::jobs::FetchedPage;
@@ -140,9 +141,10 @@ async fn read_to_the_end(
     list: &str,
     mut take: impl AsyncFnMut(&str) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
-    let mut cursor = String::new();
+    let (mut cursor, bar) = (String::new(), progress::counter(list, true));
     loop {
         let piece = client.piece(id, list, &cursor).await?;
+        bar.inc(piece.lines.iter().filter(|byte| **byte == b'\n').count() as u64);
         take(std::str::from_utf8(&piece.lines).context("the ring's answer is not UTF-8")?).await?;
         if piece.complete {
             return Ok(());

@@ -2,7 +2,7 @@
 
 use crate::crawl::jobs::{PageCounts, Phase};
 use crate::gateway::object::StatusObject;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressFinish, ProgressStyle};
 use std::collections::VecDeque;
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
@@ -11,6 +11,19 @@ use std::time::{Duration, Instant};
 const LINE_INTERVAL: Duration = Duration::from_secs(5);
 /// Over which the speed is taken.
 const SPEED_WINDOW: Duration = Duration::from_secs(10);
+
+/// Counts `entries` on the terminal, if it is one and `is_shown`: what is written to it itself is not disturbed.
+pub(super) fn counter(entries: &str, is_shown: bool) -> ProgressBar {
+    let target = match is_shown && std::io::stderr().is_terminal() {
+        true => ProgressDrawTarget::stderr(),
+        false => ProgressDrawTarget::hidden(),
+    };
+    let style = ProgressStyle::with_template(&format!("{{spinner}} {{human_pos}} {entries}, {{per_sec}}"));
+    // Whatever ends the work, what is said of it next has its line for itself.
+    let bar = ProgressBar::with_draw_target(None, target).with_finish(ProgressFinish::AndClear);
+    bar.set_style(style.expect("the template is fixed and correct"));
+    bar
+}
 
 /// Shows how far a job is.
 pub(super) struct Progress {

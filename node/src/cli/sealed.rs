@@ -1,76 +1,12 @@
-//! Files that only chosen people can read: the age format (age-encryption.org/v1), written as items come.
-//!
-//! What comes is sealed before it touches the disk. The file gets its name when it is whole: half of one cannot be
-//! gone on with, because its key lives only as long as the command.
+//! The keys to files that only chosen people can read: the age format (age-encryption.org/v1).
 
 use super::failure::BadInput;
 use age::secrecy::ExposeSecret;
-use age::stream::StreamWriter;
 use age::x25519::{Identity, Recipient};
 use anyhow::Context;
-use std::fs::{self, File, OpenOptions};
+use std::fs;
 use std::io::{self, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
-
-/// A file in the making. Dropped before it is finished, nothing of it stays.
-pub(super) struct SealedFile {
-    path: PathBuf,
-    part: PathBuf,
-    writer: Option<StreamWriter<File>>,
-}
-
-impl SealedFile {
-    /// Begins a file at `path` that each of `recipients` can open; there must be none yet.
-    pub(super) fn create(path: &Path, recipients: &[Recipient]) -> anyhow::Result<Self> {
-        if path.exists() {
-            let message = format!("{} is there already; choose another --output, or remove it", path.display());
-            return Err(BadInput::one(message));
-        }
-        let part = part_of(path);
-        let cannot = |error: io::Error| {
-            BadInput::one(format!("{} cannot be written: {error}; choose another --output", part.display()))
-        };
-        let file =
-            OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&part).map_err(cannot)?;
-        let recipients = recipients.iter().map(|recipient| recipient as &dyn age::Recipient);
-        let encryptor = age::Encryptor::with_recipients(recipients).context("nobody could open the file")?;
-        let writer = encryptor.wrap_output(file).with_context(|| not_written(&part))?;
-        Ok(Self { path: path.to_owned(), part, writer: Some(writer) })
-    }
-
-    /// Appends.
-    pub(super) fn append(&mut self, bytes: &[u8]) -> anyhow::Result<()> {
-        let writer = self.writer.as_mut().context("the file is finished already")?;
-        writer.write_all(bytes).with_context(|| not_written(&self.part))
-    }
-
-    /// Ends the file and gives it its name.
-    pub(super) fn finish(&mut self) -> anyhow::Result<()> {
-        let Some(writer) = self.writer.take() else { return Ok(()) };
-        let whole = writer.finish().and_then(|file| file.sync_all());
-        whole.and_then(|()| fs::rename(&self.part, &self.path)).with_context(|| not_written(&self.path))
-    }
-}
-
-impl Drop for SealedFile {
-    fn drop(&mut self) {
-        if self.writer.take().is_some() {
-            // Half of a file that nobody can open is of no use to anybody.
-            let _ = fs::remove_file(&self.part);
-        }
-    }
-}
-
-fn not_written(path: &Path) -> String {
-    format!("{} could not be written", path.display())
-}
-
-fn part_of(path: &Path) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".part");
-    PathBuf::from(name)
-}
+use std::path::Path;
 
 /// Opens what was sealed for one of `identities` and writes it to `to`.
 pub(super) fn open(sealed: impl Read, identities: &[Identity], mut to: impl Write) -> anyhow::Result<()> {
@@ -115,43 +51,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_sealed_comes_back_for_each_recipient_and_for_nobody_else() {
-        let folder = tempfile::tempdir().expect("folder");
-        let path = folder.path().join("items.age");
-        let keys: Vec<Identity> = (0..3).map(|_| Identity::generate()).collect();
-        let recipients: Vec<Recipient> = keys[..2].iter().map(Identity::to_public).collect();
-        let mut file = SealedFile::create(&path, &recipients).expect("begun");
-        let plain = "{\"a\":1}\n".repeat(40_000);
-        for piece in plain.as_bytes().chunks(9_999) {
-            file.append(piece).expect("written");
-        }
-        assert!(!path.exists(), "a file that is not whole has its name already");
-        file.finish().expect("whole");
-        let sealed = fs::read(&path).expect("file");
-        assert!(!sealed.windows(8).any(|window| window == b"{\"a\":1}\n"), "it can be read without a key");
-        for key in &keys[..2] {
-            let mut opened = Vec::new();
-            open(sealed.as_slice(), std::slice::from_ref(key), &mut opened).expect("opened");
-            assert_eq!(opened, plain.as_bytes());
-        }
-        let error = open(sealed.as_slice(), &keys[2..], io::sink()).expect_err("a stranger").to_string();
-        assert!(error.contains("not encrypted to this identity"), "{error}");
-        let cut = open(&sealed[..sealed.len() - 10], &keys[..1], io::sink()).expect_err("cut off").to_string();
-        assert!(cut.contains("damaged or cut off"), "{cut}");
-        assert!(open(&b"plain"[..], &keys, io::sink()).expect_err("no age").to_string().contains("--encrypt-to"));
-    }
-
-    #[test]
-    fn nothing_is_left_of_a_file_that_was_not_finished_and_no_file_is_written_over() {
-        let folder = tempfile::tempdir().expect("folder");
-        let path = folder.path().join("items.age");
-        let recipients = [Identity::generate().to_public()];
-        let mut file = SealedFile::create(&path, &recipients).expect("begun");
-        file.append(b"x").expect("written");
-        drop(file);
-        assert_eq!(fs::read_dir(folder.path()).expect("folder").count(), 0);
-        fs::write(&path, "mine").expect("written");
-        assert!(SealedFile::create(&path, &recipients).is_err());
+    fn what_is_no_sealed_file_is_told_so() {
+        let error = open(&b"plain"[..], &[Identity::generate()], io::sink()).expect_err("no age").to_string();
+        assert!(error.contains("--encrypt-to"), "{error}");
     }
 
     #[test]

@@ -42,7 +42,7 @@ struct RevokeArgs {
 /// Arguments of `token rotate`.
 #[derive(Debug, Args)]
 #[command(after_help = "Example: scrapering token rotate --data ring\n\n\
-    jwt.pub then holds the new public key and the old ones. Nodes read it again by themselves; on other machines,\n\
+    jwt.pub then holds the new public key and the old ones. Nodes read it again by themselves; on other machines, \
     replace their copy of it before a token of the new key is used.")]
 struct RotateArgs {
     /// Forget the old keys: whoever holds a token of theirs must get a new one.

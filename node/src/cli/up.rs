@@ -74,10 +74,11 @@ fn write_token(root: &Path, issuer: &Issuer) -> anyhow::Result<()> {
 fn instructions(root: &Path, dir: &RingDir, is_named: bool) -> String {
     let path = |name: &str| quoted(&root.join(name).display().to_string());
     let gateways: Vec<String> = dir.nodes().iter().map(|node| format!("https://{}", node.gateway_address)).collect();
+    let nodes = if gateways.len() == 1 { "node" } else { "nodes" };
     let first = gateways.first().map(String::as_str).unwrap_or_default();
     let data = if is_named { format!(" --data {}", quoted(&root.display().to_string())) } else { String::new() };
     format!(
-        "The ring runs: {count} nodes, data in {root}\n\
+        "The ring runs: {count} {nodes}, data in {root}\n\
          \x20 gateways  {gateways}\n\
          \x20 console   {first}/ (let your browser trust {ca})\n\
          \x20 token     {token} (every scope, renewed every 12 hours)\n\n\

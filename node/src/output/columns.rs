@@ -75,8 +75,30 @@ impl Table {
         Self { columns: fields.chain(carried).collect(), is_whole: false }
     }
 
+    /// The columns of all items of a job in one table: their type, the fields of every rule, and what every item carries.
+    ///
+    /// A field that two rules read as different things is JSON.
+    #[must_use]
+    pub fn of_all(rules: &[ExtractSpec]) -> Self {
+        if rules.is_empty() {
+            return Self::whole();
+        }
+        let mut columns = vec![Column { name: "_type".to_owned(), holds: ColumnType::Text }];
+        for column in rules.iter().flat_map(|rule| Self::of(rule).columns) {
+            match columns.iter_mut().find(|known| known.name == column.name) {
+                None => columns.push(column),
+                Some(known) if known.holds != column.holds => known.holds = ColumnType::Json,
+                Some(_) => {}
+            }
+        }
+        // What a later rule adds comes before what every item carries.
+        columns.sort_by_key(|column| CARRIED.iter().position(|(name, _)| *name == column.name).map(|place| place + 1));
+        Self { columns, is_whole: false }
+    }
+
     /// One column for items of an unknown shape.
-    pub(super) fn whole() -> Self {
+    #[must_use]
+    pub fn whole() -> Self {
         Self { columns: vec![Column { name: "item".to_owned(), holds: ColumnType::Json }], is_whole: true }
     }
 

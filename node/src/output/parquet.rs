@@ -1,5 +1,6 @@
-//! Apache Parquet: one row group, every column optional.
+//! Apache Parquet: groups of rows, every column optional.
 
+use std::io::Write;
 use std::sync::Arc;
 
 use parquet::basic::{Compression, LogicalType, Repetition, Type as Physical, ZstdLevel};
@@ -15,30 +16,77 @@ use serde_json::{Map, Value};
 use super::ExportError;
 use super::columns::{Column, ColumnType, Table, object};
 
-pub(super) fn write(table: &Table, items: &[Box<RawValue>]) -> Result<Vec<u8>, ExportError> {
-    let mut columns: Vec<Cells> = table.columns.iter().map(|column| Cells::of(column.holds)).collect();
-    for item in items {
-        let item = object(item)?;
-        for (cells, column) in columns.iter_mut().zip(&table.columns) {
-            cells.push(table, column, &item);
-        }
-    }
-    Ok(encode(table, &columns)?)
+/// Rows of one group, at most.
+const GROUP_ROWS: usize = 50_000;
+/// Bytes of the items of one group, at most about: what a file in the making keeps in memory.
+const GROUP_BYTES: usize = 16 << 20;
+
+/// A file in the making: groups of rows as they come, and where they are at its end.
+pub struct ParquetFile<W: Write + Send> {
+    table: Table,
+    writer: SerializedFileWriter<W>,
+    cells: Vec<Cells>,
+    rows: usize,
+    bytes: usize,
 }
 
-fn encode(table: &Table, columns: &[Cells]) -> Result<Vec<u8>, ParquetError> {
-    let fields = table.columns.iter().map(|column| field(column).map(Arc::new)).collect::<Result<Vec<_>, _>>()?;
-    let schema = Arc::new(Type::group_type_builder("item").with_fields(fields).build()?);
-    let properties = WriterProperties::builder().set_compression(Compression::ZSTD(ZstdLevel::try_new(3)?)).build();
-    let mut writer = SerializedFileWriter::new(Vec::new(), schema, Arc::new(properties))?;
-    let mut group = writer.next_row_group()?;
-    for cells in columns {
-        let Some(mut open) = group.next_column()? else { break };
-        cells.write(open.untyped())?;
-        open.close()?;
+impl<W: Write + Send> ParquetFile<W> {
+    /// Begins a file of the columns of `table` that is written to `to` from its beginning to its end.
+    ///
+    /// # Errors
+    /// [`ExportError::Parquet`] if nothing can be written there.
+    pub fn begin(table: Table, to: W) -> Result<Self, ExportError> {
+        let fields = table.columns.iter().map(|column| field(column).map(Arc::new)).collect::<Result<Vec<_>, _>>()?;
+        let schema = Arc::new(Type::group_type_builder("item").with_fields(fields).build()?);
+        let properties = WriterProperties::builder().set_compression(Compression::ZSTD(ZstdLevel::try_new(3)?)).build();
+        let writer = SerializedFileWriter::new(to, schema, Arc::new(properties))?;
+        Ok(Self { cells: Cells::of_table(&table), table, writer, rows: 0, bytes: 0 })
     }
-    group.close()?;
-    writer.into_inner()
+
+    /// Adds an item; a group that is full is written.
+    ///
+    /// # Errors
+    /// [`ExportError::Item`], [`ExportError::Parquet`].
+    pub fn add(&mut self, item: &RawValue) -> Result<(), ExportError> {
+        let fields = object(item)?;
+        for (cells, column) in self.cells.iter_mut().zip(&self.table.columns) {
+            cells.push(&self.table, column, &fields);
+        }
+        self.rows += 1;
+        self.bytes += item.get().len();
+        if self.rows >= GROUP_ROWS || self.bytes >= GROUP_BYTES { self.end_group() } else { Ok(()) }
+    }
+
+    /// Writes what is left, and the end of the file.
+    ///
+    /// # Errors
+    /// [`ExportError::Parquet`]; without its end nobody can read the file.
+    pub fn finish(mut self) -> Result<W, ExportError> {
+        if self.rows > 0 {
+            self.end_group()?;
+        }
+        Ok(self.writer.into_inner()?)
+    }
+
+    fn end_group(&mut self) -> Result<(), ExportError> {
+        let mut group = self.writer.next_row_group()?;
+        for cells in &self.cells {
+            let Some(mut open) = group.next_column()? else { break };
+            cells.write(open.untyped())?;
+            open.close()?;
+        }
+        group.close()?;
+        (self.cells, self.rows, self.bytes) = (Cells::of_table(&self.table), 0, 0);
+        Ok(())
+    }
+}
+
+pub(super) fn write(table: &Table, items: &[Box<RawValue>]) -> Result<Vec<u8>, ExportError> {
+    let mut file = ParquetFile::begin(table.clone(), Vec::new())?;
+    for item in items {
+        file.add(item)?;
+    }
+    file.finish()
 }
 
 fn field(column: &Column) -> Result<Type, ParquetError> {
@@ -71,6 +119,10 @@ enum Values {
 }
 
 impl Cells {
+    fn of_table(table: &Table) -> Vec<Self> {
+        table.columns.iter().map(|column| Self::of(column.holds)).collect()
+    }
+
     fn of(holds: ColumnType) -> Self {
         let values = match holds {
             ColumnType::Text | ColumnType::Json => Values::Bytes(Vec::new()),

@@ -106,6 +106,47 @@ async fn parquet_reads_back_with_its_types() {
 }
 
 #[test]
+fn one_table_for_all_items_has_the_fields_of_every_rule_once_and_what_they_carry_last() {
+    let other: ExtractSpec = serde_json::from_value(json!({"name": "review", "fields": [
+        {"name": "title"}, {"name": "price"}, {"name": "stars", "type": "number"}
+    ]}))
+    .unwrap();
+    let table = Table::of_all(&[rule(), other]);
+    let columns: Vec<(&str, ColumnType)> =
+        table.columns.iter().map(|column| (column.name.as_str(), column.holds)).collect();
+    let (text, number, json) = (ColumnType::Text, ColumnType::Number, ColumnType::Json);
+    let expected = [
+        ("_type", text),
+        ("title", text),
+        ("price", json),
+        ("tags", json),
+        ("stars", number),
+        ("_key", text),
+        ("_url", text),
+        ("_fetchedAt", ColumnType::Moment),
+        ("_status", ColumnType::Whole),
+        ("_depth", ColumnType::Whole),
+        ("_job", text),
+    ];
+    assert_eq!(columns, expected);
+    assert_eq!(Table::of_all(&[]).columns.len(), 1);
+}
+
+#[test]
+fn a_long_parquet_file_is_written_in_groups_and_read_back_whole() {
+    let mut file = ParquetFile::begin(Table::of(&rule()), tempfile::tempfile().unwrap()).unwrap();
+    let title = "x".repeat(1 << 20);
+    for number in 0..40 {
+        let item = json!({"_type": "product", "title": title, "price": number}).to_string();
+        file.add(&RawValue::from_string(item).unwrap()).unwrap();
+    }
+    let reader = SerializedFileReader::new(file.finish().unwrap()).unwrap();
+    assert!(reader.num_row_groups() > 1, "everything was kept in memory");
+    let prices: Vec<f64> = reader.get_row_iter(None).unwrap().map(|row| row.unwrap().get_double(1).unwrap()).collect();
+    assert_eq!(prices, (0..40).map(f64::from).collect::<Vec<_>>());
+}
+
+#[test]
 fn parts_are_compressed_and_go_on_with_their_numbers() {
     for (compression, ending) in [(OutputCompression::Gzip, ".gz"), (OutputCompression::Zstd, ".zst")] {
         let packer = Packer::new(Format::Jsonl, compression, tables());
