@@ -40,7 +40,7 @@ WHOLE ?= 10
 # Drawn calls of each operation of the gateway.
 CALLS ?= 100
 
-.PHONY: help setup nextest build run test sim bench chaos power-cuts cut-points fuzz api-fuzz doors oracle e2e cluster-e2e lint chart manifests images
+.PHONY: help setup nextest build run test sim bench chaos power-cuts cut-points fuzz api-fuzz doors oidc oracle e2e cluster-e2e lint chart manifests images
 .NOTPARALLEL:
 
 help: ## Lists the targets.
@@ -121,6 +121,9 @@ api-fuzz: build ## Thousands of calls made of the OpenAPI document against a rin
 
 doors: build ## Does all that the command line can do with curl alone and over gRPC from Python, as docs/doors.md says.
 	@scripts/doors.sh "$(BIN)"
+
+oidc: build ## Takes and refuses tokens of a certified OpenID provider, while its keys are rotated and while it is down.
+	@scripts/oidc.sh "$(BIN)"
 
 manifests: build ## Writes what is generated from the code: custom resource definitions, the OpenAPI document.
 	@"$(BIN)/crdgen" helm/templates/crds crds/yaml

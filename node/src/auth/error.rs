@@ -38,7 +38,9 @@ pub enum AuthError {
         claim: String,
     },
     /// Its time is over.
-    #[error("the token expired at {since}; make a new one with: scrapering token create")]
+    #[error(
+        "the token expired at {since}; get a new one where it came from (of the ring itself: scrapering token create)"
+    )]
     Expired {
         /// RFC 3339.
         since: String,
@@ -56,7 +58,7 @@ pub enum AuthError {
     #[error("the token is of an issuer that this ring does not trust, or of another ring (its \"iss\" claim)")]
     Issuer,
     /// Taken back.
-    #[error("the token was revoked; make a new one with: scrapering token create")]
+    #[error("the token was revoked; get a new one where it came from (of the ring itself: scrapering token create)")]
     Revoked,
     /// Good, but not for this.
     #[error("the token does not carry the scope {needed}")]

@@ -62,6 +62,11 @@ impl KeySet {
         Some(Self { keys: known.take(MOST_KEYS).collect() })
     }
 
+    /// Whether there is no key at all.
+    pub(super) fn is_empty(&self) -> bool {
+        self.keys.is_empty()
+    }
+
     /// Whether a key is called so.
     pub(super) fn knows(&self, id: &str) -> bool {
         self.keys.iter().any(|key| key.id.as_deref() == Some(id))

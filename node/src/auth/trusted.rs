@@ -1,10 +1,12 @@
 //! An issuer that is trusted: its name, what its tokens are meant for, and its keys, kept fresh from where they come.
 //!
 //! Keys are fetched again when they are old, and at once when a token names one that is not known yet; both no more
-//! often than the source allows, so that bad tokens cannot make a node ask without end. A source that fails changes nothing.
+//! often than the source allows, so that bad tokens cannot make a node ask without end. A source that fails changes nothing,
+//! and nobody whose key is known waits for one that is slow.
 
 use super::keys::{KeyError, KeySet};
 use super::scope::Scopes;
+use crate::causes;
 use futures::future::BoxFuture;
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -87,10 +89,22 @@ impl TrustedIssuer {
         Arc::clone(&self.keys.read().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// Whether nothing can be said of a token before the keys are fetched: it names one that is not known, or none is.
+    pub(super) fn lacks(&self, needed: Option<&str>) -> bool {
+        let keys = self.keys();
+        needed.map_or(keys.is_empty(), |id| !keys.knows(id))
+    }
+
+    /// Whether the keys are old and nobody fetches them.
+    pub(super) fn is_due(&self) -> bool {
+        let Some((_, pace)) = &self.source else { return false };
+        self.asked.try_lock().is_ok_and(|asked| asked.is_none_or(|asked| asked.elapsed() >= pace.fresh.max(pace.least)))
+    }
+
     /// Fetches the keys if they are old, or if `needed` is not among them.
     pub(super) async fn refresh(&self, needed: Option<&str>) {
         let Some((source, pace)) = &self.source else { return };
-        let is_lacking = || needed.is_some_and(|id| !self.keys().knows(id));
+        let is_lacking = || self.lacks(needed);
         // Whoever lacks a key waits for it; the others go on with what there is while one of them asks.
         let mut asked = if is_lacking() {
             self.asked.lock().await
@@ -106,10 +120,9 @@ impl TrustedIssuer {
         match source.fetch().await {
             Ok(keys) => *self.keys.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(keys),
             Err(error) => {
-                let error = &error as &dyn std::error::Error;
                 tracing::warn!(
                     issuer = self.name,
-                    error,
+                    error = causes::told(&error),
                     "the keys of an issuer could not be fetched; the last ones go on"
                 );
             }

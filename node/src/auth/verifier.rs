@@ -81,7 +81,8 @@ impl Verifier {
         &self.revoked
     }
 
-    /// As [`Verifier::authorize`], after the issuer's keys were fetched again if they are old or lack the token's.
+    /// As [`Verifier::authorize`], after the issuer's keys were fetched if they lack the token's; keys that are merely old
+    /// are fetched again meanwhile.
     ///
     /// # Errors
     /// [`AuthError`].
@@ -91,9 +92,22 @@ impl Verifier {
             && let Ok(head) = jsonwebtoken::decode_header(token)
             && let Ok(issuer) = self.issuer_of(token)
         {
-            issuer.refresh(head.kid.as_deref()).await;
+            if issuer.lacks(head.kid.as_deref()) {
+                issuer.refresh(head.kid.as_deref()).await;
+            } else if issuer.is_due() {
+                self.refresh_meanwhile(issuer.name.clone());
+            }
         }
         self.authorize(header, scope)
+    }
+
+    fn refresh_meanwhile(&self, name: String) {
+        let issuers = Arc::clone(&self.issuers);
+        tokio::spawn(async move {
+            if let Some(issuer) = issuers.iter().find(|issuer| issuer.name == name) {
+                issuer.refresh(None).await;
+            }
+        });
     }
 
     /// Who sends a request with this `Authorization` header (RFC 6750 section 2.1), if they may do what needs `scope`.

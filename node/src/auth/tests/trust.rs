@@ -200,6 +200,52 @@ async fn keys_are_rotated_without_logging_anybody_out_and_bad_key_ids_do_not_ask
     );
 }
 
+/// Gives its keys once, and then keeps everybody waiting.
+struct Stuck {
+    jwk: Value,
+    asked: Arc<AtomicUsize>,
+}
+
+impl KeySource for Stuck {
+    fn fetch(&self) -> BoxFuture<'_, Result<KeySet, SourceError>> {
+        if self.asked.fetch_add(1, Ordering::Relaxed) > 0 {
+            return Box::pin(std::future::pending());
+        }
+        let text = json!({"keys": [self.jwk]}).to_string();
+        Box::pin(async move { KeySet::of_jwks(text.as_bytes()).ok_or(SourceError::Strange("no set")) })
+    }
+}
+
+#[tokio::test]
+async fn nobody_whose_key_is_known_waits_for_an_issuer_that_does_not_answer() {
+    let signer = Signer::new(Algorithm::ES256, "es");
+    let asked = Arc::new(AtomicUsize::new(0));
+    let stuck = Stuck { jwk: signer.jwk(), asked: Arc::clone(&asked) };
+    let always_old = Pace { fresh: Duration::ZERO, least: Duration::ZERO };
+    let issuer = TrustedIssuer::elsewhere(ISSUER.to_owned(), AUDIENCE.to_owned(), Scopes::default(), stuck, always_old);
+    let verifier = Verifier::new(keys().public_pem.as_bytes(), RING).expect("verifier").with(issuer);
+    let token = signer.sign(&claims());
+    for _ in 0..3 {
+        assert_eq!(admitted(&verifier, &token).await, Ok("ada".to_owned()));
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(asked.load(Ordering::Relaxed), 2, "the keys are asked for again, once at a time");
+}
+
+#[tokio::test]
+async fn old_keys_are_fetched_again_by_themselves_and_what_was_taken_out_is_refused() {
+    let (old, new) = (Signer::new(Algorithm::ES256, "old"), Signer::new(Algorithm::ES256, "new"));
+    let shelf = Shelf::default();
+    shelf.put([old.jwk()]);
+    let verifier = shelf.verifier(Pace { fresh: Duration::ZERO, least: Duration::ZERO });
+    let token = old.sign(&claims());
+    admitted(&verifier, &token).await.expect("it is there");
+    shelf.put([new.jwk()]);
+    while admitted(&verifier, &token).await.is_ok() {
+        tokio::task::yield_now().await;
+    }
+}
+
 #[tokio::test]
 async fn the_file_of_the_built_in_issuer_may_hold_old_and_new_keys_and_change_while_the_node_runs() {
     let (old, new) = (keys(), keys());
