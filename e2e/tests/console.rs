@@ -51,7 +51,14 @@ async fn a_person_signs_in_submits_mends_watches_downloads_and_sees_two_nodes_di
     browser.sees(&format!("{} items", errand.products()), LIMIT).await?;
     browser.press("Download items as NDJSON").await?;
     errand.check_items(&downloaded(&downloads.join("shop-items.jsonl")).await?)?;
+    pages_and_dropped(&browser).await?;
     stop_and_cancel(&browser, &ring, &errand).await?;
+    browser.press("Schedules").await?;
+    browser.sees("No schedules yet", LIMIT).await?;
+    browser.press("Hosts").await?;
+    browser.press(errand.url().trim_end_matches('/')).await?;
+    browser.sees("What all jobs keep to", LIMIT).await?;
+    browser.sees("/robots.txt", LIMIT).await?;
     browser.press("Ring").await?;
     browser.sees("All is well", LIMIT).await?;
     ring.kill(&[3, 4]).await?;
@@ -80,6 +87,27 @@ async fn submit_and_mend(browser: &Browser, errand: &Errand) -> anyhow::Result<(
     browser.press("Submit").await
 }
 
+/// What else the job has, by its tabs; they carry counts, so they are found by their ids.
+async fn pages_and_dropped(browser: &Browser) -> anyhow::Result<()> {
+    for (tab, words) in [
+        ("pages", "As it was read"),
+        ("queue", "Nothing waits"),
+        ("errors", "No item was dropped"),
+        ("outputs", "Nothing is written elsewhere"),
+        ("file", "scrapering.io/v1alpha1"),
+    ] {
+        open_tab(browser, tab).await?;
+        browser.sees(words, LIMIT).await?;
+    }
+    open_tab(browser, "items").await?;
+    browser.run("document.querySelector('.open-entry').click()", &[]).await?;
+    browser.press("Close").await
+}
+
+async fn open_tab(browser: &Browser, tab: &str) -> anyhow::Result<()> {
+    browser.run(&format!("document.querySelector('#tab-{tab}').click()"), &[]).await.map(|_| ())
+}
+
 /// Two jobs that cannot begin, because their host is closed: one is stopped and one is cancelled.
 async fn stop_and_cancel(browser: &Browser, ring: &Ring, errand: &Errand) -> anyhow::Result<()> {
     let url = errand.url();
@@ -94,6 +122,8 @@ async fn stop_and_cancel(browser: &Browser, ring: &Ring, errand: &Errand) -> any
         browser.press("Jobs").await?;
         browser.press(name).await?;
         browser.sees(&format!("http://{host} closed by the operator, until it is opened again"), LIMIT).await?;
+        open_tab(browser, "queue").await?;
+        browser.sees("1 URL waits", LIMIT).await?;
         browser.press(lever).await?;
         if let Some(sure) = sure {
             browser.press(sure).await?;

@@ -4,6 +4,8 @@ import { h } from "./dom.js";
 
 const plain = new Intl.NumberFormat("en");
 const short = new Intl.NumberFormat("en", { notation: "compact", maximumFractionDigits: 1 });
+const timeOfDay = new Intl.DateTimeFormat(undefined, { timeStyle: "medium" });
+const dayAndTime = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" });
 const moment = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
 
 export const count = (value) => plain.format(value ?? 0);
@@ -33,11 +35,23 @@ export function span(milliseconds) {
   return parts.slice(first, first + 2).filter(([amount]) => amount > 0).map(([amount, unit]) => `${amount} ${unit}`).join(" ");
 }
 
-/** A moment as so long ago, with the exact one on demand. */
+/** The same to one unit: `3 s`, `4 min`, `2 h`, `3 d`. */
+const about = (milliseconds) => span(milliseconds).split(" ").slice(0, 2).join(" ");
+
+/** A moment as so long ago, or so long from now, with the exact one on demand. */
 export function ago(text) {
   if (!text) return h("span", {}, "–");
   const then = new Date(text);
-  return h("time", { datetime: text, title: moment.format(then) }, `${span(Date.now() - then)} ago`);
+  const past = Date.now() - then;
+  return h("time", { datetime: text, title: moment.format(then) }, past < 0 ? `in ${about(-past)}` : `${about(past)} ago`);
+}
+
+/** A moment as the time of day, with its day if that is not today's, and the exact one on demand. */
+export function when(text) {
+  const then = new Date(text);
+  if (!text || Number.isNaN(then.valueOf())) return h("span", {}, text || "–");
+  const words = then.toDateString() === new Date().toDateString() ? timeOfDay.format(then) : dayAndTime.format(then);
+  return h("time", { datetime: text, title: moment.format(then) }, words);
 }
 
 /** A moment as people write it. */
@@ -50,6 +64,9 @@ const PHASES = {
   Pending: ["waiting", "○"], Running: ["busy", "◐"], Paused: ["waiting", "‖"], Stopping: ["waiting", "◑"],
   Completed: ["good", "✓"], Failed: ["bad", "✕"], Cancelled: ["waiting", "✕"], Stopped: ["waiting", "■"], Deleting: ["waiting", "…"],
 };
+
+/** A word as a pill in the tone of what it means. */
+export const tag = (tone, words) => h("span", { class: `pill ${tone}` }, words);
 
 /** A phase as a pill: colour, sign and word say the same. */
 export function pill(phase) {

@@ -2,7 +2,8 @@
 
 import { piece } from "./api.js";
 import { announce, download, fill, h, say, trouble } from "./dom.js";
-import { count, plural } from "./format.js";
+import { showEntry } from "./entry.js";
+import { count, plural, when } from "./format.js";
 
 /** Entries that are kept for looking at; a download has all. */
 const MOST_KEPT = 20000;
@@ -36,8 +37,15 @@ export class List {
 
 const asText = (value) => (value === null || value === undefined ? "" : typeof value === "object" ? JSON.stringify(value) : String(value));
 
-/** A table of what a list holds, with a field to search in it. */
-export function listTable(list, { label, none, columns = [], hidden = [], cell }) {
+/** RFC 3339, as the ring writes moments. */
+const MOMENT = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$/;
+
+/**
+ * A table of what a list holds, with a field to search in it and every entry in full on demand. With `columns` it has
+ * these and no others; `cell` shows some of them in its own way
+ * (`figures` are to be aligned as such), `actions` are buttons that an entry in full has.
+ */
+export function listTable(list, { label, none, columns = [], heads = {}, figures = [], hidden = [], cell, actions }) {
   const head = h("tr");
   const body = h("tbody");
   const words = h("p", { class: "table-words", role: "status" });
@@ -48,7 +56,7 @@ export function listTable(list, { label, none, columns = [], hidden = [], cell }
   let looked = 0;
   let shown = FIRST_SHOWN;
   let drawn = 0;
-  const scroll = h("div", { class: "table-scroll", tabindex: 0, role: "region", "aria-label": label }, h("table", {}, h("thead", {}, head), body));
+  const scroll = h("div", { class: "table-scroll middle", tabindex: 0, role: "region", "aria-label": label }, h("table", {}, h("thead", {}, head), body));
 
   function again() {
     shown = FIRST_SHOWN;
@@ -59,28 +67,31 @@ export function listTable(list, { label, none, columns = [], hidden = [], cell }
 
   function learnColumns() {
     const before = names.length;
-    for (; looked < list.entries.length; looked += 1) {
+    for (; looked < list.entries.length && !columns.length; looked += 1) {
       for (const name of Object.keys(list.entries[looked])) if (!hidden.includes(name) && !known.has(name) && known.add(name)) names.push(name);
     }
     if (names.length !== before || !head.hasChildNodes()) {
       // What the page said comes before what is known about the page.
       if (!columns.length) names.sort((a, b) => a.startsWith("_") - b.startsWith("_"));
-      fill(head, names.map((name) => h("th", { scope: "col", class: isNumber(name) ? "number" : null }, name)));
+      fill(head, h("td", { class: "opener" }), names.map((name) => h("th", { scope: "col", class: isNumber(name) ? "number" : null }, heads[name] || name)));
       drawn = 0;
       fill(body);
     }
   }
 
-  const isNumber = (name) => typeof list.entries.find((entry) => name in entry)?.[name] === "number";
+  const isNumber = (name) => figures.includes(name) || typeof list.entries.find((entry) => name in entry)?.[name] === "number";
 
   function row(entry) {
-    return h("tr", {}, names.map((name) => {
-      const special = cell?.(name, entry[name]);
-      if (special) return h("td", {}, special);
-      const text = asText(entry[name]);
-      const kind = typeof entry[name] === "number" ? "number" : text.length > 60 ? "long" : text.length < 28 ? "short" : null;
-      return h("td", { class: kind, title: text.length > 60 ? text.slice(0, 2000) : null }, link(text) || text.slice(0, 240));
-    }));
+    const open = () => showEntry(none.one, entry, actions?.(entry));
+    return h("tr", {}, h("td", { class: "opener" }, h("button", { type: "button", class: "open-entry", onclick: open, "aria-label": `Show this ${none.one} in full`, title: "In full" }, "⋯")),
+      names.map((name) => {
+        const special = cell?.(name, entry[name], entry);
+        if (special) return h("td", { class: figures.includes(name) ? "number" : "short" }, special);
+        const text = asText(entry[name]);
+        if (MOMENT.test(text)) return h("td", { class: "short" }, when(text));
+        const kind = typeof entry[name] === "number" ? "number" : text.length > 60 ? "long" : text.length < 28 ? "short" : null;
+        return h("td", { class: kind }, link(text) || (kind === "long" ? h("span", { class: "clamp" }, text.slice(0, 240)) : text));
+      }));
   }
 
   function show() {
@@ -150,6 +161,8 @@ async function whole(job, list, format, signal, told) {
 
 /** The columns of a table of this list, known before anything of it was read. */
 function columnsOf(job, list) {
+  if (list === "pages") return ["url", "status", "fetchedAt", "bytes", "items", "itemErrors", "depth", "attempts"];
+  if (list === "errors") return ["url", "item", "field", "reason", "found"];
   if (list !== "items") return ["url", "reason", "detail"];
   const fields = (job.spec.extract || []).flatMap((extract) => extract.fields.map((field) => field.name));
   return [...new Set(["_type", ...fields, "_url", "_fetchedAt", "_status", "_depth"])];

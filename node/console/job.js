@@ -1,14 +1,25 @@
 // One job: how far it is, how fast, what it found, what it left out and why, and the levers to steer it.
 
 import { ask, live, read, session } from "./api.js";
-import { announce, confirmed, empty, fill, h, s, say, trouble } from "./dom.js";
-import { ago, bar, brief, count, isOver, pill, plural, settled, span, Speed, speed } from "./format.js";
-import { Blocked } from "./hosts.js";
+import { Blocked } from "./blocked.js";
+import { Curve } from "./curve.js";
+import { announce, confirmed, download, empty, fill, h, say, trouble } from "./dom.js";
+import { ago, bar, brief, bytes, count, isOver, pill, plural, settled, span, Speed, speed } from "./format.js";
 import { downloads, List, listTable } from "./items.js";
+import { Outputs } from "./outputs.js";
+import { Queue } from "./queue.js";
+import { Tabs } from "./tabs.js";
 
 const LOOK_MS = 1000;
-const CURVE_SECONDS = 90;
-const TABS = [["items", "Items"], ["skipped", "Not fetched"], ["file", "Job file"]];
+const QUIET_MS = 2000;
+const TABS = [["items", "Items"], ["pages", "Pages"], ["queue", "Queue"], ["skipped", "Not fetched"], ["errors", "Dropped items"], ["outputs", "Outputs"], ["file", "Job file"]];
+/** Lists that are read only while somebody looks at them. */
+const ON_DEMAND = ["pages", "errors"];
+/** Reasons for which a job is as it is, in words. */
+const REASONS = {
+  pageLimit: "the limit of pages was reached", itemLimit: "the limit of items was reached", byteLimit: "the limit of bytes was reached",
+  durationLimit: "its time was over", recrawl: "waits to visit pages again",
+};
 
 export function jobPage(place, id) {
   const base = `/v1/jobs/${id}`;
@@ -21,40 +32,26 @@ export function jobPage(place, id) {
   const curve = new Curve();
   const reasons = h("div", { class: "reasons" });
   const blocked = new Blocked();
-  const tabs = h("div", { class: "tabs", role: "tablist", "aria-label": "What the job has", onkeydown: turn });
-  const panel = h("div", { class: "panel", role: "tabpanel", tabindex: 0, "aria-labelledby": "tab-items" });
   const pace = new Speed();
-  const lists = { items: new List(id, "items"), skipped: new List(id, "skipped") };
-  const tables = {
-    items: listTable(lists.items, { label: "Items", none: { one: "item", words: "No items yet. They appear here as pages are read." }, hidden: ["_job"] }),
-    skipped: listTable(lists.skipped, { label: "Pages that were not fetched", none: { one: "page", words: "Every page so far was fetched." }, columns: ["url", "reason", "detail"],
-      cell: (name, value) => name === "reason" && h("code", {}, value) }),
-  };
+  const lists = Object.fromEntries(["items", "pages", "skipped", "errors"].map((name) => [name, new List(id, name)]));
+  const tables = tablesOf(id, lists);
+  const queue = new Queue(id);
+  const outputs = new Outputs(id);
+  const tabs = new Tabs("What the job has", TABS, open);
   let job = null;
-  let tab = "items";
   let file = "";
   head.append(levers);
-  fill(place, head, phase, failure, progress, h("div", { class: "job-figures" }, figures, curve.element), blocked.element, reasons, tabs, panel);
-  fill(tabs, TABS.map(([name, words]) => h("button", { type: "button", role: "tab", id: `tab-${name}`, "data-tab": name, onclick: () => open(name) }, words)));
+  fill(place, head, phase, failure, progress, h("div", { class: "job-figures" }, figures, curve.element), blocked.element, reasons, tabs.list, tabs.panel);
 
   function open(name) {
-    tab = name;
-    for (const button of tabs.children) {
-      button.setAttribute("aria-selected", String(button.dataset.tab === name));
-      button.tabIndex = button.dataset.tab === name ? 0 : -1;
+    if (name === "file") return h("pre", { class: "code", tabindex: 0 }, file);
+    if (name === "queue") {
+      queue.again();
+      return queue.element;
     }
-    panel.setAttribute("aria-labelledby", `tab-${name}`);
-    if (name === "file") fill(panel, h("pre", { class: "code", tabindex: 0 }, file));
-    else fill(panel, job ? downloads(job, name, name === "items" ? "items" : "the list") : null, tables[name].element);
-    if (name !== "file") tables[name].show();
-  }
-
-  function turn(event) {
-    const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
-    if (!step) return;
-    const names = TABS.map(([name]) => name);
-    open(names[(names.indexOf(tab) + step + names.length) % names.length]);
-    tabs.querySelector("[aria-selected=true]").focus();
+    if (name === "outputs") return outputs.element;
+    tables[name].show();
+    return [job ? downloads(job, name, name === "items" ? "items" : "the list") : null, tables[name].element];
   }
 
   function lever(words, act, more = "") {
@@ -73,12 +70,13 @@ export function jobPage(place, id) {
 
   function showLevers() {
     const now = job.status.phase;
-    if (levers.dataset.of === now) return;
-    levers.dataset.of = now;
+    const state = `${now} ${job.status.pages.failed > 0}`;
+    if (levers.dataset.of === state) return;
+    levers.dataset.of = state;
     if (!session.may("jobs:write")) return fill(levers);
     const steer = (verb, words) => lever(words, async () => {
       show(await read(`${base}/${verb}`, { method: "POST" }));
-      announce(`The job is asked to ${verb}.`);
+      announce(verb === "retry-failed" ? "The failed pages are tried again." : `The job is asked to ${verb}.`);
     });
     const runs = ["Pending", "Running", "Pausing", "Paused"].includes(now);
     const cancel = lever("Cancel…", async () => {
@@ -89,6 +87,7 @@ export function jobPage(place, id) {
     }, "danger-quiet");
     fill(levers, ["Pending", "Running"].includes(now) ? steer("pause", "Pause") : null, now === "Paused" ? steer("resume", "Resume") : null,
       runs ? steer("stop", "Stop") : null, runs ? cancel : null,
+      isOver(now) && job.status.pages.failed > 0 ? steer("retry-failed", "Try failed pages again") : null,
       now === "Deleting" ? null : lever("Delete…", async () => {
         const sure = await confirmed(`Delete ${job.metadata.name}?`, `Its ${plural(job.status.items, "item")} and everything known of its pages go from every node. This cannot be undone.`, "Delete the job");
         if (!sure) return;
@@ -106,22 +105,26 @@ export function jobPage(place, id) {
     document.title = `${metadata.name} – ScrapeRing`;
     const rate = pace.at(performance.now(), settled(status.pages));
     if (status.phase === "Running") curve.add(rate);
-    fill(phase, pill(status.phase), " ", status.reason ? h("span", {}, h("code", {}, status.reason), " ") : null,
-      status.message ? h("span", {}, `${status.message} `) : null, h("span", { class: "faint" }, times(metadata, status)));
+    fill(phase, pill(status.phase), h("span", {}, reasonOf(status)), h("span", { class: "faint" }, times(metadata, status)),
+      status.nextVisitTime ? h("span", { class: "faint" }, "next visit ", ago(status.nextVisitTime)) : null);
     fill(progress, bar(status.pages));
     const over = isOver(status.phase);
-    const rows = [["Pages done", `${brief(settled(status.pages))} / ${brief(status.pages.discovered)}`], ["Items", brief(status.items)],
-      over ? ["Pages per second", overall(status)] : ["Pages per second", speed(rate)], ["Queue", brief(status.pages.queued)],
-      ["In flight", brief(status.pages.inFlight)], ["Failed", brief(status.pages.failed)], ["Skipped", brief(status.pages.skipped)]];
-    fill(figures, rows.map(([name, value]) => h("div", { class: name === "Failed" && status.pages.failed ? "bad-words" : "" }, h("dt", {}, name), h("dd", {}, value))));
+    const rows = [["Pages done", brief(settled(status.pages)), ` of ${brief(status.pages.discovered)}`], ["Items", brief(status.items)],
+      ["Pages per second", over ? overall(status) : speed(rate)], over ? null : ["Queue", brief(status.pages.queued)],
+      over ? null : ["In flight", brief(status.pages.inFlight)], ["Failed", brief(status.pages.failed)], ["Skipped", brief(status.pages.skipped)],
+      status.pages.notModified ? ["Unchanged visits", brief(status.pages.notModified)] : null, status.bytes ? ["Read", bytes(status.bytes)] : null];
+    fill(figures, rows.filter(Boolean).map(([name, value, more]) => h("div", { class: name === "Failed" && status.pages.failed ? "bad-words" : "" },
+      h("dt", {}, name), h("dd", {}, value, more ? h("small", {}, more) : null))));
+    for (const [name, value] of [["items", status.items], ["pages", status.pages.succeeded], ["queue", status.pages.queued], ["skipped", status.pages.failed + status.pages.skipped],
+      ["errors", status.itemErrors], ["outputs", job.spec.outputs?.length]]) tabs.count(name, value);
     showLevers();
     const text = JSON.stringify({ apiVersion: job.apiVersion, kind: job.kind, metadata: job.metadata, spec: job.spec }, null, 2);
     if (text !== file) {
       file = text;
-      if (tab === "file") open("file");
+      if (tabs.open === "file") tabs.show("file");
     }
     if (isFirst) {
-      open(tab);
+      tabs.show(tabs.open);
       blocked.know(job.spec.seeds.map((seed) => seed.url || seed.sitemap || seed.feed || seed.sitemapsOf));
     }
   }
@@ -136,13 +139,16 @@ export function jobPage(place, id) {
   }
 
   async function readLists(signal) {
-    for (const name of ["items", "skipped"]) {
-      if (name === "items" && !session.may("results:read")) continue;
+    const wanted = ["items", "skipped", ...ON_DEMAND.filter((name) => tabs.open === name)];
+    for (const name of wanted) {
+      if (name !== "skipped" && !session.may("results:read")) continue;
       const came = await lists[name].more(signal);
-      if (came > 0 && tab === name) tables[name].show();
+      if (came > 0 && tabs.open === name) tables[name].show();
       if (came > 0 && name === "skipped") showReasons();
       if (came > 0) blocked.know(lists[name].entries.slice(-came).map((entry) => entry.url || entry._url));
     }
+    if (tabs.open === "queue") await queue.look(signal);
+    if (tabs.open === "outputs") await outputs.look(job, signal);
   }
 
   return live(async (signal) => {
@@ -151,13 +157,19 @@ export function jobPage(place, id) {
     if (isOver(job.status.phase)) blocked.hide();
     else await blocked.look(signal);
     fill(failure);
-    const settledLists = Object.values(lists).every((list) => list.complete || list.isFull);
-    return isOver(job.status.phase) && settledLists ? null : LOOK_MS;
+    // What is over may still be asked for: lists of other tabs, exports, pages that are tried again.
+    return isOver(job.status.phase) ? QUIET_MS : LOOK_MS;
   }, { onerror: (problem) => {
     if (problem.status === 404) {
       fill(place, empty("There is no such job", "It may have been deleted, or the address is wrong.", h("a", { href: "#/jobs", class: "button" }, "All jobs")));
     } else if (problem.status !== 0) fill(failure, trouble(problem));
   } });
+}
+
+/** Why the job is as it is. */
+function reasonOf({ reason, message }) {
+  if (message) return message;
+  return reason ? REASONS[reason] || reason : null;
 }
 
 function times(metadata, status) {
@@ -167,34 +179,35 @@ function times(metadata, status) {
   return ["submitted ", ago(metadata.creationTimestamp)];
 }
 
+function tablesOf(id, lists) {
+  const kept = (page) => (page.stored ? h("button", { type: "button", class: "button small", onclick: () => takePage(id, page) }, "Download") : null);
+  return {
+    items: listTable(lists.items, { label: "Items", none: { one: "item", words: "No items yet. They appear here as pages are read." }, hidden: ["_job"] }),
+    pages: listTable(lists.pages, { label: "Pages", none: { one: "page", words: "No page was fetched yet." },
+      columns: ["url", "status", "fetchedAt", "bytes", "items", "depth", "attempts", "stored"],
+      figures: ["bytes"],
+      heads: { url: "URL", status: "Status", fetchedAt: "Fetched", bytes: "Size", items: "Items", depth: "Depth", attempts: "Attempts", stored: "As it was read" },
+      cell: (name, value, page) => (name === "stored" ? kept(page) || h("span", { class: "faint" }, "not kept") : name === "bytes" ? bytes(value) : null),
+      actions: (page) => kept(page) }),
+    skipped: listTable(lists.skipped, { label: "Pages that were not fetched", none: { one: "page", words: "Every page so far was fetched." }, columns: ["url", "reason", "detail"],
+      heads: { url: "URL", reason: "Reason", detail: "What exactly" }, cell: (name, value) => name === "reason" && h("code", {}, value) }),
+    errors: listTable(lists.errors, { label: "Items that were dropped", none: { one: "item", words: "No item was dropped: every required field was found so far." } }),
+  };
+}
+
+/** A page as it was read, as a file of its own name. */
+async function takePage(id, page) {
+  try {
+    const answer = await ask(`/v1/jobs/${id}/pages/${page.id}/body`);
+    const type = answer.headers.get("content-type") || "application/octet-stream";
+    const last = new URL(page.url).pathname.split("/").filter(Boolean).at(-1) || "index";
+    download(/\.\w+$/.test(last) || !type.startsWith("text/html") ? last : `${last}.html`, [await answer.arrayBuffer()], type);
+  } catch (problem) {
+    announce(problem.message);
+  }
+}
+
 function overall({ pages, startTime, completionTime }) {
   const seconds = (new Date(completionTime) - new Date(startTime)) / 1000;
   return seconds > 0 ? speed((pages.succeeded + pages.failed) / seconds) : "–";
-}
-
-/** Pages per second over the last while. */
-class Curve {
-  #values = [];
-
-  constructor() {
-    this.line = s("path", { class: "curve-line", d: "" });
-    this.area = s("path", { class: "curve-area", d: "" });
-    this.most = h("span", { class: "faint" });
-    this.element = h("figure", { class: "curve", hidden: true },
-      s("svg", { viewBox: `0 0 ${CURVE_SECONDS} 40`, preserveAspectRatio: "none", "aria-hidden": "true" }, this.area, this.line),
-      h("figcaption", {}, h("span", {}, "Pages per second, the last 90 s"), this.most));
-  }
-
-  add(value) {
-    this.#values.push(value);
-    if (this.#values.length > CURVE_SECONDS) this.#values.shift();
-    if (this.#values.length < 3) return;
-    this.element.hidden = false;
-    const most = Math.max(...this.#values, 1);
-    const from = CURVE_SECONDS - this.#values.length + 1;
-    const points = this.#values.map((one, place) => `${from + place} ${(38 - (one / most) * 34).toFixed(2)}`).join("L");
-    this.line.setAttribute("d", `M${points}`);
-    this.area.setAttribute("d", `M${from} 40L${points}L${CURVE_SECONDS} 40Z`);
-    say(this.most, `peak ${speed(most)}`);
-  }
 }

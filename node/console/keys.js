@@ -67,6 +67,8 @@ export function keysPage(place) {
         key, version: answer.headers.get("etag"), type: answer.headers.get("content-type"), content: new Uint8Array(await answer.arrayBuffer()),
       };
       if (chosen === key) edit(held);
+      // On a narrow screen the value stands below all keys.
+      panel.scrollIntoView({ block: "nearest", behavior: "smooth" });
     } catch (problem) {
       fill(panel, trouble(problem, problem.status === 404 ? null : () => open(key)));
     }
@@ -77,7 +79,7 @@ export function keysPage(place) {
     const text = held ? textOf(held.content) : "";
     const name = h("input", { id: "key-name", type: "text", required: true, readonly: Boolean(held), ".value": held?.key || prefix.value, autocomplete: "off", spellcheck: "false" });
     const type = h("input", { id: "key-type", type: "text", ".value": held && held.type !== "application/octet-stream" ? held.type : held ? "" : "text/plain", autocomplete: "off", spellcheck: "false", readonly: !mayWrite });
-    const content = text === null ? null : h("textarea", { id: "key-content", rows: 12, spellcheck: "false", class: "mono", ".value": text, readonly: !mayWrite });
+    const content = text === null ? null : h("textarea", { id: "key-content", rows: Math.min(16, Math.max(5, text.split("\n").length + 1)), spellcheck: "false", class: "mono", ".value": text, readonly: !mayWrite });
     const wrong = h("div");
     const take = () => download(held.key.split("/").pop() || "value", [held.content], held.type);
     if (!held) chosen = null;

@@ -3,19 +3,26 @@
 import { reach, session } from "./api.js";
 import { announce, fill, h, s, say } from "./dom.js";
 import { span } from "./format.js";
+import { hostPage } from "./host.js";
+import { hostsPage } from "./hosts.js";
 import { jobPage } from "./job.js";
 import { jobsPage } from "./jobs.js";
 import { keysPage } from "./keys.js";
 import { nodesPage } from "./nodes.js";
 import { ringPage } from "./ring.js";
+import { schedulesPage } from "./schedules.js";
 import { signInPage } from "./signin.js";
-import { submitPage } from "./submit.js";
+import { newSchedulePage, submitPage } from "./submit.js";
 
 const ROUTES = [
   [/^\/?$/, ringPage, "ring", "Ring"],
   [/^\/jobs$/, jobsPage, "jobs", "Jobs"],
   [/^\/jobs\/new$/, submitPage, "jobs", "New job"],
   [/^\/jobs\/([0-9a-f-]{36})$/, jobPage, "jobs", "Job"],
+  [/^\/schedules$/, schedulesPage, "schedules", "Schedules"],
+  [/^\/schedules\/new$/, newSchedulePage, "schedules", "New schedule"],
+  [/^\/hosts$/, hostsPage, "hosts", "Hosts"],
+  [/^\/hosts\/([^/]+)$/, hostPage, "hosts", "Host"],
   [/^\/keys$/, keysPage, "keys", "Keys"],
   [/^\/nodes$/, nodesPage, "nodes", "Nodes"],
 ];
@@ -23,6 +30,8 @@ const ROUTES = [
 const ICONS = {
   ring: ["M12 3.500a8.500 8.500 0 1 0 0 17 8.500 8.500 0 0 0 0-17Z", "M12 1.500v4M12 18.500v4M1.500 12h4M18.500 12h4"],
   jobs: ["M4 6.500h16M4 12h16M4 17.500h9"],
+  schedules: ["M12 3.500a8.500 8.500 0 1 0 0 17 8.500 8.500 0 0 0 0-17Z", "M12 7.500v5l3.200 2"],
+  hosts: ["M12 3.500a8.500 8.500 0 1 0 0 17 8.500 8.500 0 0 0 0-17Z", "M3.500 12h17M12 3.500c-5 5.200-5 11.800 0 17M12 3.500c5 5.200 5 11.800 0 17"],
   keys: ["M14.500 9.500a5 5 0 1 1-3.700-4.800", "M11 9l8.500 8.500M16.500 14.500l2.500-2.500"],
   nodes: ["M4 4.500h16v6H4zM4 13.500h16v6H4z", "M7.500 7.500h.010M7.500 16.500h.010"],
 };
@@ -43,7 +52,7 @@ function mark() {
 }
 
 function navigation() {
-  const entries = [["ring", "#/", "Ring"], ["jobs", "#/jobs", "Jobs"], ["keys", "#/keys", "Keys"], ["nodes", "#/nodes", "Nodes"]];
+  const entries = [["ring", "#/", "Ring"], ["jobs", "#/jobs", "Jobs"], ["schedules", "#/schedules", "Schedules"], ["hosts", "#/hosts", "Hosts"], ["keys", "#/keys", "Keys"], ["nodes", "#/nodes", "Nodes"]];
   return h("nav", { "aria-label": "Pages", class: "pages" },
     entries.map(([name, href, words]) => h("a", { href, "data-page": name }, icon(name), h("span", {}, words))));
 }

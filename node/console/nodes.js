@@ -8,9 +8,16 @@ const LOOK_MS = 2000;
 const NODE_COLUMNS = ["Node", "State", "Zone", "Weight", "First owner of", "Copies", "Generation", "Address", "Gateway", ""];
 const FIGURES = ["Weight", "First owner of", "Copies", "Generation", "Done", "Left"];
 const TASK_COLUMNS = ["Work", "State", "Done", "Left", "At"];
+/** What each kind of work is for. */
+const PURPOSES = {
+  chord: "keeps the ring's pointers right", "view exchange": "tells others which views are the newest", "view steward": "replaces and moves owners",
+  "body repair": "fetches copies of bodies that are missing here", "register comparison": "compares records with their other copies",
+  "body comparison": "compares bodies with their other copies", "body hand-over": "gives bodies to their new owners",
+  "body sweep": "removes bodies that nothing refers to", "chunk sweep": "removes pieces of files that are gone",
+};
 
 function table(label, columns, rows) {
-  return h("div", { class: "table-scroll", tabindex: 0, role: "region", "aria-label": label },
+  return h("div", { class: "table-scroll middle", tabindex: 0, role: "region", "aria-label": label },
     h("table", {}, h("thead", {}, h("tr", {}, columns.map((name) => (name ? h("th", { scope: "col", class: FIGURES.includes(name) ? "number" : null }, name) : h("td"))))), h("tbody", {}, rows)));
 }
 
@@ -42,14 +49,14 @@ export function nodesPage(place) {
       h("td", {}, h("span", { class: `pill ${tone}` }, state)), h("td", {}, node.zone || "–"), h("td", { class: "number" }, node.weight),
       h("td", { class: "number" }, percent(node.share)), h("td", { class: "number" }, count(node.copies)), h("td", { class: "number" }, node.generation),
       h("td", { class: "mono" }, node.address), h("td", { class: "mono" }, gateway),
-      h("td", {}, session.may("ring:admin") && node.serving === "serving"
+      h("td", {}, session.may("ring:admin") && node.liveness === "alive" && node.serving === "serving"
         ? h("button", { type: "button", class: "button small", onclick: () => dismiss(node.name), "aria-label": `Make ${node.name} leave` }, "Leave…") : null));
   }
 
   function taskRow(task) {
-    const tone = { working: "busy", waiting: "good", failing: "bad", ended: "waiting" }[task.state] || "waiting";
+    const tone = { working: "busy", waiting: "waiting", failing: "bad", ended: "waiting" }[task.state] || "waiting";
     const words = task.state === "failing" ? task.lastFailure : task.text;
-    return h("tr", {}, h("th", { scope: "row" }, task.name), h("td", {}, h("span", { class: `pill ${tone}` }, task.state)),
+    return h("tr", {}, h("th", { scope: "row" }, task.name, h("span", { class: "purpose" }, PURPOSES[task.name] || null)), h("td", {}, h("span", { class: `pill ${tone}` }, task.state)),
       h("td", { class: "number" }, count(task.done)), h("td", { class: "number" }, task.remaining === undefined ? "–" : count(task.remaining)),
       h("td", { class: "wide-words" }, words || "–"));
   }

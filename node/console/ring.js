@@ -72,7 +72,7 @@ export function ringPage(place) {
         const button = h("button", { type: "button", class: "node-row", "aria-pressed": "false", onclick: choose,
           onpointerenter: () => circle.select(node.name), onpointerleave: back, onfocus: () => circle.select(node.name), onblur: back },
         h("span", { class: "swatch", "aria-hidden": "true", "--hue": hue(map.nodes.findIndex((other) => other.name === node.name)) }),
-        h("b", {}), h("span", { class: "state" }), h("span", { class: "share" }));
+        h("b", {}), h("span", { class: "state" }), h("span", { class: "copies-of" }), h("span", { class: "share" }));
         function choose() {
           const isChosen = button.getAttribute("aria-pressed") === "true";
           for (const other of legend.querySelectorAll("button")) other.setAttribute("aria-pressed", "false");
@@ -84,11 +84,12 @@ export function ringPage(place) {
     }
     ring.nodes.forEach((node, number) => {
       const button = legend.children[number].firstChild;
-      const [, name, state, share] = button.children;
+      const [, name, state, copies, share] = button.children;
       button.classList.toggle("down", node.liveness !== "alive");
       say(name, node.name);
       say(state, node.liveness === "alive" ? (node.serving === "serving" ? "alive" : node.serving) : node.liveness);
-      say(share, `${plural(node.copies, "copy", "copies")}, first for ${percent(node.share)}`);
+      say(copies, plural(node.copies, "copy", "copies"));
+      say(share, `first for ${percent(node.share)}`);
     });
   }
 
