@@ -190,7 +190,7 @@ class Drawer:
         return self.dice.choice(TEXTS)
 
     def expression(self):
-        size = self.dice.randint(0, 3)
+        size = self.dice.randint(0, 4)
         return self.pick(*[self.nodes] * 16, self.number, self.text, self.condition)(size)
 
 

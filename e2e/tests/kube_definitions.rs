@@ -18,12 +18,14 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 /// Jobs that take more than a schema and rules to see through: a parser of selectors or patterns, or the ring itself.
-const JUDGED_BY_THE_RING: [&str; 40] = [
+const JUDGED_BY_THE_RING: [&str; 49] = [
     "auth-and-header",
     "auth-secret-ref",
     "cookies-secret-ref",
     "cookies-twice",
     "extract-base-selector",
+    "extract-base-xpath",
+    "extract-base-xpath-attribute",
     "extract-json-css",
     "extract-json-descents",
     "extract-json-union",
@@ -36,9 +38,16 @@ const JUDGED_BY_THE_RING: [&str; 40] = [
     "field-required-default",
     "field-selector",
     "field-too-deep",
+    "field-xpath",
+    "field-xpath-attribute",
+    "field-xpath-below",
+    "field-xpath-function",
+    "field-xpath-nested",
     "follow-allow",
     "follow-attribute",
     "follow-selector",
+    "follow-xpath",
+    "follow-xpath-value",
     "headers-secret-ref",
     "match-label-unknown",
     "match-url",

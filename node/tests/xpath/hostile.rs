@@ -17,7 +17,7 @@ fn cost(written: &str, html: &str) -> Result<PageResult, ExtractError> {
     std::thread::scope(|scope| {
         let work = || {
             let started = cpu_time();
-            let result = run(&[rule(vec![field("f", written, FieldKind::Html)])], &[], html, CpuBudget(BUDGET));
+            let result = run(&[rule(vec![field("f", written, list(FieldKind::Html))])], &[], html, CpuBudget(BUDGET));
             let spent = cpu_time() - started;
             assert!(spent <= BUDGET + GRACE, "{written} took {spent:?}");
             result
