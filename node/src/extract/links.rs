@@ -71,7 +71,7 @@ impl Links {
 /// Says what is written as a link at an element.
 enum Finder<'a> {
     /// In the rule's attribute of the elements that match.
-    Css(Matcher<'a>),
+    Css(Box<Matcher<'a>>),
     /// What was found on the whole page, by the elements that it stands at.
     XPath(HashMap<NodeId, Vec<&'a str>>),
 }
@@ -79,7 +79,7 @@ enum Finder<'a> {
 impl<'a> Finder<'a> {
     fn new(rule: &'a Follow, document: &'a Document, meter: &mut Meter) -> Result<Self, ExtractError> {
         Ok(match &rule.selector {
-            LinkQuery::Css(css) => Self::Css(Matcher::new(css)),
+            LinkQuery::Css(css) => Self::Css(Box::new(Matcher::new(css))),
             LinkQuery::XPath(xpath) => Self::XPath(written_links(xpath, &rule.attribute, document, meter)?),
         })
     }
