@@ -170,7 +170,7 @@ struct Pages<'a> {
 
 impl Pages<'_> {
     async fn write(self, spec: Option<&ScrapeJobSpec>) -> anyhow::Result<Status> {
-        if !spec.is_some_and(|spec| crate::job::store_body(spec) != StoreBody::None) {
+        if spec.is_none_or(|spec| crate::job::store_body(spec) == StoreBody::None) {
             let message = "the job keeps no pages, so there is nothing for --format warc; give it the output `ring: {storeBody: all}`";
             return Err(BadInput::one(message.to_owned()));
         }
