@@ -84,6 +84,9 @@ async fn submit_and_mend(browser: &Browser, errand: &Errand) -> anyhow::Result<(
     ensure!(marked == 1, "{marked} lines are marked as wrong");
     browser.run(PASTE, &[&right]).await?;
     browser.sees("Every field is right", LIMIT).await?;
+    browser.write("#trial", &format!("{}product/1", errand.url())).await?;
+    browser.press("Try it").await?;
+    browser.sees("1 item", LIMIT).await?;
     browser.press("Submit").await
 }
 

@@ -14,6 +14,10 @@ function shown(value) {
   return text;
 }
 
+/** The fields of an entry with their values. */
+export const fieldsOf = (entry) => h("dl", { tabindex: 0, class: "fields" },
+  Object.entries(entry).map(([name, value]) => [h("dt", {}, name), h("dd", {}, shown(value))]));
+
 /** Shows an entry until it is closed; `actions` are further buttons. */
 export function showEntry(what, entry, actions = []) {
   const text = JSON.stringify(entry, null, 2);
@@ -23,7 +27,7 @@ export function showEntry(what, entry, actions = []) {
   };
   const dialog = h("dialog", { class: "dialog entry", "aria-label": `One ${what} in full`, onclose: () => dialog.remove(),
     onclick: (event) => event.target === dialog && dialog.close() },
-  h("dl", { tabindex: 0, class: "fields" }, Object.entries(entry).map(([name, value]) => [h("dt", {}, name), h("dd", {}, shown(value))])),
+  fieldsOf(entry),
   h("div", { class: "actions" }, actions, navigator.clipboard ? h("button", { type: "button", class: "button", onclick: copy }, "Copy as JSON") : null,
     h("button", { type: "button", class: "button primary", autofocus: true, onclick: () => dialog.close() }, "Close")));
   document.body.append(dialog);

@@ -5,6 +5,7 @@ import { announce, fill, h, say } from "./dom.js";
 import { Editor, lineOf } from "./editor.js";
 import { plural } from "./format.js";
 import { JOBS, SCHEDULES } from "./samples.js";
+import { Trial } from "./trial.js";
 
 const PAUSE_MS = 350;
 const YAML = { "Content-Type": "application/yaml" };
@@ -26,6 +27,7 @@ function writer(place, { parent, title, label, draft, samples, to, check, leads 
   const verdict = h("p", { class: "check", role: "status" }, check ? "Checked while you write." : "Checked when you submit it.");
   const faults = h("ul", { class: "faults", id: "faults", "aria-label": "What is wrong" });
   const plan = h("div", { class: "plan" });
+  const trial = new Trial();
   const editor = new Editor({ id: "job", text: sessionStorage.getItem(draft) || Object.values(samples)[0], describedby: "faults", oninput: changed });
   const button = h("button", { type: "submit", class: "button primary" }, "Submit");
   const opened = h("input", { type: "file", accept: ".yaml,.yml,.json", class: "file", id: "file", onchange: open });
@@ -37,7 +39,7 @@ function writer(place, { parent, title, label, draft, samples, to, check, leads 
         Object.entries(samples).map(([name, text]) => h("button", { type: "button", class: "button small", onclick: () => { editor.text = text; changed(); } }, name)),
         h("label", { for: "file", class: "button small" }, "A file…"), opened),
       h("label", { for: "job" }, label),
-      h("div", { class: "desk" }, editor.element, h("div", { class: "beside-desk" }, h("div", { class: "below" }, button, verdict), faults, plan))));
+      h("div", { class: "desk" }, editor.element, h("div", { class: "beside-desk" }, h("div", { class: "below" }, button, verdict), faults, plan, trial.element))));
   changed();
 
   async function open() {
@@ -69,6 +71,7 @@ function writer(place, { parent, title, label, draft, samples, to, check, leads 
     say(verdict, "Every field is right.");
     editor.mark([]);
     fill(faults);
+    trial.know(job.spec);
     fill(plan, h("h2", {}, "What it will do"), h("dl", {}, planOf(job.spec).map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value)))));
   }
 
@@ -79,6 +82,7 @@ function writer(place, { parent, title, label, draft, samples, to, check, leads 
     const lines = said.map((one) => (one.pointer ? lineOf(editor.text, one.pointer) : lineInWords(one.message)));
     editor.mark(lines.filter((line) => line !== null));
     fill(plan);
+    trial.hide();
     fill(faults, said.map(({ path, message }, number) => h("li", {},
       h("button", { type: "button", class: "fault", disabled: lines[number] === null, onclick: () => editor.go(lines[number]) },
         path && path !== "." ? h("code", {}, path) : null, h("span", {}, inWords(message)), lines[number] === null ? null : h("span", { class: "faint" }, `line ${lines[number] + 1}`)))));

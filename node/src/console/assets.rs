@@ -49,4 +49,5 @@ pub(super) const ASSETS: &[Asset] = &[
     asset!("signin.js", "text/javascript; charset=utf-8"),
     asset!("submit.js", "text/javascript; charset=utf-8"),
     asset!("tabs.js", "text/javascript; charset=utf-8"),
+    asset!("trial.js", "text/javascript; charset=utf-8"),
 ];
