@@ -125,8 +125,8 @@ doors: build ## Does all that the command line can do with curl alone and over g
 oidc: build ## Takes and refuses tokens of a certified OpenID provider, while its keys are rotated and while it is down.
 	@scripts/oidc.sh "$(BIN)"
 
-manifests: build ## Writes what is generated from the code: custom resource definitions, the OpenAPI document.
-	@"$(BIN)/crdgen" helm/templates/crds crds/yaml
+manifests: build ## Writes what is generated from the code: custom resource definitions, the page of their fields, the OpenAPI document.
+	@"$(BIN)/crdgen" helm/templates/crds crds/yaml docs/reference.md
 	@"$(BIN)/scrapering" openapi >node/openapi.json
 
 images: setup ## Builds loadable images of the node, the operator and the fixture shop into dist/, without Docker: make images [PROFILE=dev].

@@ -114,6 +114,13 @@ pub const DEPTH_MAX: u32 = 100_000;
             description = "How long the job took, once it has ended"
         ),
         printcolumn(
+            name = "Next-Visit",
+            type_ = "string",
+            json_path = ".status.nextVisitTime",
+            description = "When the next page is visited again, while the job only waits for that",
+            priority = 1
+        ),
+        printcolumn(
             name = "Reason",
             type_ = "string",
             json_path = ".status.conditions[?(@.type==\"Failed\")].reason",
@@ -129,7 +136,7 @@ pub struct ScrapeJobSpec {
     /// The ring that runs the job, in the same namespace. Read in Kubernetes; elsewhere the job goes to the ring that is asked.
     #[serde(default)]
     pub ring_ref: RingRef,
-    /// How large the job's share is where it waits for the same host, or for the same places of a node, as other jobs: a share of `priority` + 1 parts. No job gets nothing. May be changed while the job runs, through the ring.
+    /// How large the job's share is where it waits for the same host, or for the same places of a node, as other jobs: a share of `priority` + 1 parts. No job gets nothing. May be changed while the job runs.
     #[serde(default = "default_priority")]
     #[schemars(with = "i32", range(min = 0, max = 100))]
     pub priority: u32,

@@ -3,6 +3,7 @@
 //! Only the operator reads it, so it stands wholly behind the feature `kube` and borrows the types of a pod.
 
 mod access;
+mod neighbours;
 mod pods;
 mod rules;
 mod status;
@@ -16,6 +17,9 @@ use std::collections::BTreeMap;
 pub use access::{
     ConfigMapKeyRef, GatewayService, NetworkPolicySpec, OidcSpec, RingGateway, RingScraping, RingSecurity, RingTls,
     ServiceType, WEB_PORTS,
+};
+pub use neighbours::{
+    CertificateSource, HttpRouteSpec, IngressSpec, IssuerKind, IssuerRef, ParentRef, ServiceMonitorSpec,
 };
 pub use pods::{ImagePullPolicy, ImagePullSecret, RingStorage, RingUpdate, ScaleInPolicy, ScaleInSpec, WhenDeleted};
 pub use status::{Endpoints, MemberStatus, Operation, RingState, ScrapeRingStatus, TlsStatus};

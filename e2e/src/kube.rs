@@ -1,6 +1,6 @@
 //! A cluster of this machine: a real API server with the real controllers, and a kubelet that is played here.
 //!
-//! Pods of a ring become real `scrapering node` processes, each on a loopback address of its own. What a kubelet does with
+//! Pods of a ring become real `scrapering node` processes, and those of the chart real operators, each on a loopback address of its own. What a kubelet does with
 //! mounts, names and addresses is done by rewriting the variables of the container; everything else (Secrets, probes,
 //! readiness, termination, volume claims) goes as in a cluster. The binaries are found in `KUBEBUILDER_ASSETS`.
 
@@ -8,10 +8,12 @@ pub mod control_plane;
 pub mod credentials;
 pub mod cuts;
 pub mod cutter;
+pub mod helm;
 pub mod kubelet;
 pub mod load;
 pub mod node_pod;
 pub mod operator;
+pub mod pod_process;
 pub mod rights;
 pub mod stage;
 pub mod table;
@@ -19,6 +21,7 @@ pub mod volumes;
 pub mod writer;
 
 pub use control_plane::{ControlPlane, assets, workplace};
+pub use helm::Helm;
 pub use kubelet::Kubelet;
 pub use operator::Operator;
 pub use stage::Stage;

@@ -98,14 +98,6 @@ impl Process {
         Self::spawn(command, folder, name, arguments, &[])
     }
 
-    /// As [`Process::start`], with these variables and no arguments but `node`.
-    ///
-    /// # Errors
-    /// As [`Process::start`].
-    pub fn start_node_with(folder: &Path, name: &str, variables: &[(String, String)]) -> anyhow::Result<Self> {
-        Self::spawn(Command::new(scrapering()?), folder, name, ["node"], variables)
-    }
-
     /// As [`Process::start`], of another program.
     ///
     /// # Errors

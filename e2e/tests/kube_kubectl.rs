@@ -105,6 +105,22 @@ async fn kubectl_applies_a_ring_and_a_job_waits_for_them_explains_them_and_delet
     let explained = kubectl.done(&["explain", "scrapejob.spec.politeness.delay"]).await?;
     ensure!(explained.contains("DESCRIPTION") && explained.contains("delay"), "{explained}");
 
+    // Both ways to start every node anew lead through the operator, which lets one go after the other.
+    for restart in [
+        ["rollout", "restart", "statefulset/main", "--namespace=default"],
+        ["annotate", "sring/main", "scrapering.io/restart-at=today", "--overwrite"],
+    ] {
+        let uid = ["get", "pod/main-0", "--ignore-not-found", "-o", "jsonpath={.metadata.uid}"];
+        let before = kubectl.done(&uid).await?;
+        kubectl.done(&restart).await?;
+        until("another pod in the place of the first", LIMIT, async || {
+            let now = kubectl.run(&uid).await?;
+            Ok((now.code() == Some(0) && !now.out.is_empty() && now.out != before).then_some(()))
+        })
+        .await?;
+        stage.settled(1).await?;
+    }
+
     kubectl.done(&["delete", "sjob/shop", "sring/main", &limit]).await?;
     ensure!(kubectl.done(&["get", "sring,sjob", "-o", "name"]).await?.is_empty(), "something is left");
     // The garbage collector removes what the ring owned, in its own time.

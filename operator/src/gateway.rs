@@ -10,10 +10,11 @@ use std::time::{Duration, SystemTime};
 
 use reqwest::{Certificate, Client, Method, RequestBuilder, Response, StatusCode, header};
 use scrapering_crds::ScrapeJobFile;
+use serde::Serialize;
 use serde_json::json;
 use thiserror::Error;
 
-pub use answer::{Counts, Identity, Phase, Problem, Progress, Report};
+pub use answer::{Asked, Counts, Identity, Phase, Problem, Progress, Report};
 
 use crate::ring::contract::GATEWAY_PORT;
 use crate::ring::keys::Keys;
@@ -64,14 +65,25 @@ pub struct Place {
     pub ip: IpAddr,
 }
 
+/// What of a job is changed; what is left out stays.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Change {
+    /// Pause or resume.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub suspend: Option<bool>,
+    /// Its share.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub priority: Option<u32>,
+}
+
 /// What a reconcile asks of a ring.
 pub trait Jobs: Send + Sync {
     /// Hands in a job; the same key always means the same job.
     fn submit(&self, key: &str, job: &ScrapeJobFile) -> impl Future<Output = Result<Report, Error>> + Send;
     /// How far a job is.
     fn read(&self, id: &str) -> impl Future<Output = Result<Report, Error>> + Send;
-    /// Pauses or resumes a job.
-    fn suspend(&self, id: &str, suspended: bool) -> impl Future<Output = Result<Report, Error>> + Send;
+    /// Changes a job while it runs.
+    fn change(&self, id: &str, change: &Change) -> impl Future<Output = Result<Report, Error>> + Send;
     /// Removes a job and its results. One that is not there is removed already.
     fn delete(&self, id: &str) -> impl Future<Output = Result<(), Error>> + Send;
 }
@@ -154,8 +166,8 @@ impl Jobs for Gateway {
         self.report(Method::GET, &format!("jobs/{id}"), |request| request).await
     }
 
-    async fn suspend(&self, id: &str, suspended: bool) -> Result<Report, Error> {
-        let patch = json!({ "spec": { "suspend": suspended } }).to_string();
+    async fn change(&self, id: &str, change: &Change) -> Result<Report, Error> {
+        let patch = json!({ "spec": change }).to_string();
         let fill = |request: RequestBuilder| {
             request.header(header::CONTENT_TYPE, "application/merge-patch+json").body(patch.clone())
         };

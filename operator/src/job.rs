@@ -5,13 +5,11 @@
 //! suspended from the start is not handed in; one that runs is paused in the ring.
 
 mod farewell;
-pub mod outputs;
 mod reconcile;
 pub mod secrets;
 pub mod status;
 pub mod submission;
 pub mod ways;
-pub mod webhooks;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -20,3 +20,4 @@ mod retries;
 pub mod ring;
 pub mod schedule;
 pub mod scope;
+pub mod token;

@@ -1,7 +1,10 @@
-//! `scrapering-operator`: reads the command line, connects to the API server and runs the controllers until told to stop.
+//! `scrapering-operator`: reads the command line, connects to the API server and runs the controllers until told to stop, or does
+//! the one thing that it was asked for.
 
+use std::io::Write as _;
 use std::net::SocketAddr;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::Context;
 use clap::{Parser, Subcommand, ValueEnum};
@@ -9,7 +12,8 @@ use scrapering_operator::leader::{self, Lease};
 use scrapering_operator::metrics::Metrics;
 use scrapering_operator::ring::certificates::Terms;
 use scrapering_operator::ring::validate::{Defaults, OperatorPods};
-use scrapering_operator::{check, doors, job, ring, schedule};
+use scrapering_operator::token::SCOPES;
+use scrapering_operator::{check, doors, job, ring, schedule, token};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -32,6 +36,25 @@ enum Command {
         /// Where to ask, such as http://scrapering-metrics.scrapering.svc:8080/readyz.
         url: String,
     },
+    /// Print a token for a ring's gateway, signed with the ring's own key.
+    #[command(after_help = "Example: kubectl --namespace scrapering exec deployment/scrapering -- \\\n    \
+        scrapering-operator token main --namespace default --scope jobs:read --scope results:read")]
+    Token(Token),
+}
+
+#[derive(clap::Args)]
+struct Token {
+    /// Name of the ring.
+    ring: String,
+    /// Namespace of the ring.
+    #[arg(long)]
+    namespace: String,
+    /// What the token allows; may be repeated.
+    #[arg(long = "scope", required = true, value_parser = SCOPES)]
+    scopes: Vec<String>,
+    /// How many hours it is good for, 1 to 720.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=720))]
+    hours: u16,
 }
 
 #[derive(clap::Args)]
@@ -85,6 +108,10 @@ async fn main() -> ExitCode {
             start_logging(LogFormat::Text);
             check::check(&url).await.map_err(Into::into)
         }
+        Command::Token(asked) => {
+            start_logging(LogFormat::Text);
+            print_token(asked).await
+        }
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -95,10 +122,20 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn run(options: Run) -> anyhow::Result<()> {
-    let client = kube::Client::try_default()
+async fn print_token(asked: Token) -> anyhow::Result<()> {
+    let life = Duration::from_secs(u64::from(asked.hours) * 3600);
+    let token = token::token(connect().await?, &asked.namespace, &asked.ring, &asked.scopes, life).await?;
+    writeln!(std::io::stdout(), "{token}").context("the token cannot be written")
+}
+
+async fn connect() -> anyhow::Result<kube::Client> {
+    kube::Client::try_default()
         .await
-        .context("no cluster to talk to: run inside a pod with a service account, or set KUBECONFIG")?;
+        .context("no cluster to talk to: run inside a pod with a service account, or set KUBECONFIG")
+}
+
+async fn run(options: Run) -> anyhow::Result<()> {
+    let client = connect().await?;
     let (stop, metrics) = (stop_on_signals()?, Metrics::default());
     let (is_leader, leads) = watch::channel(false);
     let lease = Lease { name: options.lease_name, namespace: options.namespace.clone(), holder: options.name };

@@ -17,6 +17,7 @@ pub(crate) struct Server(Arc<Mutex<State>>);
 struct State {
     objects: BTreeMap<String, Value>,
     forbidden: BTreeSet<String>,
+    unserved: BTreeSet<String>,
     writes: Vec<String>,
     events: Vec<String>,
 }
@@ -61,6 +62,16 @@ impl Server {
         self.state().forbidden.insert(path.to_owned());
     }
 
+    /// Knows no path with this in it, or knows it (again).
+    pub(crate) fn serve(&self, group: &str, is_served: bool) {
+        let mut state = self.state();
+        if is_served {
+            state.unserved.remove(group)
+        } else {
+            state.unserved.insert(group.to_owned())
+        };
+    }
+
     /// Paths written since the last call, in order; events are not among them.
     pub(crate) fn take_writes(&self) -> Vec<String> {
         std::mem::take(&mut self.state().writes)
@@ -77,6 +88,10 @@ impl Server {
 
     fn answer(&self, method: &Method, path: &str, sent: Value, type_: &str) -> (StatusCode, Value) {
         let mut state = self.state();
+        if state.unserved.iter().any(|group| path.contains(group.as_str())) {
+            // In plain text, unlike of an object that is not there.
+            return (StatusCode::NOT_FOUND, json!("404 page not found"));
+        }
         match *method {
             Method::GET if is_collection(path) => {
                 let inside = format!("{path}/");

@@ -13,6 +13,8 @@ pub mod dereference;
 pub mod door;
 pub mod keys;
 pub mod look;
+pub mod metrics_token;
+pub mod optional;
 mod patience;
 mod reconcile;
 pub mod report;
@@ -27,7 +29,7 @@ use futures::StreamExt;
 use futures::future::join_all;
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{ConfigMap, Service, ServiceAccount};
-use k8s_openapi::api::networking::v1::NetworkPolicy;
+use k8s_openapi::api::networking::v1::{Ingress, NetworkPolicy};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use kube::Client;
 use kube::core::DeserializeGuard;
@@ -82,6 +84,7 @@ async fn watch(scope: Scope, context: Arc<Context>, stop: CancellationToken) {
         .owns(scope.api::<ServiceAccount>(), owned())
         .owns(scope.api::<ConfigMap>(), owned())
         .owns(scope.api::<NetworkPolicy>(), owned())
+        .owns(scope.api::<Ingress>(), owned())
         .owns(scope.api::<PodDisruptionBudget>(), owned())
         .with_config(controller::Config::default().concurrency(CONCURRENCY).debounce(DEBOUNCE))
         .graceful_shutdown_on(stop.cancelled_owned())

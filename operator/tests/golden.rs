@@ -12,13 +12,36 @@ use scrapering_operator::ring::validate::{Defaults, OperatorPods, validate};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-fn objects(name: &str, spec: ScrapeRingSpec) -> RingObjects {
+fn ring(name: &str, spec: ScrapeRingSpec) -> ScrapeRing {
     let mut ring = ScrapeRing::new(name, spec);
     ring.metadata.namespace = Some("default".to_owned());
     ring.metadata.uid = Some("6d1f0c6e-0000-4000-8000-000000000001".to_owned());
+    ring
+}
+
+fn objects(name: &str, spec: ScrapeRingSpec) -> RingObjects {
+    objects_of(ring(name, spec))
+}
+
+fn objects_of(ring: ScrapeRing) -> RingObjects {
     let operator = OperatorPods { namespace: "scrapering-system".to_owned(), component: "operator".to_owned() };
     let defaults = Defaults { image: "ghcr.io/scrapering/scrapering:0.1.0".to_owned(), operator: Some(operator) };
     build(&validate(&Found::alone(ring), &defaults).expect("a valid ring"))
+}
+
+/// The annotations of the pods of a ring with this one.
+fn pod_annotations(key: &str, value: &str) -> Option<std::collections::BTreeMap<String, String>> {
+    let mut ring = ring("main", full());
+    ring.metadata.annotations = Some([(key.to_owned(), value.to_owned())].into());
+    objects_of(ring).stateful_set.spec.expect("a spec").template.metadata.expect("metadata").annotations
+}
+
+#[test]
+fn nodes_are_started_anew_when_the_annotation_that_asks_for_it_changes_and_by_no_other() {
+    let (first, second) =
+        (pod_annotations("scrapering.io/restart-at", "1"), pod_annotations("scrapering.io/restart-at", "2"));
+    assert!(first != second && first.is_some_and(|all| all["example.com/note"] == "yes"));
+    assert_eq!(pod_annotations("example.com/other", "1"), pod_annotations("example.com/other", "2"));
 }
 
 fn full() -> ScrapeRingSpec {
@@ -36,8 +59,18 @@ fn full() -> ScrapeRingSpec {
                 "caConfigMapRef": { "name": "kube-root-ca.crt" }, "cidrs": ["10.96.0.0/12"],
             },
             "requestsPerSecond": 200,
+            "ingress": {
+                "className": "nginx", "host": "ring.example", "tlsSecretName": "ring-example",
+                "annotations": { "nginx.ingress.kubernetes.io/backend-protocol": "HTTPS" },
+            },
+            "httpRoute": {
+                "parentRefs": [{ "name": "edge", "namespace": "gateways", "sectionName": "https" }],
+                "hostnames": ["ring.example"],
+            },
         },
-        "security": { "networkPolicy": {
+        "security": { "tls": {
+            "source": "CertManager", "issuerRef": { "name": "internal", "kind": "ClusterIssuer" }, "leafDuration": "24h",
+        }, "networkPolicy": {
             "gatewayFrom": [{ "namespaceSelector": { "matchLabels": { "team": "web" } } }],
             "deniedCidrs": ["8.8.0.0/16", "2a00:1450::/32"],
             "webPorts": [80, 443, 8080],
@@ -48,6 +81,10 @@ fn full() -> ScrapeRingSpec {
                 "to": [{ "namespaceSelector": { "matchLabels": { "team": "observability" } } }],
             },
             "logFormat": "Json",
+            "serviceMonitor": {
+                "interval": "15s", "labels": { "release": "prometheus" },
+                "from": [{ "namespaceSelector": { "matchLabels": { "team": "observability" } } }],
+            },
         },
         "update": { "minStableSeconds": 30 },
         "resources": { "limits": { "memory": "2Gi" } },
@@ -65,10 +102,20 @@ fn yaml(objects: &RingObjects) -> String {
     fn one(object: &impl Serialize) -> String {
         serde_saphyr::to_string(&serde_json::to_value(object).expect("JSON")).expect("YAML")
     }
-    let RingObjects { service_account, settings, policies, peers, gateway, disruption_budget, stateful_set } = objects;
+    let RingObjects {
+        service_account,
+        settings,
+        policies,
+        peers,
+        gateway,
+        disruption_budget,
+        stateful_set,
+        neighbours,
+    } = objects;
     let mut all = vec![one(service_account), one(settings)];
     all.extend(policies.iter().map(one));
     all.extend([one(peers), one(gateway), one(disruption_budget), one(stateful_set)]);
+    all.extend(neighbours.iter().filter_map(|neighbour| neighbour.object.as_ref().map(one)));
     all.join("---\n")
 }
 

@@ -1,9 +1,12 @@
-//! `crdgen CHART_DIR YAML_DIR`: writes the custom resource definitions, one file a kind, as templates of the chart and as
-//! plain YAML for those who do without the chart.
+//! `crdgen CHART_DIR YAML_DIR REFERENCE`: writes the custom resource definitions, one file a kind, as templates of the chart and as
+//! plain YAML for those who do without the chart; and a page with every field for people.
 //!
 //! In the chart the definitions are templates rather than files of the chart's `crds/`, because helm never upgrades those. The text is
 //! made here and not by the chart's functions: helm's own YAML round trip turns a field called `n` into `false` and
 //! large integers into floats. Here every string is quoted, and so is every key that YAML could take for something else.
+
+#[path = "crdgen/reference.rs"]
+mod reference;
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -45,8 +48,8 @@ SPEC{{- end }}
 #[allow(clippy::print_stderr, reason = "a tool for the command line")]
 fn main() -> ExitCode {
     let directories: Vec<PathBuf> = env::args_os().skip(1).map(PathBuf::from).collect();
-    let [chart, plain] = directories.as_slice() else {
-        eprintln!("usage: crdgen CHART_DIR YAML_DIR");
+    let [chart, plain, page] = directories.as_slice() else {
+        eprintln!("usage: crdgen CHART_DIR YAML_DIR REFERENCE");
         return ExitCode::from(2);
     };
     for definition in definitions() {
@@ -56,6 +59,10 @@ fn main() -> ExitCode {
                 return ExitCode::FAILURE;
             }
         }
+    }
+    if let Err(error) = reference::page(&definitions()).map_err(Into::into).and_then(|text| fs::write(page, text)) {
+        eprintln!("crdgen: cannot write {}: {error}", page.display());
+        return ExitCode::FAILURE;
     }
     ExitCode::SUCCESS
 }

@@ -43,6 +43,10 @@ pub struct ScrapeJobStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("format" = "date-time"))]
     pub completion_time: Option<String>,
+    /// When the next page is due to be visited again, RFC 3339; only while a job with `recrawl` waits for nothing else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("format" = "date-time"))]
+    pub next_visit_time: Option<String>,
     /// How long the job took, once it has ended, such as "1h2m3s".
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]

@@ -7,6 +7,7 @@ use k8s_openapi::api::networking::v1::NetworkPolicyPeer;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::neighbours::{CertificateSource, HttpRouteSpec, IngressSpec, IssuerRef};
 use super::rules;
 use crate::units::Span;
 
@@ -35,6 +36,12 @@ pub struct RingGateway {
     /// The Service `<ring>-gateway`.
     #[serde(default)]
     pub service: GatewayService,
+    /// An Ingress `<ring>` that leads to the gateway; none when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ingress: Option<IngressSpec>,
+    /// An HTTPRoute `<ring>` of the Gateway API that leads to the gateway, with the BackendTLSPolicy that says whom to trust; none when left out. Where that API is not installed, the condition OptionalApis says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub http_route: Option<HttpRouteSpec>,
     /// An OpenID Connect issuer whose tokens are accepted besides the ring's own. A token's tenant is its claim `tenant`, or the namespace of a Kubernetes service account; the jobs of this namespace belong to the tenant of that name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub oidc: Option<OidcSpec>,
@@ -131,7 +138,7 @@ impl ServiceType {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct RingSecurity {
-    /// The nodes' certificates, issued by an authority that the operator keeps for this ring.
+    /// The nodes' certificates.
     #[serde(default)]
     pub tls: RingTls,
     /// The network policies of the ring.
@@ -144,7 +151,13 @@ pub struct RingSecurity {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(transform = rules::of_tls)]
 pub struct RingTls {
-    /// How long a certificate of the nodes is valid; it is renewed at two thirds of that, without a restart. 1m to 8760h.
+    /// Who issues them. Operator: an authority that the operator keeps for this ring. CertManager: cert-manager, from the issuer that `issuerRef` names. May be changed: the nodes trust both until every one shows a certificate of the new source, and none is restarted.
+    #[serde(default)]
+    pub source: CertificateSource,
+    /// The issuer of cert-manager; with the source CertManager and only there. It must tell of its authority (`ca.crt`), as those of the types ca, selfSigned with a ca behind it, and vault do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub issuer_ref: Option<IssuerRef>,
+    /// How long a certificate of the nodes is valid; it is renewed at two thirds of that, without a restart. 1m to 8760h; at least 1h with the source CertManager.
     #[serde(default = "default_leaf_duration")]
     pub leaf_duration: Span,
 }
@@ -181,7 +194,7 @@ pub struct NetworkPolicySpec {
 
 impl Default for RingTls {
     fn default() -> Self {
-        Self { leaf_duration: default_leaf_duration() }
+        Self { source: CertificateSource::default(), issuer_ref: None, leaf_duration: default_leaf_duration() }
     }
 }
 

@@ -39,11 +39,23 @@ const SCALE_IN: [Rule; 1] = [Rule {
     field: Some(".timeout"),
 }];
 
-const TLS: [Rule; 1] = [Rule {
-    rule: "duration(self.leafDuration) >= duration('1m') && duration(self.leafDuration) <= duration('8760h')",
-    message: "must be from 1m to 8760h",
-    field: Some(".leafDuration"),
-}];
+const TLS: [Rule; 3] = [
+    Rule {
+        rule: "duration(self.leafDuration) >= duration('1m') && duration(self.leafDuration) <= duration('8760h')",
+        message: "must be from 1m to 8760h",
+        field: Some(".leafDuration"),
+    },
+    Rule {
+        rule: "self.source != 'CertManager' || duration(self.leafDuration) >= duration('1h')",
+        message: "must be at least 1h with the source CertManager, which issues nothing shorter",
+        field: Some(".leafDuration"),
+    },
+    Rule {
+        rule: "(self.source == 'CertManager') == has(self.issuerRef)",
+        message: "is needed with the source CertManager, and means nothing with another",
+        field: Some(".issuerRef"),
+    },
+];
 
 const CIDRS: [Rule; 1] = [Rule {
     rule: "self.all(network, isCIDR(network))",

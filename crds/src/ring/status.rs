@@ -151,7 +151,7 @@ pub struct TlsStatus {
     /// When the nodes' certificate ends, RFC 3339.
     #[schemars(extend("format" = "date-time"))]
     pub leaf_not_after: String,
-    /// How often the authority was made anew; 1 is the first.
+    /// How often the authority was another one; 1 is the first.
     #[schemars(range(min = 1))]
     pub ca_generation: i64,
 }

@@ -4,6 +4,8 @@ use k8s_openapi::api::networking::v1::NetworkPolicyPeer;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::neighbours::ServiceMonitorSpec;
+
 /// What the nodes tell about themselves.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -11,6 +13,9 @@ pub struct RingTelemetry {
     /// A collector of OpenTelemetry that is sent traces; none when left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub otlp: Option<OtlpSpec>,
+    /// A ServiceMonitor `<ring>` for the Prometheus Operator, which reads the metrics of every node; none when left out. Where that API is not installed, the condition OptionalApis says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service_monitor: Option<ServiceMonitorSpec>,
     /// How the nodes write their log. Text: lines for people. Json: one object a line, with the trace of the request that caused it.
     #[serde(default)]
     pub log_format: LogFormat,

@@ -216,6 +216,19 @@ pub(crate) fn bad() -> Vec<Case> {
     create(Ring, with(Ring, "/spec/scraping/allowedPrivateCidrs", json!(["10.0.0.1"])), "must be networks");
     create(Ring, with(Ring, "/spec/security/networkPolicy/deniedCidrs", json!(["ten"])), "must be networks");
     create(Ring, with(Ring, "/spec/security/tls", json!({ "leafDuration": "59s" })), "from 1m to 8760h");
+    let issuer = json!({ "name": "internal", "kind": "ClusterIssuer" });
+    create(
+        Ring,
+        with(Ring, "/spec/security/tls", json!({ "source": "CertManager" })),
+        "needed with the source CertManager",
+    );
+    create(
+        Ring,
+        with(Ring, "/spec/security/tls", json!({ "issuerRef": issuer })),
+        "needed with the source CertManager",
+    );
+    let short = json!({ "source": "CertManager", "issuerRef": issuer, "leafDuration": "59m" });
+    create(Ring, with(Ring, "/spec/security/tls", short), "at least 1h");
     create(Ring, with(Ring, "/spec/scaleIn", json!({ "timeout": "169h" })), "from 1m to 168h");
     create(Ring, with(Ring, "/spec/podLabels", json!({ "app.kubernetes.io/name": "x" })), "set by the operator");
 
@@ -240,7 +253,6 @@ pub(crate) fn bad() -> Vec<Case> {
     update(Job, "/spec/recrawl", json!({ "emit": "changed" }));
     update(Job, "/spec/url", json!({ "maxLength": 500 }));
     update(Job, "/spec/webhooks", json!([]));
-    update(Job, "/spec/priority", json!(90));
     update(Job, "/spec/outputs", json!([{ "ring": {} }]));
     let smaller = with(Ring, "/spec/replicas", json!(2));
     cases.push(Case { kind: Ring, old: Some(base(Ring)), new: smaller, says: "below three" });
@@ -281,6 +293,7 @@ pub(crate) fn good() -> Vec<(Kind, Option<Value>, Value)> {
         ),
         (Schedule, None, with(Schedule, "/spec/timeZone", json!("America/Argentina/Buenos_Aires"))),
         over_base(Job, "/spec/suspend", json!(true)),
+        over_base(Job, "/spec/priority", json!(90)),
         over_base(Job, "/spec/ttlSecondsAfterFinished", json!(60)),
         over_base(Schedule, "/spec/jobTemplate/spec/seeds", json!([{ "url": "http://b.example/" }])),
         over_base(Ring, "/spec/replicas", json!(3)),
@@ -288,6 +301,11 @@ pub(crate) fn good() -> Vec<(Kind, Option<Value>, Value)> {
         over_base(Ring, "/spec/storage/size", json!("10240Mi")),
         over_base(Ring, "/spec/storage/size", json!("1Ti")),
         over_base(Ring, "/spec/paused", json!(true)),
+        over_base(
+            Ring,
+            "/spec/security/tls",
+            json!({ "source": "CertManager", "issuerRef": { "name": "internal" }, "leafDuration": "1h" }),
+        ),
         // What was stored before the schema was stricter can be mended.
         (Ring, Some(spoilt), base(Ring)),
         (Ring, None, with(Ring, "/spec/replicas", json!(2))),

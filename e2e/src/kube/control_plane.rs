@@ -16,8 +16,8 @@ use tempfile::TempDir;
 /// How long the control plane may take to be ready on a busy machine.
 const START_LIMIT: Duration = Duration::from_secs(120);
 const PROGRAMS: [&str; 3] = ["etcd", "kube-apiserver", "kube-controller-manager"];
-/// The controllers that a ring meets. A scheduler and a kubelet are played by [`super::Kubelet`].
-const CONTROLLERS: &str = "statefulset-controller,garbage-collector-controller,namespace-controller,\
+/// The controllers that a ring and the chart meet. A scheduler and a kubelet are played by [`super::Kubelet`].
+const CONTROLLERS: &str = "statefulset-controller,deployment-controller,replicaset-controller,garbage-collector-controller,namespace-controller,\
                            disruption-controller,serviceaccount-controller,persistentvolumeclaim-protection-controller";
 
 /// The folder of the control plane's programs; `None` where the variable is unset, which means: skip, and say so.
@@ -60,6 +60,18 @@ impl ControlPlane {
     /// # Errors
     /// A program ends at once, or the server is not ready in time.
     pub async fn start(assets: &Path, folder: &Path) -> anyhow::Result<Self> {
+        let plane = Self::bare(assets, folder).await?;
+        plane.install_definitions().await?;
+        Ok(plane)
+    }
+
+    /// Starts one below `folder` that knows nothing of this project.
+    ///
+    /// # Errors
+    /// As [`ControlPlane::start`].
+    pub async fn bare(assets: &Path, folder: &Path) -> anyhow::Result<Self> {
+        // A second test of this process finds it installed already.
+        drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
         let folder = folder.join("control-plane");
         std::fs::create_dir_all(&folder)?;
         let credentials = Credentials::make(&folder)?;
@@ -89,9 +101,7 @@ impl ControlPlane {
         });
         ready.await?;
         processes.push(start("kube-controller-manager", controller_manager())?);
-        let plane = Self { client, folder, server, _ports: ports, _processes: processes };
-        plane.install_definitions().await?;
-        Ok(plane)
+        Ok(Self { client, folder, server, _ports: ports, _processes: processes })
     }
 
     /// A client that may do everything.

@@ -1,6 +1,8 @@
 //! The played scheduler and kubelet: binds pods, runs them as processes, probes them, ends them, and tells the server.
 
+use super::control_plane::ControlPlane;
 use super::node_pod::{self, Mounts};
+use super::pod_process::{self, Access};
 use super::volumes;
 use crate::program::Process;
 use anyhow::Context;
@@ -85,11 +87,14 @@ struct Running {
     stopping: Option<Instant>,
     restarts: i32,
     is_ready: bool,
+    /// How it ended, if it is one that runs once.
+    is_over: bool,
     told: Value,
 }
 
 struct Work {
     client: Client,
+    access: Access,
     folder: PathBuf,
     addresses: Addresses,
     http: reqwest::Client,
@@ -102,7 +107,7 @@ impl Kubelet {
     ///
     /// # Errors
     /// No probe can be made.
-    pub fn start(client: Client, folder: &Path) -> anyhow::Result<Self> {
+    pub fn start(plane: &ControlPlane, folder: &Path) -> anyhow::Result<Self> {
         let http = reqwest::Client::builder()
             .tls_danger_accept_invalid_certs(true)
             .no_proxy()
@@ -115,7 +120,8 @@ impl Kubelet {
         let shared = Arc::new(Mutex::new(State::default()));
         let lost = Lost::default();
         let work = Work {
-            client,
+            client: plane.client(),
+            access: Access::to(plane)?,
             folder,
             addresses: addresses.clone(),
             http,
@@ -195,6 +201,7 @@ impl Work {
                 stopping: None,
                 restarts: 0,
                 is_ready: false,
+                is_over: false,
                 told: Value::Null,
             });
             if let Err(error) = self.care_for(pod, running).await {
@@ -219,14 +226,23 @@ impl Work {
             let waiting = json!({ "reason": "ImagePullBackOff", "message": format!("{image} is not found") });
             return tell(&pods, pod, running, json!({ "waiting": waiting }), None).await;
         }
+        if running.is_over {
+            return Ok(());
+        }
         let host = format!("{}.peers.{namespace}.svc", pod.name_any());
         let ip = self.addresses.of(&host).context("no address is left")?;
         if let Some(process) = &mut running.process {
             if process.is_running()? {
                 self.mounts(pod).await?;
-                running.is_ready = self.probe(ip).await;
+                running.is_ready = self.probe(pod, ip).await?;
                 let state = json!({ "running": {} });
                 return tell(&pods, pod, running, state, Some(ip)).await;
+            }
+            if pod.spec.as_ref().and_then(|spec| spec.restart_policy.as_deref()) == Some("Never") {
+                let code = process.ended(PROBE_LIMIT).await?.code().unwrap_or(-1);
+                tell_end(&pods, pod, code).await?;
+                running.is_over = true;
+                return Ok(());
             }
             running.process = None;
             running.is_ready = false;
@@ -238,8 +254,11 @@ impl Work {
             return tell(&pods, pod, running, waiting, Some(ip)).await;
         }
         let Some(mounts) = self.mounts(pod).await? else { return Ok(()) };
-        let variables = node_pod::variables(&self.client, pod, ip, &mounts, |host| self.addresses.of(host)).await?;
-        running.process = Some(Process::start_node_with(&self.folder, &pod.name_any(), &variables)?);
+        let mut variables = node_pod::variables(&self.client, pod, ip, &mounts, |host| self.addresses.of(host)).await?;
+        let access = self.access.kubeconfig(&mounts)?;
+        variables.extend(access.map(|file| ("KUBECONFIG".to_owned(), file.display().to_string())));
+        let started = pod_process::start(&self.client, pod, &pod.name_any(), &self.folder, &variables).await?;
+        running.process = Some(started);
         tell(&pods, pod, running, json!({ "running": {} }), Some(ip)).await
     }
 
@@ -270,9 +289,9 @@ impl Work {
         Ok(Some(mounts.filter_map(|it| Some((it.mount_path.clone(), folders.get(&it.name)?.clone()))).collect()))
     }
 
-    async fn probe(&self, ip: Ipv4Addr) -> bool {
-        let asked = self.http.get(format!("https://{ip}:8443/readyz")).send().await;
-        asked.is_ok_and(|answer| answer.status().is_success())
+    async fn probe(&self, pod: &Pod, ip: Ipv4Addr) -> anyhow::Result<bool> {
+        let Some(url) = pod_process::readiness(node_pod::container(pod)?, ip)? else { return Ok(true) };
+        Ok(self.http.get(url).send().await.is_ok_and(|answer| answer.status().is_success()))
     }
 
     /// SIGTERM, the grace period, SIGKILL; then the pod is gone.
@@ -313,6 +332,21 @@ async fn bind(client: &Client, pod: &Pod) -> anyhow::Result<()> {
         Err(kube::Error::Api(answer)) if answer.is_conflict() || answer.is_not_found() => Ok(()),
         other => Ok(other.map(drop)?),
     }
+}
+
+/// Writes how a pod that runs once has ended.
+async fn tell_end(pods: &Api<Pod>, pod: &Pod, code: i32) -> anyhow::Result<()> {
+    let name = node_pod::container(pod)?.name.clone();
+    let status = json!({ "metadata": { "uid": pod.uid() }, "status": {
+        "phase": if code == 0 { "Succeeded" } else { "Failed" },
+        "conditions": [{ "type": "Ready", "status": "False", "reason": "PodCompleted" }],
+        "containerStatuses": [{
+            "name": name, "ready": false, "restartCount": 0, "image": "", "imageID": "",
+            "state": { "terminated": { "exitCode": code } },
+        }],
+    }});
+    pods.patch_status(&pod.name_any(), &PatchParams::default(), &Patch::Merge(status)).await?;
+    Ok(())
 }
 
 /// Writes the pod's status, if it says something new.

@@ -1,8 +1,13 @@
-//! From a container of a pod to the variables of a process: what a kubelet does with names, addresses and mounts.
+//! From a container of a pod to the variables and files of a process: what a kubelet does with names, addresses and mounts.
 
 use anyhow::{Context, bail};
-use k8s_openapi::api::core::v1::{ConfigMap, Container, EnvVar, Pod, Secret};
+use k8s_openapi::api::authentication::v1::TokenRequest;
+use k8s_openapi::api::core::v1::{
+    ConfigMap, Container, EnvVar, Pod, Secret, ServiceAccount, ServiceAccountTokenProjection,
+};
+use kube::api::PostParams;
 use kube::{Api, Client, ResourceExt};
+use serde_json::json;
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::os::unix::fs::PermissionsExt;
@@ -41,22 +46,29 @@ pub async fn variables(
         };
         rewritten.push((name, value));
     }
+    let health = container(pod)?.ports.iter().flatten().find(|port| port.name.as_deref() == Some("health"));
+    rewritten.extend(health.map(|port| ("HEALTH_ADDRESS".to_owned(), format!("{ip}:{}", port.container_port))));
     let listen = rewritten.iter().find(|(name, _)| name == "LISTEN").map(|(_, value)| value.clone());
     rewritten.extend(listen.map(|listen| ("ADVERTISE".to_owned(), listen)));
     Ok(rewritten)
 }
 
-/// Writes the files of the pod's projected Secrets into `folder`; whole files only, as a kubelet does.
+/// Writes the files of the pod's projected Secrets, and the token of its service account, into `folder`; whole files only, as a
+/// kubelet does.
 ///
 /// # Errors
-/// A Secret is missing, or the folder cannot be written.
+/// A Secret is missing, the server gives no token, or the folder cannot be written.
 pub async fn project(client: &Client, pod: &Pod, volume: &str, folder: &Path) -> anyhow::Result<()> {
     let namespace = pod.namespace().context("a pod has a namespace")?;
     let secrets: Api<Secret> = Api::namespaced(client.clone(), &namespace);
     let volumes = pod.spec.iter().flat_map(|spec| spec.volumes.iter().flatten());
     let found = volumes.filter(|it| it.name == volume).find_map(|it| it.projected.as_ref()?.sources.clone());
     std::fs::create_dir_all(folder)?;
-    for source in found.into_iter().flatten().filter_map(|source| source.secret) {
+    for source in found.into_iter().flatten() {
+        if let Some(token) = &source.service_account_token {
+            account_token(client, pod, token, &folder.join(&token.path)).await?;
+        }
+        let Some(source) = source.secret else { continue };
         let data = secrets.get(&source.name).await?.data.unwrap_or_default();
         for item in source.items.into_iter().flatten() {
             let bytes = data.get(&item.key).with_context(|| format!("Secret {} lacks {}", source.name, item.key))?;
@@ -64,6 +76,28 @@ pub async fn project(client: &Client, pod: &Pod, volume: &str, folder: &Path) ->
         }
     }
     Ok(())
+}
+
+/// A token of exactly the pod's service account, bound to the pod: with the pod it ends.
+async fn account_token(
+    client: &Client,
+    pod: &Pod,
+    asked: &ServiceAccountTokenProjection,
+    file: &Path,
+) -> anyhow::Result<()> {
+    if file.exists() {
+        return Ok(());
+    }
+    let account = pod.spec.as_ref().and_then(|spec| spec.service_account_name.clone()).context("an account")?;
+    let bound = json!({ "apiVersion": "v1", "kind": "Pod", "name": pod.name_any(), "uid": pod.metadata.uid });
+    let spec = json!({
+        "audiences": asked.audience.iter().collect::<Vec<_>>(),
+        "expirationSeconds": asked.expiration_seconds, "boundObjectRef": bound,
+    });
+    let request: TokenRequest = serde_json::from_value(json!({ "metadata": {}, "spec": spec }))?;
+    let accounts: Api<ServiceAccount> = Api::namespaced(client.clone(), &pod.namespace().unwrap_or_default());
+    let answer = accounts.create_token_request(&account, &PostParams::default(), &request).await?;
+    write(file, answer.status.context("an answer with a token")?.token.as_bytes())
 }
 
 /// The pod's only container.
@@ -82,6 +116,7 @@ async fn resolve(client: &Client, pod: &Pod, variable: &EnvVar, before: &[(Strin
     if let Some(field) = &source.field_ref {
         return match field.field_path.as_str() {
             "metadata.name" => Ok(pod.name_any()),
+            "metadata.namespace" => Ok(namespace),
             path => match path.strip_prefix("metadata.labels['").and_then(|rest| rest.strip_suffix("']")) {
                 Some(label) => Ok(pod.labels().get(label).cloned().unwrap_or_default()),
                 None => bail!("the played kubelet does not know the field {path}"),

@@ -52,11 +52,9 @@ impl Stage {
     /// # Errors
     /// A part does not start.
     pub async fn set(assets: &Path, folder: &Path, chart: &Path) -> anyhow::Result<Self> {
-        // A second test of this process finds it installed already.
-        drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
         let plane = ControlPlane::start(assets, folder).await?;
         let token = rights::grant(&plane.client(), chart).await?;
-        let kubelet = Kubelet::start(plane.client(), folder)?;
+        let kubelet = Kubelet::start(&plane, folder)?;
         let mut operator = Operator::of(&plane, folder, token).await?;
         operator.start()?;
         Ok(Self { operator, kubelet, plane })

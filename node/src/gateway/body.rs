@@ -147,6 +147,7 @@ impl Input for JobPatch {
                     "type": "object",
                     "properties": {
                         "suspend": {"type": "boolean", "description": "Pause (true) or resume (false)."},
+                        "priority": {"type": "integer", "description": "As in the job."},
                         "scope": {"type": "object", "description": "exclude: what is left out from now on."},
                         "url": {"type": "object", "description": "As in the job."},
                         "politeness": {"type": "object", "description": "As in the job."},
@@ -193,7 +194,7 @@ impl JobPatch {
     }
 }
 
-const FIXED: &str = "cannot be changed after the job was submitted; suspend, scope.exclude, url, politeness, circuitBreaker, retry and some limits can";
+const FIXED: &str = "cannot be changed after the job was submitted; suspend, priority, scope.exclude, url, politeness, circuitBreaker, retry and some limits can";
 
 /// Notes every field of a change that is fixed; whether the rest makes sense is judged with the whole job.
 fn check_change<'a>(path: &mut Vec<&'a str>, value: &'a Value, errors: &mut Vec<BadField>) {

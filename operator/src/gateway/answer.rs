@@ -17,6 +17,9 @@ const LONGEST_TEXT: usize = 2048;
 pub struct Report {
     /// Who it is.
     pub metadata: Identity,
+    /// What it was asked to do.
+    #[serde(default)]
+    pub spec: Asked,
     /// How far it is.
     pub status: Progress,
 }
@@ -26,6 +29,14 @@ pub struct Report {
 pub struct Identity {
     /// Its id in the ring.
     pub uid: String,
+}
+
+/// What a job was asked to do, as far as that may change.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+pub struct Asked {
+    /// Its share; a ring that does not tell cannot change it either.
+    #[serde(default)]
+    pub priority: Option<u32>,
 }
 
 /// How far a job is.
@@ -48,6 +59,8 @@ pub struct Progress {
     pub start_time: Option<String>,
     /// RFC 3339; absent until the job has ended.
     pub completion_time: Option<String>,
+    /// RFC 3339; only while the job waits for nothing but the next visit.
+    pub next_visit_time: Option<String>,
 }
 
 /// Pages by what became of them.
@@ -80,6 +93,14 @@ pub enum Phase {
     Completed,
     /// Ended without result.
     Failed,
+    /// Ending at its user's word; what was found is kept.
+    Stopping,
+    /// Ended at its user's word; what was found is kept.
+    Stopped,
+    /// Ending at its user's word; what was found goes.
+    Cancelling,
+    /// Ended at its user's word; what was found is gone.
+    Cancelled,
     /// Being removed.
     Deleting,
     /// A word of a newer ring.
@@ -143,6 +164,11 @@ impl Problem {
     /// Whether another node, or the same one later, may well say otherwise.
     pub fn is_passing(&self) -> bool {
         self.status.is_server_error() || self.status == StatusCode::TOO_MANY_REQUESTS
+    }
+
+    /// Whether it is the change that was asked for that cannot be made now, rather than the job that is missing.
+    pub fn is_about_a_change(&self) -> bool {
+        matches!(self.status, StatusCode::CONFLICT | StatusCode::UNPROCESSABLE_ENTITY | StatusCode::BAD_REQUEST)
     }
 }
 

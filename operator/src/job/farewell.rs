@@ -11,7 +11,7 @@ use scrapering_crds::ScrapeJob;
 use serde_json::json;
 
 use super::reconcile::{Context, Error};
-use super::secrets::Secrets;
+use super::secrets;
 use super::submission::submission;
 use super::ways::{self, Ways};
 use super::{FINALIZER, FORCE_DELETE};
@@ -59,7 +59,9 @@ async fn remove<W: Ways>(context: &Context<W>, job: &ScrapeJob) -> Result<(), Er
 /// The answer to a submission may have been lost. The same key leads to the job if there is one; if there is none, a
 /// paused one is made, which fetches nothing before it is removed.
 async fn remove_unheard(job: &ScrapeJob, way: &impl Jobs) -> Result<(), gateway::Error> {
-    let Some(mut submission) = submission(job, Secrets::default()) else { return Ok(()) };
+    let mut bare = job.clone();
+    secrets::strip(&mut bare);
+    let Some(mut submission) = submission(&bare) else { return Ok(()) };
     submission.file.spec.suspend = true;
     let id = match way.submit(&submission.key, &submission.file).await {
         Ok(report) => Some(report.metadata.uid),

@@ -16,19 +16,17 @@ use kube::runtime::controller::Action;
 use kube::runtime::events::EventType;
 use kube::{Api, Client, Resource, ResourceExt};
 use reqwest::StatusCode;
-use scrapering_crds::job::SecretRef;
 use scrapering_crds::{ScrapeJob, ScrapeJobStatus, ScrapeRing};
 use serde_json::json;
 use thiserror::Error;
 
-use super::secrets::Secrets;
 use super::status::{self, Finding, has_ended};
 use super::submission::submission;
 use super::ways::{self, Ways};
-use super::{FINALIZER, KIND, farewell, outputs, secrets, webhooks};
+use super::{FINALIZER, KIND, farewell, secrets};
 use crate::condition::holds;
 use crate::desk::{Desk, key};
-use crate::gateway::{self, Jobs, Phase, Report};
+use crate::gateway::{self, Change, Jobs, Phase, Report};
 use crate::metrics::Metrics;
 
 /// Soonest and latest look at a job that runs.
@@ -220,8 +218,8 @@ async fn find<W: Ways>(context: &Context<W>, job: &ScrapeJob) -> Result<Finding,
     let asked = match &id {
         Some(id) => way.read(id).await,
         None => match opened(context, job).await {
-            Ok((job, secrets)) => hand_in(&job, secrets, &*way).await,
-            Err(Sealed { reason, message }) => return Ok(Finding::Waiting { reason, message }),
+            Ok(job) => hand_in(&job, &*way).await,
+            Err(error) => return Ok(Finding::Waiting { reason: error.reason(), message: error.to_string() }),
         },
     };
     let asked = match asked {
@@ -259,89 +257,21 @@ fn unreachable(error: &ways::Error, submitted: bool) -> Finding {
     if submitted { Finding::Silent { message } } else { Finding::Waiting { reason, message } }
 }
 
-/// Why a Secret that a job refers to gives nothing.
-struct Sealed {
-    reason: &'static str,
-    message: String,
-}
-
-impl From<secrets::Error> for Sealed {
-    fn from(error: secrets::Error) -> Self {
-        Self { reason: error.reason(), message: error.to_string() }
+/// The job with what stands in the Secrets that it refers to.
+async fn opened<W: Ways>(context: &Context<W>, job: &ScrapeJob) -> Result<ScrapeJob, secrets::Error> {
+    let api: Api<Secret> = Api::namespaced(context.desk.client.clone(), &job.namespace().unwrap_or_default());
+    let mut opened = job.clone();
+    for (kind, name) in secrets::references(job) {
+        let found = api.get_opt(&name).await.map_err(|source| secrets::Error::Api { kind, source })?;
+        secrets::fill(&mut opened, kind, &name, secrets::entries(kind, &name, found)?)?;
     }
-}
-
-impl From<webhooks::Error> for Sealed {
-    fn from(error: webhooks::Error) -> Self {
-        Self { reason: error.reason(), message: error.to_string() }
-    }
-}
-
-/// The job with what its webhooks and outputs need of Secrets, and what its requests need of them.
-async fn opened<W: Ways>(context: &Context<W>, job: &ScrapeJob) -> Result<(ScrapeJob, Secrets), Sealed> {
-    let secrets = secrets_of(context, job).await?;
-    let job = with_keys(context, job).await?;
-    Ok((with_credentials(context, job).await?, secrets))
-}
-
-/// What the requests of the job need of the Secrets that it refers to.
-async fn secrets_of<W: Ways>(context: &Context<W>, job: &ScrapeJob) -> Result<Secrets, secrets::Error> {
-    let api = secrets_beside(context, job);
-    let read = async |kind: secrets::Kind, reference: Option<&SecretRef>| -> Result<_, secrets::Error> {
-        let Some(SecretRef { name }) = reference else { return Ok(None) };
-        entries(&api, kind, name).await.map(Some)
-    };
-    let request = &job.spec.request;
-    let headers = read(secrets::Kind::Headers, request.headers_secret_ref.as_ref()).await?.unwrap_or_default();
-    let auth = request.auth.as_ref().and_then(|auth| auth.secret_ref.as_ref());
-    let auth = match (auth, read(secrets::Kind::Auth, auth).await?) {
-        (Some(reference), Some(entries)) => Some(secrets::auth(&reference.name, entries)?),
-        _ => None,
-    };
-    let cookies = read(secrets::Kind::Cookies, request.cookies.secret_ref.as_ref()).await?.unwrap_or_default();
-    let proxies = request.proxy.as_ref().and_then(|proxy| proxy.secret_ref.as_ref());
-    let proxies = read(secrets::Kind::Proxies, proxies).await?.unwrap_or_default().into_values().collect();
-    Ok(Secrets { headers: secrets::headers(headers), auth, cookies: secrets::cookies(cookies), proxies })
-}
-
-fn secrets_beside<W: Ways>(context: &Context<W>, job: &ScrapeJob) -> Api<Secret> {
-    Api::namespaced(context.desk.client.clone(), &job.namespace().unwrap_or_default())
-}
-
-async fn entries(
-    api: &Api<Secret>,
-    kind: secrets::Kind,
-    name: &str,
-) -> Result<BTreeMap<String, String>, secrets::Error> {
-    let found = api.get_opt(name).await.map_err(|source| secrets::Error::Api { kind, source })?;
-    secrets::entries(kind, name, found)
-}
-
-/// The job with the keys of its webhooks from the Secrets that it refers to.
-async fn with_keys<W: Ways>(context: &Context<W>, job: &ScrapeJob) -> Result<ScrapeJob, webhooks::Error> {
-    let mut job = job.clone();
-    let api = secrets_beside(context, &job);
-    for (place, name) in webhooks::references(&job) {
-        let secret = api.get_opt(&name).await?;
-        webhooks::fill(&mut job, place, &name, secret)?;
-    }
-    Ok(job)
-}
-
-/// The job with the credentials of its outputs from the Secrets that it refers to.
-async fn with_credentials<W: Ways>(context: &Context<W>, mut job: ScrapeJob) -> Result<ScrapeJob, secrets::Error> {
-    let api = secrets_beside(context, &job);
-    for (place, name) in outputs::references(&job) {
-        let entries = entries(&api, secrets::Kind::Output(place), &name).await?;
-        outputs::fill(&mut job, place, &name, entries)?;
-    }
-    Ok(job)
+    Ok(opened)
 }
 
 /// The job as the ring took it.
-async fn hand_in(job: &ScrapeJob, secrets: Secrets, way: &impl Jobs) -> Result<Report, gateway::Error> {
-    let submission = submission(job, secrets)
-        .ok_or_else(|| gateway::Error::Strange("the object has no namespace or no uid".to_owned()))?;
+async fn hand_in(job: &ScrapeJob, way: &impl Jobs) -> Result<Report, gateway::Error> {
+    let submission =
+        submission(job).ok_or_else(|| gateway::Error::Strange("the object has no namespace or no uid".to_owned()))?;
     let submitted = way.submit(&submission.key, &submission.file).await;
     // The Secret may have changed after the ring took the job and before its answer arrived: it is the same job.
     let earlier = match &submitted {
@@ -354,17 +284,25 @@ async fn hand_in(job: &ScrapeJob, secrets: Secrets, way: &impl Jobs) -> Result<R
     }
 }
 
-/// Pauses or resumes a job whose state is not what its object asks for.
+/// Pauses or resumes a job whose state is not what its object asks for, and gives it the priority of its object.
 async fn steer(job: &ScrapeJob, report: Report, way: &impl Jobs) -> Result<Report, gateway::Error> {
-    let wanted = match report.status.phase {
+    let suspend = match report.status.phase {
         Phase::Pending | Phase::Running => job.spec.suspend.then_some(true),
         Phase::Paused => (!job.spec.suspend).then_some(false),
-        Phase::Completed | Phase::Failed | Phase::Deleting | Phase::Other => None,
+        _ => return Ok(report),
     };
-    let Some(suspended) = wanted else { return Ok(report) };
-    match way.suspend(&report.metadata.uid, suspended).await {
-        // It has ended, or is between two states: the next look tells.
-        Err(gateway::Error::Refused(problem)) if problem.status == StatusCode::CONFLICT => Ok(report),
+    let has_another = report.spec.priority.is_some_and(|priority| priority != job.spec.priority);
+    let change = Change { suspend, priority: has_another.then_some(job.spec.priority) };
+    if change == Change::default() {
+        return Ok(report);
+    }
+    match way.change(&report.metadata.uid, &change).await {
+        // It has ended, or is between two states: the next look tells. A change that the ring does not take is no fault
+        // of the job, which goes on as it is.
+        Err(gateway::Error::Refused(problem)) if problem.is_about_a_change() => {
+            tracing::warn!(job = key(job), "the ring does not change the job now: {problem}");
+            Ok(report)
+        }
         other => other,
     }
 }

@@ -1,14 +1,19 @@
 //! What a job needs of Secrets: read when it is handed in, marked so that the ring shows it to nobody.
 //!
-//! Only a Secret of the type that belongs to its use is read. Whoever may create jobs but not read Secrets could
-//! otherwise have any Secret of the namespace sent to a server of their own.
+//! Each reference of a job has a [`Kind`], which says where it stands and of which type its Secret is. Only a Secret of the type
+//! that belongs to its use is read: whoever may create jobs but not read Secrets could otherwise have any Secret of the
+//! namespace sent to a server of their own. [`references`] lists them, [`fill`] puts what was read in their places.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
 use k8s_openapi::api::core::v1::Secret;
-use scrapering_crds::job::{AuthSpec, BasicSpec, BearerSpec, CookieSpec, HeaderSpec};
+use scrapering_crds::ScrapeJob;
+use scrapering_crds::job::{AuthSpec, BasicSpec, BearerSpec, CookieSpec, HeaderSpec, OutputSpec, SecretRef};
 use thiserror::Error;
+
+/// What a Secret holds by its keys.
+pub type Entries = BTreeMap<String, String>;
 
 /// What a Secret is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +26,8 @@ pub enum Kind {
     Cookies,
     /// Its values are proxies.
     Proxies,
+    /// It holds the key of the webhook at this place.
+    Webhook(usize),
     /// It opens the store of the output at this place.
     Output(usize),
 }
@@ -33,6 +40,7 @@ impl Kind {
             Self::Auth => "scrapering.io/credentials",
             Self::Cookies => "scrapering.io/cookies",
             Self::Proxies => "scrapering.io/proxies",
+            Self::Webhook(_) => "scrapering.io/webhook",
             Self::Output(_) => "scrapering.io/output",
         }
     }
@@ -46,22 +54,10 @@ impl fmt::Display for Kind {
             Self::Auth => f.write_str("spec.request.auth.secretRef"),
             Self::Cookies => f.write_str("spec.request.cookies.secretRef"),
             Self::Proxies => f.write_str("spec.request.proxy.secretRef"),
+            Self::Webhook(place) => write!(f, "spec.webhooks[{place}].secretRef"),
             Self::Output(place) => write!(f, "spec.outputs[{place}]"),
         }
     }
-}
-
-/// What was found in the Secrets of a job.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Secrets {
-    /// Further headers.
-    pub headers: Vec<HeaderSpec>,
-    /// Who the job is.
-    pub auth: Option<AuthSpec>,
-    /// Further cookies to begin with.
-    pub cookies: Vec<CookieSpec>,
-    /// Further proxies.
-    pub proxies: Vec<String>,
 }
 
 /// Why there is nothing. Who wrote the Secret or the reference is at fault.
@@ -93,18 +89,15 @@ pub enum Error {
         /// The key.
         key: String,
     },
-    /// Neither user and password nor a token.
-    #[error("spec.request.auth.secretRef: Secret {0} must have the keys username and password, or the key token")]
-    Keys(String),
-    /// Without an entry that its use needs.
-    #[error("{kind}: Secret {name} must have the key {key}")]
+    /// Without what its use needs.
+    #[error("{kind}: Secret {name} must have the {wanted}")]
     Key {
         /// What it is for.
         kind: Kind,
         /// Its name.
         name: String,
-        /// The key.
-        key: &'static str,
+        /// The key or keys.
+        wanted: &'static str,
     },
     /// The API server, or what it lets the operator do, is at fault.
     #[error("{kind}: the Secret cannot be read")]
@@ -121,17 +114,39 @@ impl Error {
     pub const fn reason(&self) -> &'static str {
         match self {
             Self::Missing { .. } => "SecretNotFound",
-            Self::Type { .. } | Self::Value { .. } | Self::Keys(_) | Self::Key { .. } => "SecretInvalid",
+            Self::Type { .. } | Self::Value { .. } | Self::Key { .. } => "SecretInvalid",
             Self::Api { .. } => "SecretUnreadable",
         }
     }
+}
+
+/// Every Secret that a job refers to, by name.
+pub fn references(job: &ScrapeJob) -> Vec<(Kind, String)> {
+    let request = &job.spec.request;
+    let of_request = [
+        (Kind::Headers, request.headers_secret_ref.as_ref()),
+        (Kind::Auth, request.auth.as_ref().and_then(|auth| auth.secret_ref.as_ref())),
+        (Kind::Cookies, request.cookies.secret_ref.as_ref()),
+        (Kind::Proxies, request.proxy.as_ref().and_then(|proxy| proxy.secret_ref.as_ref())),
+    ];
+    let webhooks = job.spec.webhooks.iter().enumerate();
+    let webhooks = webhooks.map(|(place, webhook)| (Kind::Webhook(place), webhook.secret_ref.as_ref()));
+    let outputs = job.spec.outputs.iter().enumerate();
+    let outputs = outputs.map(|(place, output)| (Kind::Output(place), credentials(output)));
+    let all = of_request.into_iter().chain(webhooks).chain(outputs);
+    all.filter_map(|(kind, reference)| Some((kind, reference?.name.clone()))).collect()
+}
+
+fn credentials(output: &OutputSpec) -> Option<&SecretRef> {
+    let s3 = output.s3.as_ref().and_then(|s3| s3.credentials_ref.as_ref());
+    s3.or_else(|| output.gcs.as_ref().and_then(|gcs| gcs.credentials_ref.as_ref()))
 }
 
 /// The entries of the Secret called `name`, without the line end of a file.
 ///
 /// # Errors
 /// [`Error`].
-pub fn entries(kind: Kind, name: &str, secret: Option<Secret>) -> Result<BTreeMap<String, String>, Error> {
+pub fn entries(kind: Kind, name: &str, secret: Option<Secret>) -> Result<Entries, Error> {
     let name = name.to_owned();
     let Some(secret) = secret else { return Err(Error::Missing { kind, name }) };
     if secret.type_.as_deref() != Some(kind.secret_type()) {
@@ -144,72 +159,78 @@ pub fn entries(kind: Kind, name: &str, secret: Option<Secret>) -> Result<BTreeMa
     secret.data.unwrap_or_default().into_iter().map(entry).collect()
 }
 
-/// Entries as headers.
-pub fn headers(entries: BTreeMap<String, String>) -> Vec<HeaderSpec> {
-    entries.into_iter().map(|(name, value)| HeaderSpec { name, value, secret: true }).collect()
-}
-
-/// Entries as cookies.
-pub fn cookies(entries: BTreeMap<String, String>) -> Vec<CookieSpec> {
-    entries.into_iter().map(|(name, value)| CookieSpec { name, value }).collect()
-}
-
-/// Entries of the Secret called `name` as what the job says of itself.
+/// Puts what stands in the Secret called `name` in the place of the reference to it; further headers, cookies and proxies come
+/// after those that the job names itself.
 ///
 /// # Errors
-/// [`Error::Keys`].
-pub fn auth(name: &str, mut entries: BTreeMap<String, String>) -> Result<AuthSpec, Error> {
-    let [username, password, token] = ["username", "password", "token"].map(|key| entries.remove(key));
-    match (username, password, token) {
-        (Some(username), Some(password), None) => {
-            Ok(AuthSpec { basic: Some(BasicSpec { username, password }), ..AuthSpec::default() })
+/// [`Error::Key`].
+pub fn fill(job: &mut ScrapeJob, kind: Kind, name: &str, mut entries: Entries) -> Result<(), Error> {
+    let lacks = |wanted| Error::Key { kind, name: name.to_owned(), wanted };
+    let spec = &mut job.spec;
+    match kind {
+        Kind::Headers => {
+            let secret = entries.into_iter().map(|(name, value)| HeaderSpec { name, value, secret: true });
+            spec.request.headers.extend(secret);
+            spec.request.headers_secret_ref = None;
         }
-        (None, None, Some(token)) => Ok(AuthSpec { bearer: Some(BearerSpec { token }), ..AuthSpec::default() }),
-        _ => Err(Error::Keys(name.to_owned())),
+        Kind::Auth => {
+            let wanted = "keys username and password, or the key token";
+            spec.request.auth = Some(auth(entries).ok_or_else(|| lacks(wanted))?);
+        }
+        Kind::Cookies => {
+            let cookies = entries.into_iter().map(|(name, value)| CookieSpec { name, value });
+            spec.request.cookies.start.extend(cookies);
+            spec.request.cookies.secret_ref = None;
+        }
+        Kind::Proxies => {
+            let Some(proxy) = spec.request.proxy.as_mut() else { return Ok(()) };
+            proxy.urls.extend(entries.into_values());
+            proxy.secret_ref = None;
+        }
+        Kind::Webhook(place) => {
+            let Some(webhook) = spec.webhooks.get_mut(place) else { return Ok(()) };
+            webhook.secret = Some(entries.remove("secret").ok_or_else(|| lacks("key secret"))?);
+            webhook.secret_ref = None;
+        }
+        Kind::Output(place) => {
+            let Some(output) = spec.outputs.get_mut(place) else { return Ok(()) };
+            if let Some(s3) = output.s3.as_mut() {
+                s3.access_key_id = Some(entries.remove("accessKeyId").ok_or_else(|| lacks("key accessKeyId"))?);
+                let secret = entries.remove("secretAccessKey").ok_or_else(|| lacks("key secretAccessKey"))?;
+                s3.secret_access_key = Some(secret);
+                s3.credentials_ref = None;
+            }
+            if let Some(gcs) = output.gcs.as_mut() {
+                let key = entries.remove("serviceAccountKey").ok_or_else(|| lacks("key serviceAccountKey"))?;
+                gcs.service_account_key = Some(key);
+                gcs.credentials_ref = None;
+            }
+        }
     }
+    Ok(())
+}
+
+/// What the job says of itself: a user with a password, or a token.
+fn auth(mut entries: Entries) -> Option<AuthSpec> {
+    match ["username", "password", "token"].map(|key| entries.remove(key)) {
+        [Some(username), Some(password), None] => {
+            Some(AuthSpec { basic: Some(BasicSpec { username, password }), ..AuthSpec::default() })
+        }
+        [None, None, Some(token)] => Some(AuthSpec { bearer: Some(BearerSpec { token }), ..AuthSpec::default() }),
+        _ => None,
+    }
+}
+
+/// Takes out whatever would need a Secret: for a job that shall never fetch anything.
+pub fn strip(job: &mut ScrapeJob) {
+    let spec = &mut job.spec;
+    spec.request.headers_secret_ref = None;
+    spec.request.auth.take_if(|auth| auth.secret_ref.is_some());
+    spec.request.cookies.secret_ref = None;
+    spec.request.proxy.take_if(|proxy| proxy.secret_ref.is_some());
+    spec.webhooks.retain(|webhook| webhook.secret_ref.is_none());
+    spec.outputs.retain(|output| credentials(output).is_none());
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use k8s_openapi::ByteString;
-
-    fn secret(type_: &str, entries: &[(&str, &[u8])]) -> Option<Secret> {
-        let data = entries.iter().map(|(key, value)| ((*key).to_owned(), ByteString(value.to_vec()))).collect();
-        Some(Secret { type_: Some(type_.to_owned()), data: Some(data), ..Secret::default() })
-    }
-
-    fn read(kind: Kind, entries: &[(&str, &[u8])]) -> BTreeMap<String, String> {
-        super::entries(kind, "keys", secret(kind.secret_type(), entries)).expect("entries")
-    }
-
-    #[test]
-    fn entries_become_secret_headers_and_cookies_without_the_line_end_of_a_file() {
-        let header = HeaderSpec { name: "authorization".to_owned(), value: "Bearer x".to_owned(), secret: true };
-        assert_eq!(headers(read(Kind::Headers, &[("authorization", b"Bearer x\n")])), [header]);
-        let cookie = CookieSpec { name: "sid".to_owned(), value: "1".to_owned() };
-        assert_eq!(cookies(read(Kind::Cookies, &[("sid", b"1")])), [cookie]);
-    }
-
-    #[test]
-    fn a_user_with_a_password_or_a_token_says_who_the_job_is_and_nothing_else_does() {
-        let user = auth("keys", read(Kind::Auth, &[("username", b"u"), ("password", b"p")])).expect("a user");
-        assert_eq!(user.basic.expect("a user").password, "p");
-        let token = auth("keys", read(Kind::Auth, &[("token", b"t")])).expect("a token");
-        assert_eq!(token.bearer.expect("a token").token, "t");
-        for wrong in [&[("username", b"u" as &[u8])][..], &[], &[("token", b"t"), ("password", b"p")]] {
-            assert!(matches!(auth("keys", read(Kind::Auth, wrong)), Err(Error::Keys(name)) if name == "keys"));
-        }
-    }
-
-    #[test]
-    fn a_secret_for_something_else_is_not_read() {
-        for kind in [Kind::Headers, Kind::Auth, Kind::Cookies, Kind::Proxies, Kind::Output(2)] {
-            let entries = |secret| super::entries(kind, "keys", secret);
-            assert!(matches!(entries(secret("Opaque", &[])), Err(Error::Type { .. })));
-            assert!(matches!(entries(None), Err(Error::Missing { .. })));
-            let garbled = entries(secret(kind.secret_type(), &[("a", &[0xff])]));
-            assert!(matches!(garbled, Err(Error::Value { key, .. }) if key == "a"));
-        }
-    }
-}
+mod tests;

@@ -70,7 +70,7 @@ pub fn next(job: &ScrapeJob, finding: &Finding, now: Timestamp) -> Option<Scrape
 
 /// Takes over what the ring says in figures.
 fn observe(status: &mut ScrapeJobStatus, report: &Report) {
-    let Progress { pages, items, item_errors, start_time, completion_time, .. } = &report.status;
+    let Progress { pages, items, item_errors, start_time, completion_time, next_visit_time, .. } = &report.status;
     status.job_id = Some(report.metadata.uid.clone());
     status.pages = PageCounts {
         discovered: pages.discovered,
@@ -83,6 +83,7 @@ fn observe(status: &mut ScrapeJobStatus, report: &Report) {
     (status.items, status.item_errors) = (*items, *item_errors);
     status.start_time.clone_from(start_time);
     status.completion_time.clone_from(completion_time);
+    status.next_visit_time.clone_from(next_visit_time);
     status.duration = duration(start_time.as_deref(), completion_time.as_deref());
 }
 
@@ -142,7 +143,15 @@ fn seen(job: &ScrapeJob, report: &Report) -> Vec<Verdict> {
             let said = "the job was deleted in the ring, by somebody other than the operator";
             all.push(Verdict::yes(FAILED, "DeletedInRing", said));
         }
-        Phase::Pending | Phase::Running | Phase::Paused | Phase::Other => {}
+        Phase::Stopped => {
+            let said = "the job was stopped in the ring before all its pages were settled; what it found is kept";
+            all.push(Verdict::yes(FAILED, "StoppedInRing", said));
+        }
+        Phase::Cancelled => {
+            let said = "the job was cancelled in the ring; what it found is gone";
+            all.push(Verdict::yes(FAILED, "CancelledInRing", said));
+        }
+        Phase::Pending | Phase::Running | Phase::Paused | Phase::Stopping | Phase::Cancelling | Phase::Other => {}
     }
     all
 }
@@ -150,6 +159,8 @@ fn seen(job: &ScrapeJob, report: &Report) -> Vec<Verdict> {
 fn phase(verdicts: &[Verdict], finding: &Finding, before: Option<JobPhase>) -> JobPhase {
     let holds = |type_: &str| verdicts.iter().any(|verdict| verdict.type_ == type_ && verdict.holds);
     match finding {
+        Finding::Seen(report) if report.status.phase == Phase::Stopped => JobPhase::Stopped,
+        Finding::Seen(report) if report.status.phase == Phase::Cancelled => JobPhase::Cancelled,
         _ if holds(FAILED) => JobPhase::Failed,
         _ if holds(COMPLETE) => JobPhase::Complete,
         _ if holds(SUSPENDED) => JobPhase::Suspended,

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::reconcile::Error;
 use super::ways::Ways;
 use super::*;
-use crate::gateway::{self, Identity, Jobs, Phase, Problem, Progress, Report};
+use crate::gateway::{self, Asked, Change, Identity, Jobs, Phase, Problem, Progress, Report};
 use crate::memory_api::Server;
 
 const JOB: &str = "/apis/scrapering.io/v1alpha1/namespaces/web/scrapejobs/docs";
@@ -29,6 +29,7 @@ struct Inside {
     is_silent: bool,
     loses_answers: bool,
     refuses: Option<&'static str>,
+    refuses_changes: bool,
 }
 
 impl Ring {
@@ -61,8 +62,9 @@ fn problem(status: StatusCode, slug: &str, job: Option<String>) -> gateway::Erro
 }
 
 fn report(inside: &Inside, id: &str) -> Result<Report, gateway::Error> {
-    let (_, progress) = inside.jobs.get(id).ok_or_else(|| problem(StatusCode::NOT_FOUND, "job-not-found", None))?;
-    Ok(Report { metadata: Identity { uid: id.to_owned() }, status: progress.clone() })
+    let (file, progress) = inside.jobs.get(id).ok_or_else(|| problem(StatusCode::NOT_FOUND, "job-not-found", None))?;
+    let spec = Asked { priority: Some(file.spec.priority) };
+    Ok(Report { metadata: Identity { uid: id.to_owned() }, spec, status: progress.clone() })
 }
 
 impl Jobs for Ring {
@@ -86,10 +88,20 @@ impl Jobs for Ring {
         self.ask("read", |inside| report(inside, id))
     }
 
-    async fn suspend(&self, id: &str, suspended: bool) -> Result<Report, gateway::Error> {
-        self.ask(if suspended { "pause" } else { "resume" }, |inside| {
-            if let Some((_, progress)) = inside.jobs.get_mut(id) {
-                progress.phase = if suspended { Phase::Paused } else { Phase::Running };
+    async fn change(&self, id: &str, change: &Change) -> Result<Report, gateway::Error> {
+        let call = match (change.suspend, change.priority) {
+            (Some(true), _) => "pause",
+            (Some(false), _) => "resume",
+            (None, _) => "change",
+        };
+        self.ask(call, |inside| {
+            if inside.refuses_changes {
+                return Err(problem(StatusCode::UNPROCESSABLE_ENTITY, "invalid-patch", None));
+            }
+            if let Some((file, progress)) = inside.jobs.get_mut(id) {
+                let phase = change.suspend.map(|held| if held { Phase::Paused } else { Phase::Running });
+                progress.phase = phase.unwrap_or(progress.phase);
+                file.spec.priority = change.priority.unwrap_or(file.spec.priority);
             }
             report(inside, id)
         })
@@ -193,6 +205,28 @@ async fn a_write_of_the_status_does_not_cause_the_next_look_but_a_change_does() 
     assert_eq!(
         (ring.calls(), condition(&server, "Suspended")),
         (vec!["read".to_owned(), "resume".to_owned()], "False/JobResumed".to_owned())
+    );
+}
+
+#[tokio::test]
+async fn a_priority_that_is_changed_reaches_the_ring_once_and_a_refusal_ends_no_job() {
+    let (server, ring) = (cluster(json!({ "priority": 10 })), Ring::default());
+    let context = Arc::new(Context::new(server.client(), ring.clone(), Metrics::default()));
+    again(&server, &context).await.expect("success");
+    assert_eq!(ring.calls(), ["submit"]);
+    server.edit(JOB, &json!({ "metadata": { "generation": 2 }, "spec": { "priority": 90 } }));
+    again(&server, &context).await.expect("success");
+    assert_eq!(ring.calls(), ["read", "change"]);
+    assert_eq!(ring.with(|inside| inside.jobs.values().next().expect("a job").0.spec.priority), 90);
+    server.edit(JOB, &json!({ "metadata": { "generation": 3 } }));
+    again(&server, &context).await.expect("success");
+    assert_eq!(ring.calls(), ["read"]);
+    ring.with(|inside| inside.refuses_changes = true);
+    server.edit(JOB, &json!({ "metadata": { "generation": 4 }, "spec": { "priority": 5 } }));
+    again(&server, &context).await.expect("success");
+    assert_eq!(
+        (condition(&server, "Accepted"), condition(&server, "Failed")),
+        ("True/Submitted".to_owned(), "-/-".to_owned())
     );
 }
 

@@ -15,10 +15,11 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use thiserror::Error;
 
-use super::MANAGER;
-use super::build::{RingObjects, network};
+use super::build::{OptionalApi, RingObjects, network};
 use super::dereference::controlled_by;
+use super::optional::Absent;
 use super::validate::ValidatedRing;
+use super::{MANAGER, optional};
 
 /// What came of applying a ring's objects.
 #[derive(Debug, Default)]
@@ -27,6 +28,8 @@ pub struct Applied {
     pub stateful_set: Option<StatefulSet>,
     /// The objects that could not be applied.
     pub failures: Vec<Failure>,
+    /// APIs that the ring uses and that the cluster does not serve.
+    pub missing: Vec<&'static OptionalApi>,
 }
 
 /// An object that could not be applied.
@@ -52,9 +55,19 @@ pub enum Error {
 /// Applies all objects of a ring.
 ///
 /// The order matters only to a new ring: pods need their account and their settings, and their names must resolve when
-/// they start; the policies and the budget stand before there is anything to reach or to evict.
-pub async fn apply(client: &Client, ring: &ValidatedRing, objects: RingObjects) -> Applied {
-    let RingObjects { service_account, settings, policies, peers, gateway, disruption_budget, stateful_set } = objects;
+/// they start; the policies and the budget stand before there is anything to reach or to evict. What other controllers do comes last:
+/// it leads to what stands before it.
+pub async fn apply(client: &Client, absent: &Absent, ring: &ValidatedRing, objects: RingObjects) -> Applied {
+    let RingObjects {
+        service_account,
+        settings,
+        policies,
+        peers,
+        gateway,
+        disruption_budget,
+        stateful_set,
+        neighbours,
+    } = objects;
     let mut applied = Applied::default();
     let target = Target { client, namespace: &ring.namespace, uid: &ring.owner.uid };
     target.apply(service_account, &mut applied.failures).await;
@@ -70,6 +83,9 @@ pub async fn apply(client: &Client, ring: &ValidatedRing, objects: RingObjects) 
     target.apply(gateway, &mut applied.failures).await;
     target.apply(disruption_budget, &mut applied.failures).await;
     applied.stateful_set = target.apply(stateful_set, &mut applied.failures).await;
+    let met = optional::meet(client, absent, ring, neighbours).await;
+    applied.failures.extend(met.failures);
+    applied.missing = met.missing;
     applied
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Golden manifests are in `tests/golden`; a change here shows there.
 
+mod neighbours;
 pub(super) mod network;
 mod pod;
 
@@ -21,9 +22,11 @@ use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
+pub use neighbours::{CERTIFICATE, Neighbour, OptionalApi};
+
 use super::keys::Data;
 use super::validate::ValidatedRing;
-use super::{MANAGER, contract};
+use super::{MANAGER, certificates, contract};
 
 /// Label that says who keeps an object as it is; the operator's watches select by it.
 pub const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
@@ -45,6 +48,8 @@ pub struct RingObjects {
     pub disruption_budget: PodDisruptionBudget,
     /// The nodes and their volumes.
     pub stateful_set: StatefulSet,
+    /// What other controllers do for the ring; one entry for each API that a cluster may lack.
+    pub neighbours: Vec<Neighbour>,
 }
 
 /// Derives a ring's objects.
@@ -57,6 +62,7 @@ pub fn build(ring: &ValidatedRing) -> RingObjects {
         gateway: gateway(ring),
         disruption_budget: disruption_budget(ring),
         stateful_set: stateful_set(ring),
+        neighbours: neighbours::of(ring),
     }
 }
 
@@ -103,10 +109,13 @@ fn service_account(ring: &ValidatedRing) -> ServiceAccount {
     }
 }
 
-/// Read by a container when it starts: what changes here changes no pod that runs, and no revision.
+/// Read by a container when it starts: what changes here changes no pod that runs, and no revision. It also tells clients whom
+/// to trust, for not everybody who may use a ring may read Secrets.
 fn settings(ring: &ValidatedRing) -> ConfigMap {
-    let data = [(contract::FORMED.to_owned(), ring.is_formed.to_string())];
-    ConfigMap { metadata: metadata(ring, ring.name.clone()), data: Some(data.into()), ..ConfigMap::default() }
+    let formed = [(contract::FORMED.to_owned(), ring.is_formed.to_string())];
+    let trusted = ring.trusted.clone().map(|trusted| (certificates::CA.to_owned(), trusted));
+    let data = formed.into_iter().chain(trusted).collect();
+    ConfigMap { metadata: metadata(ring, ring.name.clone()), data: Some(data), ..ConfigMap::default() }
 }
 
 fn peers(ring: &ValidatedRing) -> Service {
@@ -125,7 +134,7 @@ fn gateway(ring: &ValidatedRing) -> Service {
         type_: Some(asked.type_.as_str().to_owned()),
         ..service_spec(ring, "gateway", contract::GATEWAY_PORT)
     };
-    let mut metadata = metadata(ring, format!("{}-gateway", ring.name));
+    let mut metadata = metadata(ring, contract::gateway_name(&ring.name));
     metadata.annotations = (!asked.annotations.is_empty()).then(|| asked.annotations.clone());
     Service { metadata, spec: Some(spec), ..Service::default() }
 }

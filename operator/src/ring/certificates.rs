@@ -5,6 +5,8 @@
 //! signs, and once its leaf is everywhere the old one is dropped. Each step waits until every pod must have read what
 //! the step before wrote ([`Terms::settle_s`]).
 
+pub mod issued;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -31,6 +33,8 @@ const CA_KEY: &str = "ca.key";
 const OLD_CA: &str = "old.crt";
 const OLD_CA_KEY: &str = "old.key";
 const GENERATION: &str = "generation";
+/// Certificate of the authority that signed the leaf, beside it.
+const ISSUER: &str = "issuer.crt";
 
 /// Clocks of two machines differ.
 const BACKDATED_S: i64 = 300;
@@ -58,6 +62,11 @@ pub enum Error {
     /// The cryptographic library refused something.
     #[error("a certificate could not be made")]
     Make(#[from] rcgen::Error),
+    /// cert-manager's issuer does not tell whom to trust.
+    #[error(
+        "the issuer of cert-manager does not tell its authority (ca.crt); nodes trust nobody else, so use one of the type ca or vault"
+    )]
+    Anonymous,
     /// Somebody wrote something else into the Secret.
     #[error("{0} of the ring's certificate Secrets cannot be read; delete that Secret and it is made anew")]
     Unreadable(&'static str),
@@ -91,7 +100,8 @@ pub fn due(
     terms: Terms,
     now: Timestamp,
 ) -> Result<Certificates, Error> {
-    let mut authorities = match authority {
+    // What cert-manager issued was not signed here: there is an authority to trust, and no key of it.
+    let mut authorities = match authority.filter(|data| data.contains_key(CA_KEY)) {
         Some(data) => Authorities::read(data)?,
         None => Authorities::first(ring, leaf, terms, now)?,
     };
@@ -269,7 +279,10 @@ impl Leaf {
 
     /// The issuer is kept beside the leaf: which of two authorities signed it is not to be guessed.
     fn read(data: &Data) -> Result<Self, Error> {
-        let certificate = text(data, LEAF)?;
+        Self::of(text(data, LEAF)?, text(data, LEAF_KEY)?, text(data, ISSUER)?)
+    }
+
+    fn of(certificate: String, key: String, issuer: String) -> Result<Self, Error> {
         let der = CertificateDer::from_pem_slice(certificate.as_bytes()).map_err(|_| Error::Unreadable(LEAF))?;
         let (_, parsed) = x509_parser::parse_x509_certificate(&der).map_err(|_| Error::Unreadable(LEAF))?;
         let alternative = parsed.subject_alternative_name().map_err(|_| Error::Unreadable(LEAF))?;
@@ -279,7 +292,7 @@ impl Leaf {
             _ => None,
         });
         let (names, life) = (names.collect(), Life::of(&certificate)?);
-        Ok(Self { key: text(data, LEAF_KEY)?, issuer: text(data, "issuer.crt")?, certificate, life, names })
+        Ok(Self { key, issuer, certificate, life, names })
     }
 
     fn covers(&self, names: &[String]) -> bool {
@@ -287,12 +300,7 @@ impl Leaf {
     }
 
     fn data(self, authorities: &Authorities) -> Data {
-        pack(vec![
-            (CA, authorities.bundle()),
-            (LEAF, self.certificate),
-            (LEAF_KEY, self.key),
-            ("issuer.crt", self.issuer),
-        ])
+        pack(vec![(CA, authorities.bundle()), (LEAF, self.certificate), (LEAF_KEY, self.key), (ISSUER, self.issuer)])
     }
 }
 

@@ -34,8 +34,14 @@ pub const OIDC_CA: &str = "oidc-ca.crt";
 /// Key of the ring's ConfigMap that says whether the ring was formed; read when a container starts.
 pub const FORMED: &str = "formed";
 
+/// Key of the Secret [`metrics_name`] that holds the token.
+pub const METRICS_TOKEN: &str = "token";
+
 /// Annotation of a ring that gives up the disk of the pod with this `metadata.uid`.
 pub const REPLACE_NODE: &str = "scrapering.io/replace-node";
+
+/// Annotation of a ring whose nodes are all started anew, one after the other, whenever its value changes; the value is free.
+pub const RESTART_AT: &str = "scrapering.io/restart-at";
 
 /// Name of the Secret that holds a ring's keys.
 pub fn keys_name(ring: &str) -> String {
@@ -50,6 +56,26 @@ pub fn ca_name(ring: &str) -> String {
 /// Name of the Secret that holds the nodes' certificate.
 pub fn tls_name(ring: &str) -> String {
     format!("{ring}-tls")
+}
+
+/// Name of the Secret that cert-manager writes the nodes' certificate into.
+pub fn issued_name(ring: &str) -> String {
+    format!("{ring}-issued")
+}
+
+/// Name of the Secret that holds a token for the nodes' metrics.
+pub fn metrics_name(ring: &str) -> String {
+    format!("{ring}-metrics")
+}
+
+/// Name of the Service that clients talk to.
+pub fn gateway_name(ring: &str) -> String {
+    format!("{ring}-gateway")
+}
+
+/// Name of that Service in DNS, which every node's certificate holds.
+pub fn gateway_host(ring: &str, namespace: &str) -> String {
+    format!("{}.{namespace}.svc", gateway_name(ring))
 }
 
 /// Name of a pod.
@@ -74,7 +100,7 @@ pub fn node_name(ring: &str, namespace: &str, ordinal: u32) -> String {
 
 /// Every DNS name that the certificate of a ring's nodes must hold.
 pub fn certificate_names(ring: &str, namespace: &str, nodes: u32) -> Vec<String> {
-    let gateway = format!("{ring}-gateway");
+    let gateway = gateway_name(ring);
     let services = [
         "localhost".to_owned(),
         gateway.clone(),

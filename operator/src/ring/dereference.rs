@@ -10,6 +10,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::ListParams;
 use kube::{Api, Client, ResourceExt};
 use scrapering_crds::ScrapeRing;
+use scrapering_crds::ring::CertificateSource;
 
 use super::door::{Door, Place};
 use super::keys::{Data, Keys};
@@ -29,6 +30,10 @@ pub struct Found {
     pub authority: Option<Data>,
     /// Content of the Secret of the nodes' certificate.
     pub leaf: Option<Data>,
+    /// Content of the Secret that cert-manager writes, where it is the source of certificates.
+    pub issued: Option<Data>,
+    /// Content of the Secret of the token for metrics.
+    pub metrics: Option<Data>,
     /// The workload's pods, by ordinal.
     pub pods: BTreeMap<u32, Pod>,
     /// The claims of its volumes, by ordinal.
@@ -48,6 +53,8 @@ impl Found {
             keys: None,
             authority: None,
             leaf: None,
+            issued: None,
+            metrics: None,
             pods: BTreeMap::new(),
             claims: BTreeMap::new(),
             reports: BTreeMap::new(),
@@ -55,16 +62,21 @@ impl Found {
         }
     }
 
+    /// The authorities that the nodes trust, PEM.
+    pub fn trusted(&self) -> Option<String> {
+        String::from_utf8(self.leaf.as_ref()?.get(certificates::CA)?.0.clone()).ok()
+    }
+
     /// The way to the ring's nodes; `None` while the ring has no keys or no certificates.
     pub fn door(&self) -> Option<Door> {
         let (name, namespace) = (self.ring.name_any(), self.ring.namespace()?);
         let keys = Keys::read(&contract::keys_name(&name), self.keys.as_ref()?).ok()?;
-        let trusted = self.leaf.as_ref()?.get(certificates::CA)?;
+        let trusted = self.trusted()?;
         let places = self.pods.iter().filter_map(|(ordinal, pod)| {
             let ip = pod.status.as_ref()?.pod_ip.as_ref()?.parse().ok()?;
             Some((*ordinal, Place { name: contract::node_name(&name, &namespace, *ordinal), ip }))
         });
-        match Door::new(&keys, &namespace, &trusted.0, places.collect()) {
+        match Door::new(&keys, &namespace, trusted.as_bytes(), places.collect()) {
             Ok(door) => Some(door),
             Err(error) => {
                 let cause = std::error::Error::source(&error).map(tracing::field::display);
@@ -99,6 +111,11 @@ pub async fn dereference(client: &Client, seen: &ObjectMeta) -> Result<Option<Fo
     let keys = data(contract::keys_name(name)).await?;
     let authority = data(contract::ca_name(name)).await?;
     let leaf = data(contract::tls_name(name)).await?;
+    let metrics = data(contract::metrics_name(name)).await?;
+    let issued = match ring.spec.security.tls.source {
+        CertificateSource::Operator => None,
+        CertificateSource::CertManager => data(contract::issued_name(name)).await?,
+    };
     let selector =
         build::selector(name).iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(",");
     let ours = ListParams::default().labels(&selector);
@@ -118,6 +135,8 @@ pub async fn dereference(client: &Client, seen: &ObjectMeta) -> Result<Option<Fo
         keys,
         authority,
         leaf,
+        issued,
+        metrics,
         pods: by_ordinal(pods, |ordinal| contract::pod_name(name, ordinal)),
         claims: by_ordinal(claims.items, |ordinal| contract::claim_name(name, ordinal)),
         reports: BTreeMap::new(),

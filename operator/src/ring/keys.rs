@@ -120,6 +120,20 @@ impl Keys {
     /// # Errors
     /// The key signs nothing: it is of another kind.
     pub fn token(&self, scopes: &str, tenant: &str, now: SystemTime) -> Result<String, jsonwebtoken::errors::Error> {
+        self.token_for(scopes, tenant, TOKEN_LIFE, now)
+    }
+
+    /// The same, for another time than the few minutes of the operator's own.
+    ///
+    /// # Errors
+    /// As [`Keys::token`].
+    pub fn token_for(
+        &self,
+        scopes: &str,
+        tenant: &str,
+        life: Duration,
+        now: SystemTime,
+    ) -> Result<String, jsonwebtoken::errors::Error> {
         let now = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         let claims = Claims {
             iss: format!("urn:scrapering:ring:{}", self.ring_id),
@@ -127,7 +141,7 @@ impl Keys {
             aud: "scrapering-gateway",
             nbf: now,
             iat: now,
-            exp: now + TOKEN_LIFE.as_secs(),
+            exp: now + life.as_secs(),
             scope: scopes,
             tenant,
         };

@@ -4,23 +4,28 @@
 //! of both.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
+use k8s_openapi::ByteString;
 use k8s_openapi::jiff::Timestamp;
 use kube::core::DeserializeGuard;
 use kube::runtime::controller::Action;
 use kube::{Client, Resource};
 use scrapering_crds::ScrapeRing;
+use scrapering_crds::ring::CertificateSource;
 use thiserror::Error;
 
+use super::build::OptionalApi;
+use super::certificates::issued::{self, Handed};
 use super::certificates::{Certificates, Terms};
 use super::dereference::{Found, dereference};
 use super::keys::Keys;
+use super::optional::Absent;
 use super::patience::Patience;
 use super::status::{Observed, Problem, news};
 use super::topology::{self, Sight, Step};
 use super::validate::{ValidatedRing, validate};
-use super::{Config, KIND, act, apply, build, certificates, contract, look, status};
+use super::{Config, KIND, act, apply, build, certificates, contract, look, metrics_token, status};
 use crate::desk::{Desk, key};
 use crate::metrics::Metrics;
 
@@ -36,11 +41,17 @@ pub(super) struct Context {
     desk: Desk,
     config: Config,
     patience: Patience,
+    absent: Absent,
 }
 
 impl Context {
     pub(super) fn new(client: Client, config: Config, metrics: Metrics) -> Self {
-        Self { desk: Desk::new(client, KIND, metrics), config, patience: Patience::default() }
+        Self {
+            desk: Desk::new(client, KIND, metrics),
+            config,
+            patience: Patience::default(),
+            absent: Absent::default(),
+        }
     }
 }
 
@@ -64,7 +75,9 @@ pub(super) async fn reconcile(ring: Arc<DeserializeGuard<ScrapeRing>>, context: 
     let action = match dereference(&context.desk.client, ring.meta()).await.map_err(Error::Dereference)? {
         Some(found) => reconcile_found(&context, found).await?,
         None => {
-            context.patience.forget(ring.meta().uid.as_deref().unwrap_or_default());
+            let uid = ring.meta().uid.as_deref().unwrap_or_default();
+            context.patience.forget(uid);
+            context.absent.forget(uid);
             Action::await_change()
         }
     };
@@ -83,6 +96,10 @@ struct Outcome {
     /// Parts that failed for reasons that time may cure.
     failed: usize,
     certificates: Option<Certificates>,
+    /// What is waited for before the nodes have the certificates that they should have.
+    certificate_lack: Option<String>,
+    /// APIs that the ring uses and that the cluster does not serve; `None` when nobody has looked.
+    missing: Option<Vec<&'static OptionalApi>>,
     sight: Option<Sight>,
     step: Option<Step>,
 }
@@ -101,6 +118,8 @@ async fn reconcile_found(context: &Context, mut found: Found) -> Result<Action, 
         sight: outcome.sight.as_ref(),
         step: outcome.step.as_ref(),
         certificates: outcome.certificates.as_ref(),
+        certificate_lack: outcome.certificate_lack.as_deref(),
+        missing: outcome.missing.as_deref(),
         problems: &outcome.problems,
     };
     if let Some(next) = status::next(&observed, now) {
@@ -111,9 +130,11 @@ async fn reconcile_found(context: &Context, mut found: Found) -> Result<Action, 
         return Err(Error::Apply(outcome.failed));
     }
     let is_unsettled = outcome.step.is_some() || outcome.sight.as_ref().is_some_and(|sight| sight.trouble().is_some());
+    let is_waiting =
+        outcome.certificate_lack.is_some() || outcome.missing.as_ref().is_some_and(|missing| !missing.is_empty());
     // A certificate that lives for minutes is due before a healthy ring would be looked at again.
     let life = found.ring.spec.security.tls.leaf_duration.0;
-    Ok(Action::requeue(match (found.ring.spec.paused, is_unsettled, outcome.problems.is_empty()) {
+    Ok(Action::requeue(match (found.ring.spec.paused, is_unsettled, outcome.problems.is_empty() && !is_waiting) {
         (true, _, _) => RESYNC,
         (false, false, true) => RESYNC.min(life / 10).max(STEP),
         (false, true, _) => STEP,
@@ -143,15 +164,21 @@ async fn bring_about(
         return;
     }
     ensure_certificates(context, valid, found, outcome, now).await;
+    valid.trusted = found.trusted();
+    ensure_metrics_token(context, valid, found, outcome).await;
     if let Some(before) = seen(valid, found, now) {
         valid.may_evict = before.trouble().is_none() && topology::next(&before).is_none();
     }
-    let applied = apply::apply(&context.desk.client, valid, build::build(valid)).await;
+    let applied = apply::apply(&context.desk.client, &context.absent, valid, build::build(valid)).await;
+    outcome.missing = Some(applied.missing);
     outcome.failed += applied.failures.len();
     outcome.problems.extend(applied.failures.iter().map(Problem::from));
     found.stateful_set = applied.stateful_set.or(found.stateful_set.take());
     outcome.sight = seen(valid, found, now);
     outcome.step = outcome.sight.as_ref().and_then(topology::next);
+    if let (Some(step), Some(lack)) = (&mut outcome.step, &outcome.certificate_lack) {
+        step.wait_for_certificate(lack);
+    }
     if let Some(step) = outcome.step.clone() {
         take_or_pass(context, valid, found, outcome, step).await;
     }
@@ -232,6 +259,52 @@ async fn ensure_keys(context: &Context, valid: &ValidatedRing, found: &mut Found
     true
 }
 
+/// The certificates that a ring shall have, from whoever issues them.
+fn due(context: &Context, valid: &ValidatedRing, found: &Found, now: Timestamp) -> Result<Handed, certificates::Error> {
+    let tls = &valid.spec.security.tls;
+    let leaf_s = i64::try_from(tls.leaf_duration.0.as_secs()).unwrap_or(i64::MAX);
+    let terms = Terms { leaf_s, ..context.config.terms };
+    let (authority, leaf) = (found.authority.as_ref(), found.leaf.as_ref());
+    match tls.source {
+        CertificateSource::Operator => {
+            let due = certificates::due(&valid.name, &valid.names, authority, leaf, terms, now)?;
+            Ok(Handed { certificates: Some(due), lack: None })
+        }
+        CertificateSource::CertManager => {
+            issued::due(&valid.name, &valid.names, found.issued.as_ref(), authority, leaf, terms, now)
+        }
+    }
+}
+
+/// Keeps a token for Prometheus where one is asked for, and takes it away where it is not any more.
+async fn ensure_metrics_token(context: &Context, valid: &ValidatedRing, found: &Found, outcome: &mut Outcome) {
+    let present = found.metrics.as_ref().and_then(|data| data.get(contract::METRICS_TOKEN));
+    let present = present.and_then(|token| std::str::from_utf8(&token.0).ok());
+    let name = contract::metrics_name(&valid.name);
+    let token = match (&valid.spec.telemetry.service_monitor, &found.keys) {
+        (Some(_), Some(keys)) => {
+            let Ok(keys) = Keys::read(&contract::keys_name(&valid.name), keys) else { return };
+            match metrics_token::due(&keys, &valid.namespace, present, SystemTime::now()) {
+                Ok(token) => Some(token),
+                Err(error) => {
+                    let message = format!("Secret {name}: the ring's key signs no token: {error}");
+                    return outcome.problems.push(Problem { reason: "SecretInvalid", message });
+                }
+            }
+        }
+        _ => None,
+    };
+    if token.as_deref() == present {
+        return;
+    }
+    let data = token.map(|token| (contract::METRICS_TOKEN.to_owned(), ByteString(token.into_bytes())));
+    let secret = build::secret(valid, name.clone(), data.into_iter().collect(), false);
+    if let Err(error) = apply::apply_secret(&context.desk.client, valid, &secret).await {
+        outcome.failed += 1;
+        outcome.problems.push(Problem::from(&apply::Failure { object: format!("Secret {name}"), error }));
+    }
+}
+
 async fn ensure_certificates(
     context: &Context,
     valid: &ValidatedRing,
@@ -239,17 +312,12 @@ async fn ensure_certificates(
     outcome: &mut Outcome,
     now: Timestamp,
 ) {
-    let founders = u32::try_from(valid.founders.len()).unwrap_or(u32::MAX);
-    let claimed = found.claims.keys().next_back().map_or(0, |last| last + 1);
-    let nodes = valid.desired.max(valid.replicas).max(founders).max(claimed);
-    let names = contract::certificate_names(&valid.name, &valid.namespace, nodes);
-    let leaf_s = i64::try_from(valid.spec.security.tls.leaf_duration.0.as_secs()).unwrap_or(i64::MAX);
-    let terms = Terms { leaf_s, ..context.config.terms };
-    let (authority, leaf) = (found.authority.as_ref(), found.leaf.as_ref());
-    let due = match certificates::due(&valid.name, &names, authority, leaf, terms, now) {
+    let due = match due(context, valid, found, now) {
         Ok(due) => due,
         Err(error) => return outcome.problems.push(Problem::from(&error)),
     };
+    outcome.certificate_lack = due.lack;
+    let Some(due) = due.certificates else { return };
     // The authority first: a leaf whose authority was not kept could not be renewed.
     let wanted = [
         (contract::ca_name(&valid.name), &due.authority, found.authority.as_ref()),

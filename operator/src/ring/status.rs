@@ -1,7 +1,7 @@
 //! Step five: what the ring's status should say, as a pure function of what was seen.
 //!
 //! Conditions: `Ready` (requests are served), `Progressing` (an operation runs), `Degraded` (a person is needed), and in
-//! detail `RingStable`, `ReplicationSatisfied`, `CertificatesReady` and `Paused`. The status holds no clock and no counter
+//! detail `RingStable`, `ReplicationSatisfied`, `CertificatesReady`, `OptionalApis` and `Paused`. The status holds no clock and no counter
 //! of the operator's own: the same sight gives the same status and no write, because each write of the status is itself a
 //! change that wakes the controller.
 
@@ -11,13 +11,18 @@ pub mod news;
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
-use scrapering_crds::{Endpoints, Operation, RingState, ScrapeRing, ScrapeRingStatus, Span, TlsStatus};
+use scrapering_crds::{
+    ConditionStatus, Endpoints, Operation, RingState, ScrapeRing, ScrapeRingStatus, Span, TlsStatus,
+};
 
+use super::build::OptionalApi;
 use super::certificates::Certificates;
 use super::topology::{Sight, Step};
 use super::validate::{self, Held};
 use super::{act, apply, build, certificates, contract, keys};
 use crate::condition::{Verdict, time};
+
+const NOTHING_MISSING: &str = "every API that the ring uses is served";
 
 /// Longest message of an operation, as the schema has it.
 const MAX_STEP_CHARS: usize = 1024;
@@ -104,6 +109,10 @@ pub struct Observed<'a> {
     pub step: Option<&'a Step>,
     /// Its certificates.
     pub certificates: Option<&'a Certificates>,
+    /// What is waited for before the nodes have the certificates that they should have.
+    pub certificate_lack: Option<&'a str>,
+    /// APIs that the ring uses and that the cluster does not serve; `None` when nobody has looked.
+    pub missing: Option<&'a [&'static OptionalApi]>,
     /// What needs a person.
     pub problems: &'a [Problem],
 }
@@ -132,7 +141,7 @@ pub fn next(observed: &Observed<'_>, now: Timestamp) -> Option<ScrapeRingStatus>
         operation: observed.step.map(|step| operation(&ring, step)),
         tls: observed.certificates.map(tls),
         endpoints: Some(Endpoints {
-            gateway: format!("https://{ring}-gateway.{namespace}.svc:{}", contract::GATEWAY_PORT),
+            gateway: format!("https://{}:{}", contract::gateway_host(&ring, &namespace), contract::GATEWAY_PORT),
             peers: format!("{ring}-peers.{namespace}.svc"),
         }),
         conditions: verdicts.iter().map(|verdict| verdict.condition(before, generation, now)).collect(),
@@ -181,10 +190,8 @@ fn verdicts(observed: &Observed<'_>, ready_pods: i32) -> Vec<Verdict> {
         degraded(observed),
         stable(observed.sight),
         replicated(observed.sight),
-        match observed.certificates {
-            Some(_) => Verdict::yes("CertificatesReady", "Issued", "the nodes' certificate is good".to_owned()),
-            None => Verdict::no("CertificatesReady", "NotIssued", "the nodes have no certificate".to_owned()),
-        },
+        certified(observed),
+        optional(observed),
         match observed.ring.spec.paused {
             true => Verdict::yes("Paused", "PausedBySpec", "nothing is changed while spec.paused is true".to_owned()),
             false => Verdict::no("Paused", "NotPaused", "the ring is looked after".to_owned()),
@@ -239,6 +246,36 @@ fn replicated(sight: Option<&Sight>) -> Verdict {
             None => Verdict::yes(of, "AllCopies", "every partition has all its copies".to_owned()),
             Some(trouble) => Verdict::no(of, "TooFewCopies", trouble),
         },
+    }
+}
+
+fn certified(observed: &Observed<'_>) -> Verdict {
+    let of = "CertificatesReady";
+    match (observed.certificate_lack, observed.certificates) {
+        (Some(lack), _) => Verdict::no(of, "WaitingForIssuer", lack),
+        (None, Some(_)) => Verdict::yes(of, "Issued", "the nodes' certificate is good"),
+        (None, None) => Verdict::no(of, "NotIssued", "the nodes have no certificate"),
+    }
+}
+
+fn optional(observed: &Observed<'_>) -> Verdict {
+    let of = "OptionalApis";
+    let Some(missing) = observed.missing else {
+        let said = observed.ring.status.iter().flat_map(|status| &status.conditions).find(|it| it.type_ == of);
+        return match said {
+            Some(said) if said.status == ConditionStatus::False => Verdict::no(of, &*said.reason, &*said.message),
+            _ => Verdict::yes(of, "NothingMissing", NOTHING_MISSING),
+        };
+    };
+    let lack = |api: &&OptionalApi| {
+        format!(
+            "{} asks for {} of {}/{}, which this cluster does not serve",
+            api.field, api.kind, api.group, api.version
+        )
+    };
+    match missing {
+        [] => Verdict::yes(of, "NothingMissing", NOTHING_MISSING),
+        some => Verdict::no(of, "OptionalApiMissing", some.iter().map(lack).collect::<Vec<_>>().join("; ")),
     }
 }
 

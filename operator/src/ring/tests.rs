@@ -59,6 +59,13 @@ fn trouble(server: &Server) -> Option<String> {
     (degraded.status == ConditionStatus::True).then_some(degraded.reason)
 }
 
+/// Reason of the condition `OptionalApis`.
+fn optional(server: &Server) -> String {
+    let ring: ScrapeRing = serde_json::from_value(server.get(RING).expect("the ring")).expect("a ScrapeRing");
+    let conditions = ring.status.expect("a status").conditions;
+    conditions.into_iter().find(|condition| condition.type_ == "OptionalApis").expect("OptionalApis").reason
+}
+
 #[tokio::test]
 async fn a_new_ring_gets_its_keys_its_objects_and_a_second_look_writes_no_status() {
     let server = cluster();
@@ -173,4 +180,58 @@ async fn a_ring_that_is_being_deleted_is_not_built_up_again() {
     server.put(RING, ring);
     assert_eq!(reconciled(&server).await.expect("success"), Action::await_change());
     assert_eq!(server.take_writes(), [""; 0]);
+}
+
+#[tokio::test]
+async fn what_other_controllers_do_is_asked_of_those_that_are_there_and_taken_back() {
+    let server = cluster();
+    server.serve("gateway.networking.k8s.io", false);
+    edit(
+        &server,
+        "gateway",
+        json!({ "ingress": { "host": "ring.example" }, "httpRoute": { "parentRefs": [{ "name": "edge" }] } }),
+    );
+    edit(&server, "telemetry", json!({ "serviceMonitor": { "labels": { "release": "prometheus" } } }));
+    assert_eq!(reconciled(&server).await.expect("success"), Action::requeue(STEP));
+    let ingress = "/apis/networking.k8s.io/v1/namespaces/web/ingresses/main";
+    let route = "/apis/gateway.networking.k8s.io/v1/namespaces/web/httproutes/main";
+    let monitor = "/apis/monitoring.coreos.com/v1/namespaces/web/servicemonitors/main";
+    assert_eq!(server.get(ingress).expect("an Ingress")["spec"]["rules"][0]["host"], "ring.example");
+    assert_eq!(server.get(monitor).expect("a ServiceMonitor")["metadata"]["labels"]["release"], "prometheus");
+    assert_eq!((server.get(route), optional(&server)), (None, "OptionalApiMissing".to_owned()));
+    assert_eq!(trouble(&server), None, "the ring itself lacks nothing");
+    let token = || server.get("/api/v1/namespaces/web/secrets/main-metrics").expect("a token")["data"]["token"].clone();
+    assert!(token().is_string());
+    assert!(server.get(SETTINGS).expect("settings")["data"]["ca.crt"].is_string());
+
+    server.serve("gateway.networking.k8s.io", true);
+    reconciled(&server).await.expect("success");
+    assert_eq!(server.get(route).expect("a route")["spec"]["parentRefs"], json!([{ "name": "edge" }]));
+    assert_eq!(optional(&server), "NothingMissing");
+    let theirs = json!({ "metadata": { "name": "main", "namespace": "web" }, "spec": "theirs" });
+    server.put(monitor, theirs.clone());
+    edit(&server, "gateway", json!({}));
+    edit(&server, "telemetry", json!({}));
+    reconciled(&server).await.expect("success");
+    assert_eq!((server.get(ingress), server.get(route)), (None, None));
+    assert_eq!(server.get(monitor), Some(theirs), "it was never ours");
+    assert_eq!(token(), json!(null));
+}
+
+#[tokio::test]
+async fn a_ring_whose_certificates_somebody_else_issues_waits_for_them() {
+    let server = cluster();
+    edit(&server, "security", json!({ "tls": { "source": "CertManager", "issuerRef": { "name": "internal" } } }));
+    reconciled(&server).await.expect("success");
+    let certificate = server.get("/apis/cert-manager.io/v1/namespaces/web/certificates/main").expect("a Certificate");
+    assert_eq!(
+        (&certificate["spec"]["secretName"], &certificate["spec"]["issuerRef"]["name"]),
+        (&json!("main-issued"), &json!("internal"))
+    );
+    assert_eq!(certificate["spec"]["dnsNames"][0], "main-0.main-peers.web.svc");
+    assert_eq!(
+        (server.get(TLS), trouble(&server)),
+        (None, None),
+        "nobody has issued anything, and that is no fault yet"
+    );
 }

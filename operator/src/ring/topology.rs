@@ -145,6 +145,14 @@ impl Step {
         Self { kind, ordinal: ordinal.into(), action: Action::Wait, word, message, is_stuck: false }
     }
 
+    /// Holds back a node that could not prove who it is.
+    pub fn wait_for_certificate(&mut self, lack: &str) {
+        if matches!(self.action, Action::Raise { .. }) {
+            (self.action, self.word) = (Action::Wait, "WaitingForCertificate");
+            lack.clone_into(&mut self.message);
+        }
+    }
+
     fn stuck(kind: Kind, ordinal: impl Into<Option<u32>>, word: &'static str, message: String) -> Self {
         Self { is_stuck: true, ..Self::wait(kind, ordinal, word, message) }
     }

@@ -7,7 +7,7 @@ use std::cmp::Ordering;
 
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
-use kube::Resource;
+use kube::{Resource, ResourceExt};
 use scrapering_crds::ScrapeRingSpec;
 use scrapering_crds::ring::{ScaleInPolicy, WhenDeleted};
 use thiserror::Error;
@@ -57,6 +57,12 @@ pub struct ValidatedRing {
     pub may_evict: bool,
     /// Where the operator's own pods are.
     pub operator: Option<OperatorPods>,
+    /// Every DNS name that the nodes' certificate must hold.
+    pub names: Vec<String>,
+    /// The authorities whose certificates clients shall trust, PEM; `None` while there are none.
+    pub trusted: Option<String>,
+    /// The value of the annotation by which all nodes are started anew.
+    pub restart_at: Option<String>,
     /// Changes that were asked for and are not made.
     pub held: Vec<Held>,
 }
@@ -188,7 +194,13 @@ pub fn validate(found: &Found, defaults: &Defaults) -> Result<ValidatedRing, Err
     if desired < replicas && spec.scale_in.policy == ScaleInPolicy::Forbid {
         held.push(Held { field: "spec.replicas", running: replicas.to_string(), wanted: desired.to_string() });
     }
+    let claimed = found.claims.keys().next_back().map_or(0, |last| last + 1);
+    let first = u32::try_from(founders.len()).unwrap_or(MAX_REPLICAS);
+    let nodes = desired.max(replicas).max(first).max(claimed);
     Ok(ValidatedRing {
+        names: contract::certificate_names(&name, &namespace, nodes),
+        trusted: found.trusted(),
+        restart_at: found.ring.annotations().get(contract::RESTART_AT).cloned(),
         name,
         namespace,
         owner,

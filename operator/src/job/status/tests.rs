@@ -48,6 +48,19 @@ fn figures_of_the_ring_are_taken_over_and_said_once() {
 }
 
 #[test]
+fn a_job_that_waits_for_its_next_visit_says_when_that_is_and_not_any_more_once_it_has_ended() {
+    let report = |phase: &str, next: Option<&str>| {
+        let mut status = json!({ "phase": phase, "reason": "recrawl", "startTime": "2026-01-01T00:00:00Z" });
+        status["nextVisitTime"] = json!(next);
+        seen(status)
+    };
+    let waiting = after(&job(json!({}), None), &report("Running", Some("2026-01-02T00:00:00Z")));
+    assert_eq!(waiting.next_visit_time.as_deref(), Some("2026-01-02T00:00:00Z"));
+    let ended = after(&job(json!({}), Some(waiting)), &report("Completed", None));
+    assert_eq!(ended.next_visit_time, None);
+}
+
+#[test]
 fn ends_are_complete_or_failed_with_the_rings_own_reason() {
     let end = |phase: &str, reason: Option<&str>| {
         seen(json!({
@@ -62,6 +75,8 @@ fn ends_are_complete_or_failed_with_the_rings_own_reason() {
         (end("Completed", Some("timeLimit")), "Complete", "TimeLimit"),
         (end("Failed", Some("seedsUnreachable")), "Failed", "SeedsUnreachable"),
         (end("Failed", None), "Failed", "RingGaveUp"),
+        (end("Stopped", None), "Failed", "StoppedInRing"),
+        (end("Cancelled", None), "Failed", "CancelledInRing"),
         (end("Deleting", None), "Failed", "DeletedInRing"),
     ];
     for (finding, type_, expected) in table {
@@ -70,6 +85,13 @@ fn ends_are_complete_or_failed_with_the_rings_own_reason() {
         assert_eq!(status.duration.as_deref(), Some("1h2m3s"));
         assert!(has_ended(&job(json!({}), Some(status))));
     }
+}
+
+#[test]
+fn a_job_that_somebody_ended_in_the_ring_says_so_in_a_word() {
+    let phase = |word: &str| after(&job(json!({}), None), &seen(json!({ "phase": word }))).phase;
+    assert_eq!((phase("Stopping"), phase("Stopped")), (Some(JobPhase::Running), Some(JobPhase::Stopped)));
+    assert_eq!((phase("Cancelling"), phase("Cancelled")), (Some(JobPhase::Running), Some(JobPhase::Cancelled)));
 }
 
 #[test]

@@ -52,12 +52,14 @@ pub(super) fn policies(ring: &ValidatedRing) -> Vec<NetworkPolicy> {
     let mut all = vec![deny(ring), among_nodes(ring), gateway(ring), dns(ring), web(ring)];
     all.extend(operator(ring));
     all.extend(ring.spec.telemetry.otlp.as_ref().map(|otlp| telemetry(ring, otlp)));
+    let monitor = ring.spec.telemetry.service_monitor.as_ref().filter(|monitor| !monitor.from.is_empty());
+    all.extend(monitor.map(|monitor| policy(ring, "metrics", to_gateway(monitor.from.clone()))));
     all
 }
 
 /// Names of every policy that a ring may ever have had.
-pub(in crate::ring) fn names(ring: &str) -> [String; 7] {
-    ["deny", "ring", "gateway", "dns", "web", "operator", "telemetry"].map(|what| format!("{ring}-{what}"))
+pub(in crate::ring) fn names(ring: &str) -> [String; 8] {
+    ["deny", "ring", "gateway", "dns", "web", "operator", "telemetry", "metrics"].map(|what| format!("{ring}-{what}"))
 }
 
 fn policy(ring: &ValidatedRing, what: &str, spec: NetworkPolicySpec) -> NetworkPolicy {

@@ -31,7 +31,9 @@ pub(super) fn template(ring: &ValidatedRing) -> PodTemplateSpec {
     // The operator's labels win: the StatefulSet selects by them.
     let mut labels = spec.pod_labels.clone();
     labels.extend(selector(&ring.name));
-    let annotations = (!spec.pod_annotations.is_empty()).then(|| spec.pod_annotations.clone());
+    let mut annotations = spec.pod_annotations.clone();
+    annotations.extend(ring.restart_at.clone().map(|value| (contract::RESTART_AT.to_owned(), value)));
+    let annotations = (!annotations.is_empty()).then_some(annotations);
     PodTemplateSpec {
         metadata: Some(ObjectMeta { labels: Some(labels), annotations, ..ObjectMeta::default() }),
         spec: Some(PodSpec {

@@ -7,23 +7,23 @@ use std::sync::Arc;
 
 use super::*;
 
-const TERMS: Terms = Terms { authority_s: 30_000, leaf_s: 3_000, settle_s: 100 };
+pub(super) const TERMS: Terms = Terms { authority_s: 30_000, leaf_s: 3_000, settle_s: 100 };
 
-fn at(second: i64) -> Timestamp {
+pub(super) fn at(second: i64) -> Timestamp {
     Timestamp::from_second(1_800_000_000 + second).expect("in the calendar")
 }
 
-fn names() -> Vec<String> {
+pub(super) fn names() -> Vec<String> {
     vec!["main-0.main-peers.web.svc".to_owned(), "main-gateway.web.svc".to_owned()]
 }
 
-fn look(before: Option<&Certificates>, second: i64) -> Certificates {
+pub(super) fn look(before: Option<&Certificates>, second: i64) -> Certificates {
     let (authority, leaf) = (before.map(|it| &it.authority), before.map(|it| &it.leaf));
     due("main", &names(), authority, leaf, TERMS, at(second)).expect("certificates")
 }
 
 /// Whether a node that read `trusts` accepts a node that read `shows`.
-fn accepts(trusts: &Certificates, shows: &Certificates, second: i64) -> bool {
+pub(super) fn accepts(trusts: &Certificates, shows: &Certificates, second: i64) -> bool {
     let mut roots = RootCertStore::empty();
     for certificate in CertificateDer::pem_slice_iter(&trusts.leaf[CA].0) {
         roots.add(certificate.expect("PEM")).expect("an authority");

@@ -74,6 +74,8 @@ fn step(ring: &mut ScrapeRing, seen: Option<(&StatefulSet, &Sight)>, problems: &
         sight: seen.map(|(_, sight)| sight),
         step: step.as_ref(),
         certificates: None,
+        certificate_lack: None,
+        missing: None,
         problems,
     };
     let next = next(&observed, at(second));
@@ -165,6 +167,34 @@ fn all_problems_are_told_and_the_first_names_the_reason() {
     let conditions = ring.status.expect("a status").conditions;
     let told = &conditions.iter().find(|condition| condition.type_ == "Degraded").expect("Degraded").message;
     assert!(told.contains("is another's; spec.replicas: 5 stays"), "{told}");
+}
+
+#[test]
+fn an_api_that_is_missing_is_named_until_somebody_looks_again() {
+    let mut ring = ring();
+    let look = |ring: &mut ScrapeRing, missing: Option<&[&'static OptionalApi]>, lack: Option<&str>| {
+        let observed = Observed {
+            ring,
+            stateful_set: None,
+            sight: None,
+            step: None,
+            certificates: None,
+            certificate_lack: lack,
+            missing,
+            problems: &[],
+        };
+        ring.status = next(&observed, at(10)).or(ring.status.take());
+    };
+    look(&mut ring, Some(&[&build::CERTIFICATE]), Some("it is not issued"));
+    assert_eq!(condition(&ring, "OptionalApis"), (false, "OptionalApiMissing".to_owned(), 10));
+    assert_eq!(condition(&ring, "CertificatesReady"), (false, "WaitingForIssuer".to_owned(), 10));
+    look(&mut ring, None, None);
+    assert_eq!(condition(&ring, "OptionalApis"), (false, "OptionalApiMissing".to_owned(), 10));
+    let conditions = ring.status.clone().expect("a status").conditions;
+    let said = &conditions.iter().find(|condition| condition.type_ == "OptionalApis").expect("OptionalApis").message;
+    assert!(said.starts_with("spec.security.tls.source asks for Certificate of cert-manager.io/v1"), "{said}");
+    look(&mut ring, Some(&[]), None);
+    assert_eq!(condition(&ring, "OptionalApis"), (true, "NothingMissing".to_owned(), 10));
 }
 
 #[test]
