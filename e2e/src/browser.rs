@@ -6,6 +6,7 @@
 use crate::door::until;
 use anyhow::{Context, bail, ensure};
 use reqwest::{Client, Method};
+use rustix::process::{Pid, Signal, kill_process_group};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -24,7 +25,21 @@ const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 pub struct Browser {
     http: Client,
     session: String,
-    _driver: Child,
+    _driver: Group,
+}
+
+/// A process and all that it has started.
+#[derive(Debug)]
+struct Group(Child);
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        let leader = self.0.id().and_then(|id| Pid::from_raw(id.cast_signed()));
+        if let Some(leader) = leader {
+            // A group that is gone needs nothing.
+            let _ = kill_process_group(leader, Signal::KILL);
+        }
+    }
 }
 
 impl Browser {
@@ -40,7 +55,8 @@ impl Browser {
         let (Some(chromium), Some(driver)) = (chromium, program("CHROMEDRIVER", &["chromedriver"])) else {
             return Ok(None);
         };
-        let driver = Command::new(&driver)
+        let driver_process = Command::new(&driver)
+            .process_group(0)
             .arg(format!("--port={port}"))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -48,6 +64,7 @@ impl Browser {
             .kill_on_drop(true)
             .spawn()
             .with_context(|| format!("{} cannot be started", driver.display()))?;
+        let driver = Group(driver_process);
         let http = Client::builder().no_proxy().timeout(DRIVER_LIMIT).build()?;
         let root = format!("http://127.0.0.1:{port}");
         until("a driver that listens", DRIVER_LIMIT, async || {

@@ -127,6 +127,7 @@ impl RunningNode {
             registers.clone(),
             fetcher,
             config.options.policy,
+            metrics.clone(),
             tasks.clone(),
             part.clone(),
         );

@@ -31,6 +31,7 @@ mod specs;
 pub mod urls;
 pub mod waiting;
 mod webhooks;
+mod witness;
 mod worker;
 
 pub use doors::Jobs;
@@ -40,6 +41,7 @@ pub use schedules::Schedules;
 use crate::driver::Driver;
 use crate::fetch::Fetcher;
 use crate::kv::RingRegisters;
+use crate::metrics::Metrics;
 use addresses::Addresses;
 use coordinator::Coordinators;
 use errands::Errands;
@@ -52,6 +54,7 @@ use std::sync::Arc;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use witness::Witness;
 
 /// Most pages between their answer and the acknowledgement of their links; more wait as they came.
 const MOST_TAKEN_IN: usize = 32;
@@ -73,6 +76,7 @@ pub struct Crawl {
     registers: RingRegisters,
     keepers: Keepers,
     addresses: Addresses,
+    witness: Witness,
     /// What the operator asks of every visit.
     policy: Policy,
     /// Pages being parsed: as many as there are cores.
@@ -93,6 +97,7 @@ impl Crawl {
         registers: RingRegisters,
         fetcher: Fetcher,
         policy: Policy,
+        metrics: Metrics,
         tasks: TaskTracker,
         stop: CancellationToken,
     ) -> Self {
@@ -106,6 +111,7 @@ impl Crawl {
             registers,
             keepers: Keepers::default(),
             addresses: Addresses::default(),
+            witness: Witness::new(metrics),
             policy,
             parsers: Arc::new(Semaphore::new(cores)),
             intake: Arc::new(Semaphore::new(MOST_TAKEN_IN)),

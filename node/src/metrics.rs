@@ -33,12 +33,39 @@ struct ClassLabels {
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct RuleLabels {
+    rule: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct BuildLabels {
     version: &'static str,
 }
 
 /// What comes of a request to a crawled host.
 const CLASSES: [&str; 6] = ["2xx", "3xx", "4xx", "5xx", "other", "unanswered"];
+
+/// Which promise a request broke.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Breach {
+    /// It left too soon after the answer before it, or before there was one.
+    Delay,
+    /// It was one too many.
+    Concurrency,
+}
+
+impl Breach {
+    /// The words that the metric's label `rule` has.
+    pub(crate) const WORDS: [&'static str; 2] = ["delay", "concurrency"];
+
+    pub(crate) const fn word(self) -> &'static str {
+        let [delay, concurrency] = Self::WORDS;
+        match self {
+            Self::Delay => delay,
+            Self::Concurrency => concurrency,
+        }
+    }
+}
 
 /// From a tenth of a millisecond to 52 seconds, each twice the one before.
 #[derive(Clone, Debug)]
@@ -63,6 +90,7 @@ struct Inner {
     request_seconds: Family<RouteLabels, Histogram, Seconds>,
     fetches: Family<ClassLabels, Counter>,
     fetch_seconds: Histogram,
+    breaches: Family<RuleLabels, Counter>,
     lookup_hops: Histogram,
 }
 
@@ -74,12 +102,16 @@ impl Default for Metrics {
             request_seconds: Family::new_with_constructor(Seconds),
             fetches: Family::default(),
             fetch_seconds: Seconds.new_metric(),
+            breaches: Family::default(),
             lookup_hops: Histogram::new((0..12).map(f64::from)),
             registry: Mutex::default(),
         };
         // What has not happened yet is zero, and not unknown.
         for class in CLASSES {
             drop(inner.fetches.get_or_create(&ClassLabels { class }));
+        }
+        for rule in Breach::WORDS {
+            drop(inner.breaches.get_or_create(&RuleLabels { rule }));
         }
         inner.register(&mut registry);
         *inner.registry.lock().unwrap_or_else(PoisonError::into_inner) = registry;
@@ -95,6 +127,8 @@ impl Inner {
         registry.register("fetches", "Requests sent to crawled hosts, by status class", self.fetches.clone());
         let help = "Time to the header of an answer of a crawled host";
         registry.register_with_unit("fetch_duration", help, Unit::Seconds, self.fetch_seconds.clone());
+        let help = "Requests that left sooner, or with more others, than their jobs promise a host; always zero";
+        registry.register("politeness_violations", help, self.breaches.clone());
         registry.register("ring_lookup_hops", "Nodes asked in a lookup", self.lookup_hops.clone());
         let build = Family::<BuildLabels, Gauge>::default();
         build.get_or_create(&BuildLabels { version: env!("CARGO_PKG_VERSION") }).set(1);
@@ -124,6 +158,11 @@ impl Metrics {
         };
         self.inner.fetches.get_or_create(&ClassLabels { class }).inc();
         self.inner.fetch_seconds.observe(took.as_secs_f64());
+    }
+
+    /// A request to a crawled host broke what its job promises.
+    pub(crate) fn breached(&self, breach: Breach) {
+        self.inner.breaches.get_or_create(&RuleLabels { rule: breach.word() }).inc();
     }
 
     /// A lookup was answered after asking so many nodes.

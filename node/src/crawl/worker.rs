@@ -6,6 +6,7 @@ use super::outlinks::Outlinks;
 use super::revisit::Seen;
 use super::shards::{Command, Ended, RobotsResult};
 use super::specs::Spec;
+use super::witness::Promise;
 use super::{Crawl, cookies, dedup, revisit};
 use crate::causes;
 use crate::extract::listing::{self, Listing};
@@ -44,6 +45,8 @@ const PAUSE: Duration = Duration::from_millis(500);
 pub(super) struct Visit {
     pub(super) partition: Partition,
     pub(super) job: JobId,
+    /// What its host may rely on.
+    pub(super) promise: Promise,
     pub(super) url: NormalizedUrl,
     pub(super) hash: UrlHash,
     pub(super) depth: u32,
@@ -194,12 +197,14 @@ async fn fetch(
         },
         validators: revisit::conditions(job, visit),
     };
+    let mut leaving = crawl.witness.leaves(origin, visit.promise);
     let begun = match unless_broken_off(place, lease, crawl.fetcher.begin(request)).await {
         Some(Ok(begun)) => begun,
         Some(Err(error)) => return (Some(Err(error)), false),
         None => return (None, false),
     };
     place.answered();
+    leaving.answered();
     let set = if job.request.takes_cookies { begun.set_cookies() } else { Vec::new() };
     let Visit { partition, job, .. } = *visit;
     if !set.is_empty() {
@@ -487,6 +492,9 @@ pub(super) async fn robots(crawl: Crawl, errand: RobotsErrand, lease: Cancellati
     let (exchange, result) = match NormalizedUrl::parse(&format!("{origin}/")) {
         Ok(home) => match enter(&crawl, job, &spec, moved.as_ref().unwrap_or(&home)).await {
             Ok(place) => {
+                let promise = Promise::new(&spec, &crawl.policy, home.host());
+                // Whoever robots.txt leads to has not been promised anything.
+                let _leaving = moved.is_none().then(|| crawl.witness.leaves(&origin, promise));
                 let asking = crawl.fetcher.fetch_robots(&home, moved.as_ref(), &spec.request);
                 match unless_broken_off(&place, &lease, asking).await {
                     Some(answer) => {

@@ -1,8 +1,10 @@
 //! Links with labels, priorities and listings; sitemaps and robots.txt as sources.
 
 use super::*;
+use crate::crawl::witness::Promise;
 use crate::job;
 use scrapering_core::frontier::record::JobId;
+use scrapering_core::frontier::shard::Policy;
 use scrapering_core::id::Partition;
 
 fn job(spec: &str) -> ValidatedJob {
@@ -15,7 +17,8 @@ fn visit(url: &str, way: Way) -> Visit {
     let url = NormalizedUrl::parse(url).unwrap();
     let hash = UrlHash::of(&url);
     let (partition, job) = (Partition(0), JobId([0; 16]));
-    Visit { partition, job, url, hash, depth: 2, way, attempt: 1, cookies: None, history: None }
+    let promise = Promise::new(&self::job(""), &Policy::default(), url.host());
+    Visit { partition, job, promise, url, hash, depth: 2, way, attempt: 1, cookies: None, history: None }
 }
 
 fn links(pairs: &[(&str, usize)]) -> Vec<PageLink> {

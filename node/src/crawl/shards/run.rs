@@ -3,6 +3,7 @@
 use super::super::budget::Share;
 use super::super::claim::{self, Respect};
 use super::super::coordinator::Order;
+use super::super::witness::Promise;
 use super::super::{Crawl, cookies, coordinator, opt_outs, schedules, worker};
 use super::{Command, Ended, Found, FoundResults, HostFilter, Report, RobotsResult};
 use scrapering_core::frontier::Shard;
@@ -572,8 +573,9 @@ fn take_cookies(shard: &mut Shard, job: JobId, url: &NormalizedUrl, set: &[Strin
 fn start(crawl: &Crawl, partition: Partition, token: Token, lease: &CancellationToken, work: Work) {
     let task = crawl.clone();
     match work {
-        Work::Fetch { job, url, hash, depth, way, attempt, cookies, history, .. } => {
-            let visit = worker::Visit { partition, job, url, hash, depth, way, attempt, cookies, history };
+        Work::Fetch { job, spec, url, hash, depth, way, attempt, cookies, history } => {
+            let promise = Promise::new(&spec, &crawl.policy, url.host());
+            let visit = worker::Visit { partition, job, promise, url, hash, depth, way, attempt, cookies, history };
             crawl.spawn(worker::visit(task, visit, lease.clone()));
         }
         Work::Robots { job, spec, origin, moved } => {
