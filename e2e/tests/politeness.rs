@@ -1,6 +1,7 @@
 //! Polite as one: several jobs on the same hosts and addresses, nodes that die and join, and the web's own log as the judge.
 
 use anyhow::ensure;
+use reqwest::Method;
 use scrapering_e2e::access_log;
 use scrapering_e2e::door::until;
 use scrapering_e2e::judge::Rules;
@@ -78,6 +79,17 @@ fn check(verdict: &WebVerdict) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// What the nodes' own witnesses counted must be what the judge saw: nothing.
+async fn check_witnesses(ring: &Ring, nodes: impl Iterator<Item = usize>) -> anyhow::Result<()> {
+    for node in nodes {
+        let metrics = ring.door().only(node).ask(Method::GET, "/metrics", None).await?.body;
+        let counted = metrics.lines().filter(|line| line.starts_with("scrapering_politeness_violations_total"));
+        let counts: Vec<&str> = counted.filter_map(|line| line.split(' ').nth(1)).collect();
+        ensure!(counts == ["0", "0"], "{}: {counts:?}", ring::name(node));
+    }
+    Ok(())
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn three_jobs_on_the_same_hosts_are_as_polite_as_one_while_nodes_die_and_join() -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
@@ -98,6 +110,7 @@ async fn three_jobs_on_the_same_hosts_are_as_polite_as_one_while_nodes_die_and_j
     }
     // What was in flight on two nodes may be fetched again, and a robots.txt that was not stored yet.
     check(&verdict(folder.path(), &web, 3, 6)?)?;
+    check_witnesses(&ring, (0..5).filter(|node| ![owner, other].contains(node))).await?;
     let titles = |items: &[Value]| items.iter().map(|item| item["title"].to_string()).collect::<Vec<_>>();
     let first = titles(&ring.door().list(&ids[0], "items").await?);
     ensure!(first.len() > 40, "only {} items", first.len());
@@ -116,6 +129,7 @@ async fn robots_txt_is_fetched_once_a_host_for_all_jobs_and_nodes() -> anyhow::R
         ring.door().completed(id, LIMIT).await?;
     }
     check(&verdict(folder.path(), &web, 1, 0)?)?;
+    check_witnesses(&ring, 0..3).await?;
     let skipped = ring.door().list(&first, "skipped").await?;
     let reasons: Vec<&str> = skipped.iter().filter_map(|skipped| skipped["reason"].as_str()).collect();
     for reason in ["robotsTxt", "outOfScope", "redirectToExcluded", "httpError", "duplicateUrl", "mimeType"] {
