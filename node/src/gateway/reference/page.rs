@@ -20,12 +20,18 @@ pub(super) fn html(document: &Value) -> String {
     let mut page = format!(
         "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><title>{title}: the API</title>\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
-         <link rel=\"stylesheet\" href=\"/docs/style.css\"></head><body><main><h1>{title}: the API</h1><p>{}</p>\
-         <p class=\"quiet\">Version {}. For programs: <a href=\"/openapi.json\">openapi.json</a>.</p>",
-        escaped(word(&document["info"]["description"])),
-        escaped(word(&document["info"]["version"])),
+         <link rel=\"stylesheet\" href=\"/docs/style.css\"></head><body>"
     );
     contents(&mut page, &areas);
+    add(
+        &mut page,
+        format_args!(
+            "<main><h1>{title}: the API</h1><p>{}</p>\
+             <p class=\"quiet\">Version {}. For programs: <a href=\"/openapi.json\">openapi.json</a>.</p>",
+            prose(word(&document["info"]["description"])),
+            escaped(word(&document["info"]["version"])),
+        ),
+    );
     for (area, operations) in &areas {
         add(&mut page, format_args!("<h2 id=\"{area}\">{area}</h2>"));
         for (method, path, described) in operations {
@@ -50,16 +56,21 @@ pub(super) fn html(document: &Value) -> String {
 
 fn contents(page: &mut String, areas: &BTreeMap<&str, Vec<(&str, &str, &Value)>>) {
     page.push_str("<nav aria-label=\"Operations\"><ul>");
-    for (method, path, described) in areas.values().flatten() {
-        let id = word(&described["operationId"]);
-        add(
-            page,
-            format_args!(
-                "<li><a href=\"#{id}\"><span class=\"method {method}\">{}</span> {}</a></li>",
-                method.to_ascii_uppercase(),
-                escaped(path)
-            ),
-        );
+    for (area, operations) in areas {
+        add(page, format_args!("<li><a href=\"#{area}\">{area}</a><ul>"));
+        for (method, path, described) in operations {
+            let id = word(&described["operationId"]);
+            let named = method.to_ascii_uppercase();
+            // All of them begin so, and there is little room.
+            let short = escaped(path.strip_prefix("/v1").unwrap_or(path));
+            add(
+                page,
+                format_args!(
+                    "<li><a href=\"#{id}\"><span class=\"method {method}\">{named}</span><span>{short}</span></a></li>"
+                ),
+            );
+        }
+        page.push_str("</ul></li>");
     }
     page.push_str("<li><a href=\"#schemas\">schemas</a></li></ul></nav>");
 }
@@ -73,7 +84,7 @@ fn operation(page: &mut String, method: &str, path: &str, described: &Value) {
             word(&described["operationId"]),
             method.to_ascii_uppercase(),
             escaped(path),
-            escaped(word(says)),
+            prose(word(says)),
         ),
     );
     match described["security"][0]["token"][0].as_str() {
@@ -87,35 +98,35 @@ fn operation(page: &mut String, method: &str, path: &str, described: &Value) {
     });
     table(page, ["Parameter", "Where", "What it means"], rows);
     if let Some(body) = described.get("requestBody") {
-        add(page, format_args!("<p>Body: {} {}</p>", escaped(word(&body["description"])), content(&body["content"])));
+        add(page, format_args!("<p>Body: {} {}</p>", prose(word(&body["description"])), content(&body["content"])));
     }
-    page.push_str("<table><thead><tr><th scope=\"col\">Status</th><th scope=\"col\">What it means</th><th scope=\"col\">Body</th></tr></thead><tbody>");
+    page.push_str("<div class=\"scroll\" tabindex=\"0\"><table><thead><tr><th scope=\"col\">Status</th><th scope=\"col\">What it means</th><th scope=\"col\">Body</th></tr></thead><tbody>");
     for (status, answer) in fields(&described["responses"]) {
         add(
             page,
             format_args!(
                 "<tr><td>{status}</td><td>{}</td><td>{}</td></tr>",
-                escaped(word(&answer["description"])),
+                prose(word(&answer["description"])),
                 content(&answer["content"])
             ),
         );
     }
-    page.push_str("</tbody></table>");
+    page.push_str("</tbody></table></div>");
 }
 
 fn table(page: &mut String, head: [&str; 3], rows: impl ExactSizeIterator<Item = [String; 3]>) {
     if rows.len() == 0 {
         return;
     }
-    page.push_str("<table><thead><tr>");
+    page.push_str("<div class=\"scroll\" tabindex=\"0\"><table><thead><tr>");
     head.iter().for_each(|cell| add(page, format_args!("<th scope=\"col\">{cell}</th>")));
     page.push_str("</tr></thead><tbody>");
     for row in rows {
         page.push_str("<tr>");
-        row.iter().for_each(|cell| add(page, format_args!("<td>{}</td>", escaped(cell))));
+        row.iter().for_each(|cell| add(page, format_args!("<td>{}</td>", prose(cell))));
         page.push_str("</tr>");
     }
-    page.push_str("</tbody></table>");
+    page.push_str("</tbody></table></div>");
 }
 
 /// Media types, each with a link to its schema if that has a name.
@@ -145,6 +156,15 @@ fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
+/// Words in which code stands in backticks.
+fn prose(text: &str) -> String {
+    let parts = text.split('`').enumerate();
+    parts.fold(String::new(), |text, (place, part)| match place % 2 {
+        0 => text + &escaped(part),
+        _ => format!("{text}<code>{}</code>", escaped(part)),
+    })
+}
+
 fn add(page: &mut String, part: std::fmt::Arguments<'_>) {
     page.write_fmt(part).expect("writing to memory does not fail");
 }
@@ -172,5 +192,6 @@ mod tests {
     #[test]
     fn what_is_written_in_the_document_is_text_and_no_markup() {
         assert_eq!(escaped("<b a=\"1\">&"), "&lt;b a=&quot;1&quot;&gt;&amp;");
+        assert_eq!(prose("with `a<b` in it"), "with <code>a&lt;b</code> in it");
     }
 }
