@@ -81,8 +81,9 @@ fn check(verdict: &WebVerdict) -> anyhow::Result<()> {
 
 /// What the nodes' own witnesses counted must be what the judge saw: nothing.
 async fn check_witnesses(ring: &Ring, nodes: impl Iterator<Item = usize>) -> anyhow::Result<()> {
+    let door = ring.door().with_token(&ring.token_of("metrics:read").await?);
     for node in nodes {
-        let metrics = ring.door().only(node).ask(Method::GET, "/metrics", None).await?.body;
+        let metrics = door.only(node).ask(Method::GET, "/metrics", None).await?.body;
         let counted = metrics.lines().filter(|line| line.starts_with("scrapering_politeness_violations_total"));
         let counts: Vec<&str> = counted.filter_map(|line| line.split(' ').nth(1)).collect();
         ensure!(counts == ["0", "0"], "{}: {counts:?}", ring::name(node));

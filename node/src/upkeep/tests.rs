@@ -21,7 +21,7 @@ use std::net::TcpListener;
 
 const PARTITION: Partition = Partition(42);
 /// No step of a test takes longer on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(180);
 
 /// A ring of five nodes in this process.
 struct Stage {
