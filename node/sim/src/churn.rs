@@ -22,7 +22,8 @@ pub struct Dials {
     pub minutes: u64,
     /// Nodes that go every minute; as many come.
     pub replaced_a_minute: usize,
-    /// How many of those go without a word, and their disks with them.
+    /// How many of those go without a word, and their disks with them; never a third member of a partition before one
+    /// of the two is replaced, which is more than the ring promises to survive.
     pub crashes_a_minute: usize,
     /// Keys, all of them written before anybody goes.
     pub keys: usize,

@@ -14,6 +14,7 @@ fn nothing_is_lost_and_little_more_is_moved_than_must_be_while_nodes_come_and_go
     let seed: u64 = rand::random();
     println!("seed {seed}");
     let account = run(seed, &small());
+    assert_eq!(account.crashed, 4, "seed {seed}: {account:#?}");
     assert_eq!((account.lost, account.not_linearizable, account.unreadable), (0, 0, 0), "seed {seed}: {account:#?}");
     assert!(account.writes > 500 && account.ideal_copies > 100, "seed {seed}: {account:#?}");
     assert!(account.ratio() <= 1.3, "seed {seed}: {account:#?}");

@@ -244,14 +244,17 @@ impl World {
     }
 
     fn handle_leave(&mut self) {
-        let Some(id) = self.anybody() else { return };
+        let Some(id) = self.anybody(|_, _| true) else { return };
         self.nodes.get_mut(&id).expect("it was just chosen").serving = Serving::Leaving;
         self.stay_no_more(id);
         self.spread(id, Liveness::Alive, Serving::Leaving, GOSSIP_US);
     }
 
+    /// Somebody goes without a word whom the ring can spare; a moment later, while there is nobody.
     fn handle_crash(&mut self) {
-        let Some(id) = self.anybody() else { return };
+        let Some(id) = self.anybody(|world, node| world.can_spare(node)) else {
+            return self.schedule(SECOND_US, Event::Crash);
+        };
         self.account.crashed += 1;
         self.end(id);
         self.spread(id, Liveness::Down, Serving::Serving, DETECTION_US);
@@ -260,11 +263,20 @@ impl World {
         self.schedule(REMOVED_AFTER_US, Event::Removed { node: id });
     }
 
-    /// A node that serves.
-    fn anybody(&mut self) -> Option<NodeId> {
-        let serving = self.nodes.values().filter(|node| node.serving == Serving::Serving);
+    /// A node that serves and that `suits`.
+    fn anybody(&mut self, suits: impl Fn(&Self, NodeId) -> bool) -> Option<NodeId> {
+        let serving = self.nodes.values().filter(|node| node.serving == Serving::Serving && suits(self, node.id));
         let serving: Vec<NodeId> = serving.map(|node| node.id).collect();
         serving.choose(&mut self.dice).copied()
+    }
+
+    /// Whether a majority of each view is still there without `id`: the ring survives two deaths at a time, and a
+    /// third as soon as it has replaced one of the two.
+    fn can_spare(&self, id: NodeId) -> bool {
+        self.newest.values().filter(|view| view.has(id)).all(|view| {
+            let others = view.members.iter().filter(|member| **member != id && self.nodes.contains_key(*member));
+            others.count() >= view.quorum()
+        })
     }
 
     fn stay_no_more(&mut self, node: NodeId) {

@@ -20,7 +20,7 @@ const LAST_READS_US: u64 = 20 * super::SECOND_US;
 
 impl World {
     pub(super) fn handle_call(&mut self) {
-        let Some(node) = self.anybody() else { return };
+        let Some(node) = self.anybody(|_, _| true) else { return };
         let unwritten = (0..self.keys.len()).find(|key| !self.written.contains(key));
         let key = unwritten.unwrap_or_else(|| self.dice.random_range(0..self.keys.len()));
         let action = match (unwritten, self.dice.random_range(0..10)) {
@@ -79,7 +79,7 @@ impl World {
     /// Reads every key, each from some node.
     pub(super) fn read_everything(&mut self) {
         for key in 0..self.keys.len() {
-            let Some(node) = self.anybody() else { return };
+            let Some(node) = self.anybody(|_, _| true) else { return };
             let call = self.call(node, key, Action::Read);
             self.final_reads.insert(key, call);
         }
