@@ -10,8 +10,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Hosts that are remembered; with more, those that were left alone for [`QUIET`] are forgotten.
-const MOST_HOSTS: usize = 4_096;
+/// With so many hosts, and then each time that there are twice as many, those that were left alone for [`QUIET`] are forgotten.
+const MANY_HOSTS: usize = 4_096;
 /// After this a host is owed nothing that is not in its records: no delay is longer in practice.
 const QUIET: Duration = Duration::from_secs(600);
 
@@ -38,8 +38,32 @@ impl Promise {
 /// What this node has asked of hosts lately. A cheap clone.
 #[derive(Clone, Debug)]
 pub(super) struct Witness {
-    hosts: Arc<Mutex<HashMap<Arc<str>, Asked>>>,
+    hosts: Arc<Mutex<Hosts>>,
     metrics: Metrics,
+}
+
+#[derive(Debug)]
+struct Hosts {
+    asked: HashMap<Arc<str>, Asked>,
+    /// With so many, the quiet ones are forgotten: looking at all for each request would be the crawl's own cost.
+    full_at: usize,
+}
+
+impl Default for Hosts {
+    fn default() -> Self {
+        Self { asked: HashMap::new(), full_at: MANY_HOSTS }
+    }
+}
+
+impl Hosts {
+    fn make_room(&mut self, now: Instant) {
+        if self.asked.len() < self.full_at {
+            return;
+        }
+        let is_lately = |at: Instant| now.saturating_duration_since(at) < QUIET;
+        self.asked.retain(|_, asked| asked.open > 0 || asked.answered_at.is_some_and(is_lately));
+        self.full_at = MANY_HOSTS.max(self.asked.len() * 2);
+    }
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -75,11 +99,8 @@ impl Witness {
 
     fn leaves_at(&self, origin: &Arc<str>, promise: Promise, now: Instant) -> Leaving {
         let mut hosts = self.hosts();
-        if hosts.len() >= MOST_HOSTS {
-            let is_lately = |at: Instant| now.saturating_duration_since(at) < QUIET;
-            hosts.retain(|_, asked| asked.open > 0 || asked.answered_at.is_some_and(is_lately));
-        }
-        let asked = hosts.entry(Arc::clone(origin)).or_default();
+        hosts.make_room(now);
+        let asked = hosts.asked.entry(Arc::clone(origin)).or_default();
         let breach = asked.breach(promise, now);
         asked.open += 1;
         asked.unanswered += 1;
@@ -91,7 +112,7 @@ impl Witness {
         Leaving { witness: self.clone(), origin: Arc::clone(origin), answered: false }
     }
 
-    fn hosts(&self) -> MutexGuard<'_, HashMap<Arc<str>, Asked>> {
+    fn hosts(&self) -> MutexGuard<'_, Hosts> {
         self.hosts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -114,7 +135,7 @@ impl Leaving {
         if std::mem::replace(&mut self.answered, true) {
             return;
         }
-        if let Some(asked) = self.witness.hosts().get_mut(&self.origin) {
+        if let Some(asked) = self.witness.hosts().asked.get_mut(&self.origin) {
             asked.unanswered = asked.unanswered.saturating_sub(1);
             asked.answered_at = asked.answered_at.max(Some(now));
         }
@@ -124,7 +145,7 @@ impl Leaving {
 impl Drop for Leaving {
     fn drop(&mut self) {
         self.answered();
-        if let Some(asked) = self.witness.hosts().get_mut(&self.origin) {
+        if let Some(asked) = self.witness.hosts().asked.get_mut(&self.origin) {
             asked.open = asked.open.saturating_sub(1);
         }
     }
@@ -181,5 +202,26 @@ mod tests {
         drop(unanswered);
         drop(witness.leaves_at(&origin, promise(1, 1), now + QUIET * 2));
         assert_eq!(counted(&metrics), [1, 1]);
+    }
+    #[test]
+    fn quiet_hosts_are_forgotten_now_and_then_and_busy_ones_are_not() {
+        let (witness, begin) = (Witness::new(Metrics::default()), Instant::now());
+        let ask = |host: usize, now| witness.leaves_at(&format!("http://h{host}.test:80").into(), promise(0, 9), now);
+        let open = ask(0, begin);
+        for host in 1..MANY_HOSTS {
+            ask(host, begin).answered_at(begin);
+        }
+        ask(MANY_HOSTS, begin).answered_at(begin);
+        assert_eq!(witness.hosts().asked.len(), MANY_HOSTS + 1, "all were asked lately");
+        let later = begin + QUIET;
+        for host in MANY_HOSTS + 1..=2 * MANY_HOSTS {
+            ask(host, later).answered_at(later);
+        }
+        let hosts = witness.hosts();
+        assert!(hosts.asked.contains_key("http://h0.test:80"), "it owes an answer");
+        assert!(!hosts.asked.contains_key("http://h1.test:80"));
+        assert!(hosts.asked.len() <= MANY_HOSTS + 2, "{} are remembered", hosts.asked.len());
+        drop(hosts);
+        drop(open);
     }
 }
