@@ -1,8 +1,8 @@
 //! A whole web on loopback for crawlers to visit: thousands of hosts on a few addresses, generated from a seed.
 //!
 //! [`site`] decides what a host is like (its robots.txt, its size), [`answers`] what it says to each request, [`oddities`]
-//! everything that goes wrong out there, and [`server`] speaks HTTP by hand, because half of it is not HTTP that a
-//! library would send. Every request is in the access log, which is what the judge reads.
+//! everything that goes wrong out there, both in the words of [`exchange`], and [`server`] speaks HTTP by hand, because
+//! half of it is not HTTP that a library would send. Every request is in the access log, which is what the judge reads.
 //!
 //! Host names carry their address: `h17.ip1.web.test` is at the second address. A visitor is told so by one rule an
 //! address (`*.ip1.web.test`); see [`Web::resolve_rules`]. Who asks for an address itself finds the [shop](crate::shop),
@@ -10,6 +10,7 @@
 
 mod answers;
 mod charsets;
+mod exchange;
 mod oddities;
 mod server;
 pub mod site;

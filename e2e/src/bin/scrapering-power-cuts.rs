@@ -5,7 +5,8 @@
 
 use anyhow::Context;
 use clap::Parser;
-use scrapering_e2e::power::rounds::{Cut, Plan};
+use scrapering_e2e::power::cut::Cut;
+use scrapering_e2e::power::rounds::Plan;
 use scrapering_e2e::power::{control, corrupt, disk, report, rounds};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;

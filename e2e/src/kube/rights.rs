@@ -1,6 +1,5 @@
 //! The operator's rights in a test: a token of a service account with exactly those that the chart grants, read from the chart itself.
 
-use super::stage::NAMESPACE;
 use anyhow::{Context, ensure};
 use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
 use k8s_openapi::api::core::v1::ServiceAccount;
@@ -16,24 +15,24 @@ const ACCOUNT: &str = "scrapering-operator";
 /// How long its token lives, seconds; longer than any test.
 const TOKEN_LIFE_S: i64 = 12 * 3600;
 
-/// Makes a service account with the rights that the chart in this folder grants; a token of it.
+/// Makes a service account in `namespace` with the rights that the chart in this folder grants; a token of it.
 ///
 /// # Errors
 /// The chart does not read as expected, or the server refuses a role.
-pub async fn grant(client: &Client, chart: &Path) -> anyhow::Result<String> {
+pub async fn grant(client: &Client, namespace: &str, chart: &Path) -> anyhow::Result<String> {
     let everywhere =
         rules(&chart.join("templates/_helpers.tpl"), "{{- define \"scrapering.rules\" -}}\n", "{{- end }}")?;
     let own = rules(&chart.join("templates/role-leases.yaml"), "\nrules:\n", "\n---\n")?;
     let named = json!({ "name": ACCOUNT });
-    let subjects = json!([{ "kind": "ServiceAccount", "name": ACCOUNT, "namespace": NAMESPACE }]);
+    let subjects = json!([{ "kind": "ServiceAccount", "name": ACCOUNT, "namespace": namespace }]);
     let role = |kind: &str| json!({ "kind": kind, "name": ACCOUNT, "apiGroup": "rbac.authorization.k8s.io" });
     create::<ClusterRole>(Api::all(client.clone()), json!({ "metadata": named, "rules": everywhere })).await?;
     let binding = json!({ "metadata": named, "roleRef": role("ClusterRole"), "subjects": subjects });
     create::<ClusterRoleBinding>(Api::all(client.clone()), binding).await?;
-    create::<Role>(Api::namespaced(client.clone(), NAMESPACE), json!({ "metadata": named, "rules": own })).await?;
+    create::<Role>(Api::namespaced(client.clone(), namespace), json!({ "metadata": named, "rules": own })).await?;
     let binding = json!({ "metadata": named, "roleRef": role("Role"), "subjects": subjects });
-    create::<RoleBinding>(Api::namespaced(client.clone(), NAMESPACE), binding).await?;
-    let accounts: Api<ServiceAccount> = Api::namespaced(client.clone(), NAMESPACE);
+    create::<RoleBinding>(Api::namespaced(client.clone(), namespace), binding).await?;
+    let accounts: Api<ServiceAccount> = Api::namespaced(client.clone(), namespace);
     create(accounts.clone(), json!({ "metadata": named })).await?;
     let spec = TokenRequestSpec { expiration_seconds: Some(TOKEN_LIFE_S), ..TokenRequestSpec::default() };
     let request = TokenRequest { spec, ..TokenRequest::default() };

@@ -53,7 +53,7 @@ impl Stage {
     /// A part does not start.
     pub async fn set(assets: &Path, folder: &Path, chart: &Path) -> anyhow::Result<Self> {
         let plane = ControlPlane::start(assets, folder).await?;
-        let token = rights::grant(&plane.client(), chart).await?;
+        let token = rights::grant(&plane.client(), NAMESPACE, chart).await?;
         let kubelet = Kubelet::start(&plane, folder)?;
         let mut operator = Operator::of(&plane, folder, token).await?;
         operator.start()?;

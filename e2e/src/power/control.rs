@@ -3,9 +3,10 @@
 //! A test that cannot fail proves nothing. The node itself has no switch for this: its system calls are answered by strace.
 
 use super::check::{Findings, check};
+use super::cut::Cut;
 use super::load::Load;
 use super::ring::{Fsync, NODES, PoweredRing, all};
-use super::rounds::{Cut, Say, Site};
+use super::rounds::{Say, Site};
 use crate::ring::name;
 use anyhow::{Context, bail, ensure};
 use std::path::Path;

@@ -1,9 +1,9 @@
 //! What a run has seen, in figures.
 
 use super::check::Findings;
+use super::cut::Cut;
 use super::disk::Disk;
 use super::ledger::Ledger;
-use super::rounds::Cut;
 use crate::bench::{fsync_latencies, quantile};
 use std::fmt::Write;
 use std::path::Path;

@@ -1,6 +1,7 @@
 //! Power cuts under load, one after the other, on one ring that must come back from each.
 
 use super::check::{Findings, check};
+use super::cut::Cut;
 use super::load::{Held, Load};
 use super::report::Tally;
 use super::ring::{Fsync, NODES, PoweredRing, all};
@@ -9,7 +10,6 @@ use anyhow::{Context, ensure};
 use rand::rngs::SmallRng;
 use rand::seq::{SliceRandom, index};
 use rand::{Rng, SeedableRng};
-use std::fmt;
 use std::path::Path;
 use std::time::Duration;
 
@@ -26,28 +26,6 @@ const SHOWN: usize = 20;
 
 /// Where a line of progress goes.
 pub type Say<'a> = &'a (dyn Fn(String) + Sync);
-
-/// Whose power is cut, and under which load.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Cut {
-    /// One node's, while all five work; the others go on.
-    Single,
-    /// One node's, while two others stand still: every write before the cut was acknowledged by a bare majority with this
-    /// node in it. Afterwards the two others of that majority stand still, so that only this node's disk can tell.
-    Narrow,
-    /// Every node's at once.
-    Whole,
-}
-
-impl fmt::Display for Cut {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.pad(match self {
-            Self::Single => "single",
-            Self::Narrow => "single, bare majority",
-            Self::Whole => "whole ring",
-        })
-    }
-}
 
 /// How many cuts, and the seed of their order and of the load.
 #[derive(Debug, Clone, Copy)]

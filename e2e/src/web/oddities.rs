@@ -7,8 +7,8 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use super::REBINDING;
-use super::answers::{Answer, Manner, Question, page};
 use super::charsets;
+use super::exchange::{Answer, Manner, Question, busy, page};
 use super::site::mix;
 
 /// Longest chain of redirects.
@@ -102,21 +102,6 @@ fn index() -> Vec<String> {
 
 fn once(question: &Question<'_>, answer: impl Fn(bool) -> Answer, date: bool) -> Answer {
     if question.times <= 1 { answer(date) } else { Answer::html(page("No longer busy", &[])) }
-}
-
-/// An answer that asks for a pause, in seconds or as a date.
-pub(super) fn busy(status: u16, pause: Duration, as_date: bool) -> Answer {
-    let answer = Answer::new(status, "text/plain", "come again later");
-    if !as_date {
-        return Answer { pause: Some(pause), ..answer.with("Retry-After", pause.as_secs().to_string()) };
-    }
-    // A date has whole seconds: the pause ends when it comes.
-    let now = jiff::Timestamp::now();
-    let until =
-        jiff::Timestamp::from_second(now.as_second() + i64::try_from(pause.as_secs()).unwrap_or(0) + 1).unwrap_or(now);
-    let date = jiff::fmt::rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&until).unwrap_or_default();
-    let pause = Duration::try_from(until.duration_since(now)).unwrap_or(pause);
-    Answer { pause: Some(pause), ..answer.with("Retry-After", date) }
 }
 
 fn chain(step: u32) -> Answer {

@@ -9,7 +9,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
-use super::answers::{self, Answer, Manner, Question};
+use super::answers;
+use super::exchange::{Answer, Manner, Question};
 use super::site::Site;
 use super::{Config, DOMAIN, MAX_ADDRESSES, MAX_HOSTS, REBINDING};
 use crate::access_log::{self, AccessLog};
