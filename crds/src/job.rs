@@ -12,6 +12,7 @@ pub mod politeness;
 pub mod proxy;
 pub mod recrawl;
 mod rules;
+pub mod scope;
 pub mod status;
 pub mod webhook;
 
@@ -31,6 +32,7 @@ pub use politeness::{
 pub use proxy::{ProxySpec, RotationSpec};
 pub use recrawl::{AdaptiveSpec, EmitSpec, RecrawlSpec};
 pub use rules::MUTABLE;
+pub use scope::{ScopeSpec, ScopeType};
 pub use status::{JobPhase, PageCounts, ScrapeJobStatus};
 pub use webhook::{WebhookEvent, WebhookSpec};
 
@@ -269,40 +271,6 @@ pub struct SeedSpec {
     pub label: Option<String>,
 }
 
-/// Which pages belong to the job. Seeds always do.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[schemars(transform = rules::of_scope)]
-pub struct ScopeSpec {
-    /// page: the seeds alone. prefix: below the folder of a seed. host: the host and port of a seed. domain: the registrable domain of a seed, with all its subdomains. any: every URL. custom: what `include` matches.
-    #[serde(default)]
-    pub scope_type: ScopeType,
-    /// Most links between a seed and a page; 0 fetches the seeds alone. Without it depth has no limit.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Option<i32>", range(min = 0, max = 100_000))]
-    pub max_depth: Option<u32>,
-    /// Pages outside the scope are followed for so many links in a row.
-    #[serde(default)]
-    #[schemars(with = "i32", range(min = 0, max = 100))]
-    pub extra_hops: u32,
-    /// Regular expressions (linear time, no look-around); with any, a page's URL must match at least one.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(
-        length(max = 100),
-        inner(length(min = 1, max = 1024)),
-        extend("x-kubernetes-list-type" = "atomic")
-    )]
-    pub include: Vec<String>,
-    /// Regular expressions; a URL that matches one is left out, whatever `include` says.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(
-        length(max = 100),
-        inner(length(min = 1, max = 1024)),
-        extend("x-kubernetes-list-type" = "atomic")
-    )]
-    pub exclude: Vec<String>,
-}
-
 /// What becomes of URLs before they are followed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -350,25 +318,6 @@ fn default_repeated_segments() -> u32 {
 
 fn default_query_variants() -> u32 {
     10_000
-}
-
-/// How far a job may wander from its seeds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub enum ScopeType {
-    /// The host and port of a seed.
-    #[default]
-    Host,
-    /// Below the folder of a seed.
-    Prefix,
-    /// The registrable domain of a seed.
-    Domain,
-    /// The seeds alone.
-    Page,
-    /// Every URL.
-    Any,
-    /// What `include` matches.
-    Custom,
 }
 
 /// Links worth following.

@@ -18,7 +18,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 /// Jobs that take more than a schema and rules to see through: a parser of selectors or patterns, or the ring itself.
-const JUDGED_BY_THE_RING: [&str; 49] = [
+const JUDGED_BY_THE_RING: [&str; 50] = [
     "auth-and-header",
     "auth-secret-ref",
     "cookies-secret-ref",
@@ -58,6 +58,7 @@ const JUDGED_BY_THE_RING: [&str; 49] = [
     "output-same-place",
     "output-warc-without-pages",
     "proxy-secret-ref",
+    "scope-allowed-domain-name",
     "scope-exclude-complex",
     "scope-exclude-lookahead",
     "scope-include",

@@ -138,7 +138,7 @@ pub struct FetchRequest<'a> {
     /// Largest body after decompression, bytes.
     pub max_body_bytes: u64,
     /// Bodies of other types are not read.
-    pub accept: AcceptedTypes,
+    pub accept: AcceptedTypes<'a>,
     /// What is known of the page already: if it is so still, the answer may be 304 without a body.
     pub validators: Option<&'a Validators>,
 }

@@ -14,15 +14,12 @@ mod proxy;
 mod recrawl;
 mod report;
 pub mod schedule;
+mod scope;
 mod seeds;
 pub mod webhook;
 pub mod window;
 
-use scrapering_core::job::scope::PatternError;
-use scrapering_core::job::{
-    ContentIdentity, Dedup, ExtractRule, FollowRule, NormalizedUrl, Patterns, Scope, ScopeType, Seed, UrlRules,
-    ValidatedJob,
-};
+use scrapering_core::job::{ContentIdentity, Dedup, ExtractRule, FollowRule, UrlRules, ValidatedJob};
 use scrapering_crds::job::{self as spec, OutputSpec, ScrapeJobSpec, StoreBody};
 use scrapering_crds::{JobFileError, JobMetadata, ScrapeJobFile};
 
@@ -30,8 +27,6 @@ use labels::Labels;
 pub use report::FieldError;
 use report::{Faults, Place};
 
-/// Largest `scope.extraHops`.
-const HOPS_MAX: u32 = 100;
 /// Longest name of a query parameter, bytes.
 const PARAM_BYTES_MAX: usize = 64;
 
@@ -121,7 +116,7 @@ pub fn validate(metadata: &JobMetadata, spec: &ScrapeJobSpec) -> Result<Validate
     let at = Place::root("spec");
     let mut labels = Labels::default();
     let seeds = seeds::seeds(&spec.seeds, &mut labels, &at.field("seeds"), &mut faults);
-    let scope = scope(&spec.scope, &seeds, &at.field("scope"), &mut faults);
+    let scope = scope::scope(&spec.scope, &seeds, &at.field("scope"), &mut faults);
     let url_rules = url_rules(&spec.url, &at.field("url"), &mut faults);
     let follow = follow::rules(&spec.follow, &mut labels, &at.field("follow"), &mut faults);
     let extract = extract::rules(&spec.extract, &mut labels.known(), &at.field("extract"), &mut faults);
@@ -199,34 +194,6 @@ fn is_dns_label(name: &str) -> bool {
     (1..=63).contains(&name.len()) && name.bytes().all(inner) && !name.starts_with('-') && !name.ends_with('-')
 }
 
-fn scope(written: &spec::ScopeSpec, seeds: &[Seed], at: &Place, faults: &mut Faults) -> Scope {
-    let max_depth = written.max_depth.unwrap_or(u32::MAX);
-    if written.max_depth.is_some_and(|depth| depth > spec::DEPTH_MAX) {
-        faults.add(
-            &at.field("maxDepth"),
-            format!("is {max_depth}; at most {} is allowed, or leave it out", spec::DEPTH_MAX),
-        );
-    }
-    let scope_type = match written.scope_type {
-        spec::ScopeType::Host => ScopeType::Host,
-        spec::ScopeType::Prefix => ScopeType::Prefix,
-        spec::ScopeType::Domain => ScopeType::Domain,
-        spec::ScopeType::Page => ScopeType::Page,
-        spec::ScopeType::Any => ScopeType::Any,
-        spec::ScopeType::Custom => ScopeType::Custom,
-    };
-    if scope_type == ScopeType::Custom && written.include.is_empty() {
-        faults.add(&at.field("include"), "is empty; with scopeType custom it says which pages belong to the job");
-    }
-    if written.extra_hops > HOPS_MAX {
-        faults.add(&at.field("extraHops"), format!("is {}; use 0 to {HOPS_MAX}", written.extra_hops));
-    }
-    let include = patterns(&written.include, &at.field("include"), faults);
-    let exclude = patterns(&written.exclude, &at.field("exclude"), faults);
-    let roots: Vec<NormalizedUrl> = seeds.iter().map(|seed| seed.url.clone()).collect();
-    Scope::new(scope_type, &roots, max_depth, include, exclude).with_extra_hops(written.extra_hops)
-}
-
 fn url_rules(written: &spec::UrlSpec, at: &Place, faults: &mut Faults) -> UrlRules {
     if written.drop_params.len() > spec::PATTERNS_MAX {
         faults.add(
@@ -278,20 +245,4 @@ fn dedup(written: &spec::DedupSpec, at: &Place, faults: &mut Faults) -> Dedup {
         spec::ContentIdentity::Text => ContentIdentity::Text,
     };
     Dedup { content, simhash_distance: written.simhash_distance }
-}
-
-fn patterns(written: &[String], at: &Place, faults: &mut Faults) -> Patterns {
-    if let Some(index) = written.iter().position(String::is_empty) {
-        faults.add(&at.index(index), "is empty and would match everything; write a pattern or remove the entry");
-    }
-    match Patterns::compile(written) {
-        Ok(patterns) => return patterns,
-        Err(error @ (PatternError::TooMany(_) | PatternError::ListTooComplex)) => faults.add(at, error.to_string()),
-        Err(
-            error @ (PatternError::TooLong { index }
-            | PatternError::Syntax { index, .. }
-            | PatternError::TooComplex { index }),
-        ) => faults.add(&at.index(index), error.to_string()),
-    }
-    Patterns::default()
 }

@@ -5,7 +5,10 @@
 //! compiled, bounds hold.
 
 pub mod canonical;
+pub mod domain;
+pub mod extension;
 pub mod extract;
+pub mod media;
 pub mod politeness;
 pub mod proxy;
 pub mod recrawl;
@@ -16,12 +19,15 @@ pub mod skip;
 pub mod url_rules;
 
 pub use canonical::{NormalizedUrl, resolve};
+pub use domain::{Domain, Domains};
+pub use extension::{Extension, Extensions};
 pub use extract::{DocumentKind, ExtractRule, Field, FieldKind, FollowRule, Seed, Selector, Source, Transform};
+pub use media::{MediaRange, MediaTypes};
 pub use politeness::{AutoThrottle, BreakerRules, HostRule, OverMax, Politeness};
 pub use proxy::{Proxies, Proxy, ProxyKind, Rotation};
 pub use recrawl::Recrawl;
 pub use robots::Robots;
-pub use scope::{Patterns, Scope, ScopeType};
+pub use scope::{Filters, Patterns, Scope, ScopeType};
 pub use secret::{Auth, Credentials, Secret};
 pub use skip::SkipReason;
 pub use url_rules::UrlRules;

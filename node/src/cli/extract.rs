@@ -133,7 +133,7 @@ async fn fetched(args: &ExtractArgs, url: &NormalizedUrl) -> anyhow::Result<Page
             options: &job.request,
             cookies: None,
             max_body_bytes: job.limits.max_body_bytes,
-            accept: AcceptedTypes::Pages,
+            accept: AcceptedTypes::chosen(&job.scope.filters.media_types),
             validators: None,
         };
         let answer = match fetcher.begin(request).await {

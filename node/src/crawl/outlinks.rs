@@ -86,7 +86,7 @@ impl Outlinks {
         // The parameters of a sitemap choose a part of it.
         let is_page = link.way.kind == DocumentKind::Page;
         let link = if is_page { Link { url: job.url_rules.canonical(link.url), ..link } } else { link };
-        let verdict = job.scope.verdict_beside(&link.url, visit.way.hops.saturating_sub(1));
+        let verdict = job.scope.verdict_beside(&link.url, link.way.kind, visit.way.hops.saturating_sub(1));
         self.sort(job, visit, link, verdict);
     }
 

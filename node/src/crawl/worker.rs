@@ -192,7 +192,7 @@ async fn fetch(
             DocumentKind::List | DocumentKind::Robots => job.limits.max_body_bytes.max(LIST_BYTES),
         },
         accept: match visit.way.kind {
-            DocumentKind::Page => AcceptedTypes::Pages,
+            DocumentKind::Page => AcceptedTypes::chosen(&job.scope.filters.media_types),
             DocumentKind::List | DocumentKind::Robots => AcceptedTypes::Any,
         },
         validators: revisit::conditions(job, visit),
@@ -321,7 +321,7 @@ fn redirected(job: &ValidatedJob, visit: &Visit, location: NormalizedUrl) -> Con
     }
     let location = job.url_rules.canonical(location);
     // It may lead as far outside as the page that redirects is.
-    let verdict = job.scope.verdict_beside(&location, visit.way.hops.saturating_sub(1));
+    let verdict = job.scope.verdict_beside(&location, visit.way.kind, visit.way.hops.saturating_sub(1));
     let is_list = visit.way.kind != DocumentKind::Page;
     let hops = match verdict {
         Ok(hops) => hops,
@@ -347,6 +347,10 @@ fn not_fetched(error: &FetchError) -> Conclusion {
 
 /// Parses the page off the async threads, as many pages at a time as there are cores.
 async fn extract(crawl: &Crawl, spec: &Arc<Spec>, visit: &Visit, fetched: &Fetched) -> Result<Extracted, ExtractError> {
+    // What the job chose to keep may be of a type that nothing can be read from.
+    if !AcceptedTypes::Pages.accepts(fetched.headers.content_type.as_deref()) {
+        return Ok(Extracted::default());
+    }
     let _core = crawl.parsers.acquire().await;
     let (spec, url, body, content_type) =
         (Arc::clone(spec), visit.url.clone(), fetched.body.clone(), fetched.headers.content_type.clone());

@@ -1,35 +1,48 @@
 //! Which bodies are worth reading.
 
+use std::borrow::Cow;
+
+use scrapering_core::job::MediaTypes;
+
 /// The content types a request accepts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum AcceptedTypes {
+pub enum AcceptedTypes<'a> {
     /// What links and items can be read from: HTML, XHTML, plain text, XML and JSON, and what ends in `+xml` or `+json`.
     #[default]
     Pages,
+    /// What a job chose.
+    Only(&'a MediaTypes),
     /// Everything.
     Any,
 }
 
-impl AcceptedTypes {
+impl<'a> AcceptedTypes<'a> {
+    /// What a job takes in that chose `types`, if it chose.
+    #[must_use]
+    pub fn chosen(types: &'a MediaTypes) -> Self {
+        if types.is_empty() { Self::Pages } else { Self::Only(types) }
+    }
+
     /// The value of the `Accept` header.
-    pub(super) fn header_value(self) -> &'static str {
+    pub(super) fn header_value(self) -> Cow<'static, str> {
         match self {
-            Self::Pages => {
-                "text/html,application/xhtml+xml,application/xml;q=0.9,application/json;q=0.9,text/plain;q=0.8"
-            }
-            Self::Any => "*/*",
+            Self::Pages => Cow::Borrowed(
+                "text/html,application/xhtml+xml,application/xml;q=0.9,application/json;q=0.9,text/plain;q=0.8",
+            ),
+            Self::Only(types) => Cow::Owned(types.to_accept()),
+            Self::Any => Cow::Borrowed("*/*"),
         }
     }
 
     /// Whether a body of this `Content-Type` is read. A server that says nothing gets the benefit of the doubt: the body is sniffed as HTML.
     #[must_use]
     pub fn accepts(self, content_type: Option<&str>) -> bool {
-        let Some(content_type) = content_type else {
-            return true;
-        };
+        let essence = content_type.map(|written| essence(written).to_ascii_lowercase()).unwrap_or_default();
+        let essence = if essence.is_empty() { "text/html" } else { essence.as_str() };
         match self {
             Self::Any => true,
-            Self::Pages => is_page(essence(content_type).to_ascii_lowercase().as_str()),
+            Self::Only(types) => types.hold(essence),
+            Self::Pages => is_page(essence),
         }
     }
 }
@@ -37,7 +50,7 @@ impl AcceptedTypes {
 fn is_page(essence: &str) -> bool {
     matches!(
         essence,
-        "" | "text/html"
+        "text/html"
             | "application/xhtml+xml"
             | "text/plain"
             | "text/xml"
@@ -87,5 +100,26 @@ mod tests {
             assert!(!AcceptedTypes::Pages.accepts(Some(content_type)), "{content_type}");
             assert!(AcceptedTypes::Any.accepts(Some(content_type)), "{content_type}");
         }
+    }
+
+    #[test]
+    fn a_job_that_chose_gets_and_asks_for_what_it_chose() {
+        let chosen = ["text/*", "application/pdf"].map(|text| text.parse().expect("a media type"));
+        let types: MediaTypes = chosen.into_iter().collect();
+        let accepted = AcceptedTypes::chosen(&types);
+        for (content_type, is_taken) in [
+            (Some("TEXT/html ; charset=utf-8"), true),
+            (Some("text/csv"), true),
+            (Some("application/pdf"), true),
+            (Some("application/json"), false),
+            (Some(""), true),
+            (None, true),
+        ] {
+            assert_eq!(accepted.accepts(content_type), is_taken, "{content_type:?}");
+        }
+        assert_eq!(accepted.header_value(), "application/pdf,text/*");
+        let json: MediaTypes = ["application/json".parse().expect("a media type")].into_iter().collect();
+        assert!(!AcceptedTypes::chosen(&json).accepts(None), "it would be HTML");
+        assert_eq!(AcceptedTypes::chosen(&MediaTypes::default()), AcceptedTypes::Pages);
     }
 }

@@ -33,7 +33,7 @@ pub(super) fn of_page(
     options: &RequestOptions,
     url: &NormalizedUrl,
     cookies: Option<&str>,
-    accept: AcceptedTypes,
+    accept: AcceptedTypes<'_>,
 ) -> Result<HeaderMap, FetchError> {
     let mut headers = of_job(options, accept)?;
     if options.credentials.are_for(url) {
@@ -70,7 +70,7 @@ fn authorization(auth: &Auth) -> String {
 ///
 /// # Errors
 /// [`FetchError::BadHeader`] names the header that cannot be sent.
-pub(super) fn of_job(options: &RequestOptions, accept: AcceptedTypes) -> Result<HeaderMap, FetchError> {
+pub(super) fn of_job(options: &RequestOptions, accept: AcceptedTypes<'_>) -> Result<HeaderMap, FetchError> {
     let mut headers = of_stranger(options, accept)?;
     for (name, value) in &options.headers {
         set(&mut headers, name, value)?;
@@ -93,14 +93,15 @@ fn set(headers: &mut HeaderMap, name: &str, value: &str) -> Result<(), FetchErro
 ///
 /// # Errors
 /// [`FetchError::BadHeader`] if the user agent cannot be sent.
-pub(super) fn of_stranger(options: &RequestOptions, accept: AcceptedTypes) -> Result<HeaderMap, FetchError> {
+pub(super) fn of_stranger(options: &RequestOptions, accept: AcceptedTypes<'_>) -> Result<HeaderMap, FetchError> {
     let user_agent = HeaderValue::from_str(&options.user_agent).map_err(|_| FetchError::BadHeader {
         name: "user-agent".to_owned(),
         problem: "has a value with characters that cannot be sent",
     })?;
     let mut headers = HeaderMap::new();
     headers.insert(header::USER_AGENT, user_agent);
-    headers.insert(header::ACCEPT, HeaderValue::from_static(accept.header_value()));
+    let accept = HeaderValue::from_str(&accept.header_value()).expect("media types are visible ASCII");
+    headers.insert(header::ACCEPT, accept);
     Ok(headers)
 }
 

@@ -12,8 +12,8 @@ use scrapering_crds::job::{ExtractSpec, FieldSpec, MatchSpec, RULES_MAX, SourceT
 use serde_json::Value;
 
 use super::labels::Asked;
-use super::patterns;
 use super::report::{Faults, Place, excerpt};
+use super::scope::patterns;
 use crate::extract::{ItemSchema, Pattern, parse_path};
 pub(super) use selector::{Needs, Written};
 

@@ -5,8 +5,8 @@ use scrapering_crds::job::{FOLLOW_SELECTOR_DEFAULT, FollowSpec, LISTING_PAGES_MA
 
 use super::extract::{Needs, Written, check_attribute};
 use super::labels::Labels;
-use super::patterns;
 use super::report::{Faults, Place};
+use super::scope::patterns;
 
 pub(super) fn rules(written: &[FollowSpec], labels: &mut Labels, at: &Place, faults: &mut Faults) -> Vec<FollowRule> {
     if written.len() > RULES_MAX {

@@ -1,13 +1,17 @@
 //! Which URLs belong to a job.
 //!
 //! Seeds always do. Everything else must be where the seeds are, match `include` if there is any, match no
-//! `exclude`, and be no deeper than `max_depth`. Pages outside may be followed for a few hops.
+//! `exclude`, pass the filters, and be no deeper than `max_depth`. Pages outside may be followed for a few hops.
 
 use std::collections::BTreeSet;
 
 use regex::{RegexBuilder, RegexSet, RegexSetBuilder};
 
 use super::canonical::NormalizedUrl;
+use super::domain::Domains;
+use super::extension::Extensions;
+use super::extract::DocumentKind;
+use super::media::MediaTypes;
 use super::skip::SkipReason;
 
 /// Most patterns in one list.
@@ -49,6 +53,19 @@ pub struct Scope {
     pub include: Patterns,
     /// A URL that matches one of them is out.
     pub exclude: Patterns,
+    /// What else is left out.
+    pub filters: Filters,
+}
+
+/// What is left out of a scope, however near it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Filters {
+    /// With any domain, every host outside of them, also for extra hops.
+    pub allowed_domains: Domains,
+    /// Links that end so.
+    pub deny_extensions: Extensions,
+    /// With any type, pages of all others; whoever fetches them looks at that.
+    pub media_types: MediaTypes,
 }
 
 /// Compiled regular expressions, any of which may match anywhere in the URL.
@@ -158,13 +175,19 @@ impl Scope {
         exclude: Patterns,
     ) -> Self {
         let roots = seeds.iter().map(|seed| root(scope_type, seed)).collect();
-        Self { scope_type, roots, max_depth, extra_hops: 0, include, exclude }
+        Self { scope_type, roots, max_depth, extra_hops: 0, include, exclude, filters: Filters::default() }
     }
 
     /// With pages outside the scope, up to so many links behind its last.
     #[must_use]
     pub fn with_extra_hops(self, extra_hops: u32) -> Self {
         Self { extra_hops, ..self }
+    }
+
+    /// Without what `filters` leave out.
+    #[must_use]
+    pub fn with_filters(self, filters: Filters) -> Self {
+        Self { filters, ..self }
     }
 
     /// How far the job may wander.
@@ -177,12 +200,13 @@ impl Scope {
     /// scope itself; returns how many the URL is.
     ///
     /// # Errors
-    /// [`SkipReason::OutOfScope`] or [`SkipReason::Depth`].
+    /// [`SkipReason::OutOfScope`], [`SkipReason::Extension`] or [`SkipReason::Depth`].
     pub fn verdict(&self, url: &NormalizedUrl, depth: u32, hops: u32) -> Result<u32, SkipReason> {
         if depth == 0 {
             return Ok(0);
         }
         let hops = self.hops(url, self.is_near(url), hops)?;
+        self.check_extension(url)?;
         if depth > self.max_depth {
             return Err(SkipReason::Depth);
         }
@@ -190,19 +214,30 @@ impl Scope {
     }
 
     /// As [`Scope::verdict`] for a URL that is no link further away: where a page redirects, where it says that it belongs,
-    /// what a sitemap names. With [`ScopeType::Page`] it may be anywhere on the host of a seed.
+    /// what a sitemap names. With [`ScopeType::Page`] it may be anywhere on the host of a seed. Only pages are left out for
+    /// their extension: sitemaps are often packed.
     ///
     /// # Errors
-    /// [`SkipReason::OutOfScope`].
-    pub fn verdict_beside(&self, url: &NormalizedUrl, hops: u32) -> Result<u32, SkipReason> {
+    /// [`SkipReason::OutOfScope`] or [`SkipReason::Extension`].
+    pub fn verdict_beside(&self, url: &NormalizedUrl, kind: DocumentKind, hops: u32) -> Result<u32, SkipReason> {
         let is_of_seed = self.scope_type == ScopeType::Page && self.roots.contains(url.authority());
-        self.hops(url, is_of_seed || self.is_near(url), hops)
+        let hops = self.hops(url, is_of_seed || self.is_near(url), hops)?;
+        if kind == DocumentKind::Page {
+            self.check_extension(url)?;
+        }
+        Ok(hops)
+    }
+
+    fn check_extension(&self, url: &NormalizedUrl) -> Result<(), SkipReason> {
+        if self.filters.deny_extensions.end(url) { Err(SkipReason::Extension) } else { Ok(()) }
     }
 
     fn hops(&self, url: &NormalizedUrl, is_near: bool, hops: u32) -> Result<u32, SkipReason> {
         let included = self.include.is_empty() || self.include.is_match(url.as_str());
         let hops = if is_near && included { 0 } else { hops + 1 };
-        if self.excludes(url) || hops > self.extra_hops { Err(SkipReason::OutOfScope) } else { Ok(hops) }
+        let allowed = &self.filters.allowed_domains;
+        let is_outside = !allowed.is_empty() && !allowed.hold(url);
+        if is_outside || self.excludes(url) || hops > self.extra_hops { Err(SkipReason::OutOfScope) } else { Ok(hops) }
     }
 
     /// Whether `exclude` leaves the URL out.

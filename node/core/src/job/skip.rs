@@ -53,11 +53,13 @@ pub enum SkipReason {
     Trap,
     /// The host's owner does not want it to be visited.
     OptedOut,
+    /// The path of the URL ends in one of `scope.denyExtensions`.
+    Extension,
 }
 
 impl SkipReason {
     /// Every reason, in the order of the enum.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 23] = [
         Self::OutOfScope,
         Self::Depth,
         Self::RobotsTxt,
@@ -80,6 +82,7 @@ impl SkipReason {
         Self::ByteLimit,
         Self::Trap,
         Self::OptedOut,
+        Self::Extension,
     ];
 
     /// The word that users, the wire and the disk know.
@@ -108,6 +111,7 @@ impl SkipReason {
             Self::ByteLimit => "byteLimit",
             Self::Trap => "trap",
             Self::OptedOut => "optedOut",
+            Self::Extension => "extension",
         }
     }
 }

@@ -66,6 +66,28 @@ async fn other_types_are_refused_before_their_body_is_read() {
 }
 
 #[tokio::test]
+async fn a_type_that_a_job_did_not_choose_is_refused_before_its_body_is_read() {
+    let head = b"HTTP/1.1 200 OK\r\ncontent-type: text/html; charset=utf-8\r\ncontent-length: 99\r\n\r\n";
+    let server = Server::start(|_| Reply::Hang(head.to_vec())).await;
+    let types = ["application/json".parse().unwrap()].into_iter().collect();
+    let (url, options) = (server.url("/"), options());
+    let request = FetchRequest {
+        url: &url,
+        options: &options,
+        cookies: None,
+        max_body_bytes: 1024,
+        accept: AcceptedTypes::chosen(&types),
+        validators: None,
+    };
+    let error = fetcher().begin(request).await.unwrap().finish().await.unwrap_err();
+    assert!(
+        matches!(&error, FetchError::MimeType { content_type } if content_type.starts_with("text/html")),
+        "{error:?}"
+    );
+    assert!(server.requests()[0].contains("\r\naccept: application/json\r\n"), "{:?}", server.requests());
+}
+
+#[tokio::test]
 async fn an_error_page_of_any_type_and_size_is_an_answer() {
     let head = b"HTTP/1.1 503 X\r\ncontent-type: image/png\r\n\r\n";
     let server = Server::start(|_| Reply::Endless(head.to_vec(), vec![b'x'; 65536])).await;

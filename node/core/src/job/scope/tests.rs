@@ -136,3 +136,41 @@ fn a_scope_may_be_the_seeds_alone_everything_or_what_include_says() {
     assert_eq!(scope(ScopeType::Custom, &["b\\.example"]).verdict(&outside, 1, 0), Ok(0));
     assert_eq!(scope(ScopeType::Custom, &["b\\.example"]).verdict(&inside, 1, 0), out);
 }
+
+fn filters(domains: &[&str], extensions: &[&str]) -> Filters {
+    Filters {
+        allowed_domains: domains.iter().map(|text| text.parse::<crate::job::Domain>().expect(text)).collect(),
+        deny_extensions: extensions.iter().map(|text| text.parse::<crate::job::Extension>().expect(text)).collect(),
+        media_types: MediaTypes::default(),
+    }
+}
+
+#[test]
+fn allowed_domains_narrow_every_scope_and_hold_for_extra_hops_too() {
+    let allowed = filters(&["a.example"], &[]);
+    let seeds = ["https://www.a.example/docs/", "https://b.example/"];
+    for scope_type in [ScopeType::Host, ScopeType::Prefix, ScopeType::Domain, ScopeType::Any] {
+        let scope = plain(scope_type, &seeds).with_filters(allowed.clone());
+        assert_scope(&scope, &["https://www.a.example/docs/x"], &["https://b.example/x", "https://c.example/"]);
+        let wide = scope.with_extra_hops(9);
+        assert!(wide.verdict(&url("https://other.a.example/x"), 1, 1).is_ok(), "{scope_type:?}");
+        assert_scope(&wide, &[], &["https://b.example/x", "https://c.example/"]);
+        let beside = |text| wide.verdict_beside(&url(text), DocumentKind::Page, 0);
+        assert_eq!(beside("https://b.example/x"), Err(SkipReason::OutOfScope), "{scope_type:?}");
+        assert_eq!(wide.verdict(&url(seeds[1]), 0, 0), Ok(0), "a seed is always in");
+    }
+}
+
+#[test]
+fn links_are_left_out_for_their_extension_and_lists_are_not() {
+    let scope = plain(ScopeType::Host, &["https://a.example/"]).with_filters(filters(&[], &["pdf", "gz"]));
+    let (paper, packed) = (url("https://a.example/Paper.PDF?v=2"), url("https://a.example/sitemap.xml.gz"));
+    assert_eq!(scope.verdict(&paper, 1, 0), Err(SkipReason::Extension));
+    assert_eq!(scope.verdict(&paper, 0, 0), Ok(0), "a seed is always in");
+    assert_eq!(scope.verdict(&paper, 4, 0), Err(SkipReason::Extension), "nobody would fetch it nearer by");
+    assert_eq!(scope.verdict(&url("https://b.example/x.pdf"), 1, 0), Err(SkipReason::OutOfScope));
+    assert_eq!(scope.verdict_beside(&paper, DocumentKind::Page, 0), Err(SkipReason::Extension));
+    assert_eq!(scope.verdict_beside(&packed, DocumentKind::Page, 0), Err(SkipReason::Extension));
+    assert_eq!(scope.verdict_beside(&packed, DocumentKind::List, 0), Ok(0));
+    assert_scope(&scope, &["https://a.example/pdf", "https://a.example/x.html"], &[]);
+}
