@@ -34,7 +34,16 @@ pub async fn grant(client: &Client, chart: &Path) -> anyhow::Result<String> {
     let binding = json!({ "metadata": named, "roleRef": role("Role"), "subjects": subjects });
     create::<RoleBinding>(Api::namespaced(client.clone(), NAMESPACE), binding).await?;
     let accounts: Api<ServiceAccount> = Api::namespaced(client.clone(), NAMESPACE);
-    create(accounts.clone(), json!({ "metadata": named })).await?;
+    create(accounts, json!({ "metadata": named })).await?;
+    token(client).await
+}
+
+/// Another token of that service account.
+///
+/// # Errors
+/// The server gives none.
+pub async fn token(client: &Client) -> anyhow::Result<String> {
+    let accounts: Api<ServiceAccount> = Api::namespaced(client.clone(), NAMESPACE);
     let spec = TokenRequestSpec { expiration_seconds: Some(TOKEN_LIFE_S), ..TokenRequestSpec::default() };
     let request = TokenRequest { spec, ..TokenRequest::default() };
     let answer = accounts.create_token_request(ACCOUNT, &PostParams::default(), &request).await?;
