@@ -95,6 +95,10 @@ check() {
             fi
         done
     done
+    # The example that is of Kubernetes' own kinds.
+    for version in $oldest $newest; do
+        "$validate" --kubernetes-version "$version" --strict --quiet examples/kubernetes/autoscaler.yaml
+    done
     echo "chart: linted, and $(find helm/ci -name '*-values.yaml' | wc -l) sets of values rendered for Kubernetes $oldest and $newest"
 }
 

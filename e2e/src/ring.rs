@@ -14,6 +14,8 @@ const COMMAND_LIMIT: Duration = Duration::from_secs(30);
 const START_LIMIT: Duration = Duration::from_secs(150);
 /// How long a node may take from SIGTERM to its end; it gives itself ten seconds for its calls and ten for its disk.
 const STOP_LIMIT: Duration = Duration::from_secs(30);
+/// How long a node may take to make way on a busy machine; it gives itself about fifty seconds.
+const PARTING_LIMIT: Duration = Duration::from_secs(120);
 
 /// The ring of a folder. Dropped, every node is killed.
 #[derive(Debug)]
@@ -23,6 +25,7 @@ pub struct Ring {
     door: Door,
     nodes: Vec<Option<Process>>,
     options: Vec<String>,
+    has_local_sockets: bool,
 }
 
 impl Ring {
@@ -50,6 +53,7 @@ impl Ring {
             door,
             nodes: (0..nodes).map(|_| None).collect(),
             options: Vec::new(),
+            has_local_sockets: false,
         })
     }
 
@@ -68,6 +72,12 @@ impl Ring {
     #[must_use]
     pub fn with_options(self, options: Vec<String>) -> Self {
         Self { options, ..self }
+    }
+
+    /// Every node that is started from now on can be asked to make way.
+    #[must_use]
+    pub fn with_local_sockets(self) -> Self {
+        Self { has_local_sockets: true, ..self }
     }
 
     /// Makes one more node for a ring that is formed, and starts it; it joins. Returns its place.
@@ -136,8 +146,42 @@ impl Ring {
     pub fn start_node(&self, node: usize) -> anyhow::Result<Process> {
         let name = name(node);
         let fixed = ["node", "--ring-dir", "ring", "--name", &name, "--allow-private-cidr", "127.0.0.0/8"];
-        let arguments = fixed.into_iter().chain(self.options.iter().map(String::as_str));
+        let socket = local_socket(node);
+        let of_socket = self.has_local_sockets.then_some(["--local-socket", &socket]).into_iter().flatten();
+        let arguments = fixed.into_iter().chain(of_socket).chain(self.options.iter().map(String::as_str));
         Process::start(&self.folder, &name, arguments)
+    }
+
+    /// Asks one node to make way, as a kubelet does before it ends a pod; what the command says.
+    ///
+    /// # Errors
+    /// The command fails, or the node has not made way in time.
+    pub async fn make_way(&self, node: usize) -> anyhow::Result<String> {
+        let (socket, limit) = (local_socket(node), format!("{}s", PARTING_LIMIT.as_secs()));
+        let arguments = ["prestop", "--local-socket", &socket, "--within", &limit];
+        let ended = program::run(&self.folder, &format!("prestop-{node}"), 2 * PARTING_LIMIT, arguments).await?;
+        ensure!(ended.code() == Some(0), "{} has not made way: {ended:?}", name(node));
+        Ok(ended.out)
+    }
+
+    /// Stops one node with SIGTERM.
+    ///
+    /// # Errors
+    /// It does not end in time with status 0.
+    pub async fn stop_node(&mut self, node: usize) -> anyhow::Result<()> {
+        self.nodes[node].as_ref().with_context(|| format!("{} does not run", name(node)))?.signal("TERM").await?;
+        self.ended(node, STOP_LIMIT).await
+    }
+
+    /// Waits until one node has ended in order.
+    ///
+    /// # Errors
+    /// It does not end within `limit`, or with another status than 0.
+    pub async fn ended(&mut self, node: usize, limit: Duration) -> anyhow::Result<()> {
+        let Some(mut process) = self.nodes[node].take() else { return Ok(()) };
+        let ended = process.ended(limit).await?;
+        ensure!(ended.code() == Some(0), "{} ended with {}:\n{}", name(node), ended.status, process.tail());
+        Ok(())
     }
 
     /// Kills these nodes with SIGKILL, all at once.
@@ -164,10 +208,8 @@ impl Ring {
         for process in self.nodes.iter().flatten() {
             process.signal("TERM").await?;
         }
-        for (node, slot) in self.nodes.iter_mut().enumerate() {
-            let Some(mut process) = slot.take() else { continue };
-            let ended = process.ended(STOP_LIMIT).await?;
-            ensure!(ended.code() == Some(0), "{} ended with {}:\n{}", name(node), ended.status, process.tail());
+        for node in 0..self.nodes.len() {
+            self.ended(node, STOP_LIMIT).await?;
         }
         Ok(())
     }
@@ -191,6 +233,11 @@ impl Ring {
     pub fn root(&self) -> PathBuf {
         self.folder.join("ring")
     }
+}
+
+/// The socket of the node in this place, from the folder that it runs in.
+fn local_socket(node: usize) -> String {
+    format!("{}.sock", name(node))
 }
 
 /// What the node in this place is called.

@@ -211,6 +211,41 @@ async fn a_broken_image_stops_at_one_node_and_a_mended_one_goes_on() -> anyhow::
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_update_of_every_node_fails_no_request_of_clients_that_go_where_the_service_leads() -> anyhow::Result<()> {
+    let Some((stage, _folder)) = Stage::if_any().await? else { return Ok(()) };
+    stage.make_ring(json!({ "replicas": 3, "update": { "minStableSeconds": 0 } })).await?;
+    stage.settled(3).await?;
+    let gateways = stage.gateways(3).await?;
+    let follow = gateways.clone().follow(stage.api(), "app.kubernetes.io/instance=main");
+    let writer = Writer::start(gateways);
+    let before: BTreeSet<_> = owned_pods(&stage).await?.iter().filter_map(ResourceExt::uid).collect();
+    let update = async {
+        stage.edit_ring(json!({ "podAnnotations": { "example.com/note": "new" } })).await?;
+        until("another pod in the place of each", LIMIT * 2, async || {
+            let now = owned_pods(&stage).await?;
+            let is_new = |pod: &Pod| pod.uid().is_some_and(|uid| !before.contains(&uid));
+            Ok((now.len() == 3 && now.iter().all(is_new)).then_some(()))
+        })
+        .await?;
+        stage.settled(3).await
+    };
+    tokio::select! {
+        () = follow => {}
+        updated = update => { updated?; }
+    }
+    let written = writer.finish().await?;
+    eprintln!("{} writes acknowledged, {} not", written.acknowledged, written.unacknowledged);
+    ensure!(written.unacknowledged == 0, "{} writes failed\n{}", written.unacknowledged, stage.kubelet.tails().await);
+    let faults = stage.kubelet.tails().await;
+    ensure!(!faults.contains("what runs before the end has failed"), "{faults}");
+    Ok(())
+}
+
+async fn owned_pods(stage: &Stage) -> anyhow::Result<Vec<Pod>> {
+    Ok(stage.api::<Pod>().list(&Default::default()).await?.items)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn certificates_are_renewed_three_times_under_load_and_every_node_shows_the_newest() -> anyhow::Result<()> {
     let Some((stage, _folder)) = Stage::if_any().await? else { return Ok(()) };
     let tls = json!({ "tls": { "leafDuration": "1m" } });

@@ -137,7 +137,9 @@ async fn a_server_takes_every_good_document_and_refuses_every_bad_one_that_rules
     for good in ["../examples/corpus/good", "../examples/kubernetes"] {
         let documents = documents(Path::new(good))?;
         make_namespaces(&client, &documents).await?;
-        for (name, document) in documents {
+        // What another project defines is not for this server.
+        let own = documents.into_iter().filter(|(_, document)| document["kind"] != "ScaledObject");
+        for (name, document) in own {
             let refused = refusal(&client, document).await;
             ensure!(refused.is_none(), "{good}/{name}: {refused:?}");
         }

@@ -3,7 +3,9 @@
 pub mod config;
 pub mod control;
 mod formation;
+pub mod local_door;
 mod open;
+pub mod parting;
 mod ring_view;
 mod upkeep;
 
@@ -37,6 +39,7 @@ use anyhow::Context;
 use formation::Found;
 use jiff::Timestamp;
 use open::Opened;
+use parting::Parting;
 use ring_view::NodeView;
 use scrapering_core::formation::{Founders, GENESIS_GENERATION};
 use scrapering_core::membership::{self, Entry, Serving};
@@ -56,6 +59,7 @@ pub struct RunningNode {
     name: String,
     gateway: SocketAddr,
     control: RingControl,
+    parting: Parting,
     // Cancelled also when the node is dropped.
     background: Background,
     damaged: watch::Receiver<bool>,
@@ -151,6 +155,7 @@ impl RunningNode {
         if let Some(rate) = config.options.requests_per_second {
             state = state.with_rate(rate);
         }
+        let parting = Parting::new(control.clone(), crawl, state.visitors(), stop.clone());
         let revocations = state.clone().follow_revocations();
         let gateway = gateway::serve(doors.gateway.std()?, state, doors.tls.of_gateway, stop.clone());
         let contacts: Vec<PeerAddress> = config.others().map(|member| member.peer_address()).collect();
@@ -166,13 +171,29 @@ impl RunningNode {
         tasks.close();
         let name = config.own.name;
         tracing::info!(name, generation = identity.generation, ring = %config.listen, gateway = %config.gateway, "the node has started");
-        Ok(Self { name, gateway: config.gateway, control, background, damaged, stop: guard, tasks, disk: thread })
+        Ok(Self {
+            name,
+            gateway: config.gateway,
+            control,
+            parting,
+            background,
+            damaged,
+            stop: guard,
+            tasks,
+            disk: thread,
+        })
     }
 
     /// An administrator's hand on the ring, as far as this node reaches.
     #[must_use]
     pub const fn control(&self) -> &RingControl {
         &self.control
+    }
+
+    /// Its way out, before it is stopped.
+    #[must_use]
+    pub const fn parting(&self) -> &Parting {
+        &self.parting
     }
 
     /// What it does without being asked.
@@ -198,7 +219,7 @@ impl RunningNode {
     /// Stops in order: no new calls, running ones end, the disk last.
     pub async fn stop(self) {
         drop(self.stop);
-        drop(self.control);
+        drop((self.control, self.parting));
         if tokio::time::timeout(STOP_TIMEOUT, self.tasks.wait()).await.is_err() {
             tracing::warn!(name = self.name, "some calls did not end in time");
             return;

@@ -26,6 +26,7 @@ mod lock;
 mod node;
 mod output;
 mod ports;
+mod prestop;
 mod progress;
 mod ring;
 mod run;
@@ -105,6 +106,8 @@ enum Command {
     Init(init::InitArgs),
     /// Run one node of a ring folder as a process of its own.
     Node(Box<node::NodeArgs>),
+    /// Ask the node of this machine to make way before it is stopped, and wait until it may be.
+    Prestop(prestop::PrestopArgs),
     /// Print the OpenAPI document of the gateway.
     #[command(after_help = "Example: scrapering openapi > openapi.json")]
     Openapi,
@@ -182,6 +185,7 @@ async fn dispatch(command: Command) -> anyhow::Result<Status> {
         Command::Hosts(args) => hosts::hosts(args).await,
         Command::Init(args) => init::init(&args),
         Command::Node(args) => node::node(*args).await,
+        Command::Prestop(args) => prestop::prestop(args).await,
         Command::Openapi => {
             terms::print(crate::gateway::openapi::document())?;
             Ok(Status::Done)

@@ -31,6 +31,7 @@ mod tokens;
 mod trace;
 mod trial;
 mod unformed;
+mod visitors;
 mod waiting;
 mod webhooks;
 
@@ -61,6 +62,7 @@ pub use schedules::object::{ScheduleList, ScheduleObject};
 pub use server::{ServeError, serve};
 pub use service::{Answer, HostService, JobService};
 pub use unformed::serve as serve_unformed;
+pub use visitors::Visitors;
 pub use waiting::Exclusions;
 pub use webhooks::DeliveryList;
 
@@ -81,6 +83,7 @@ pub struct GatewayState {
     limits: Arc<Limits>,
     metrics: Metrics,
     gauges: Arc<Gauges>,
+    visitors: Visitors,
 }
 
 impl GatewayState {
@@ -107,6 +110,7 @@ impl GatewayState {
             limits: Arc::new(Limits::new(REQUESTS_PER_SECOND)),
             gauges: Arc::default(),
             metrics: Metrics::default(),
+            visitors: Visitors::default(),
         }
         .with_metrics(Metrics::default())
     }
@@ -121,6 +125,12 @@ impl GatewayState {
     #[must_use]
     pub fn with_rate(self, requests_per_second: NonZeroU32) -> Self {
         Self { limits: Arc::new(Limits::new(requests_per_second)), ..self }
+    }
+
+    /// Who comes to the gateway that serves this.
+    #[must_use]
+    pub fn visitors(&self) -> Visitors {
+        self.visitors.clone()
     }
 
     /// Keeps the list of revoked tokens up to date, until it is dropped.

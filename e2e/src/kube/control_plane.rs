@@ -18,7 +18,8 @@ const START_LIMIT: Duration = Duration::from_secs(120);
 const PROGRAMS: [&str; 3] = ["etcd", "kube-apiserver", "kube-controller-manager"];
 /// The controllers that a ring and the chart meet. A scheduler and a kubelet are played by [`super::Kubelet`].
 const CONTROLLERS: &str = "statefulset-controller,deployment-controller,replicaset-controller,garbage-collector-controller,namespace-controller,\
-                           disruption-controller,serviceaccount-controller,persistentvolumeclaim-protection-controller";
+                           disruption-controller,serviceaccount-controller,persistentvolumeclaim-protection-controller,\
+                           horizontal-pod-autoscaler-controller";
 
 /// The folder of the control plane's programs; `None` where the variable is unset, which means: skip, and say so.
 ///

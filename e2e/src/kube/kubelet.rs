@@ -5,7 +5,7 @@ use super::node_pod::{self, Mounts};
 use super::pod_process::{self, Access};
 use super::volumes;
 use crate::program::Process;
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams, Preconditions};
 use kube::{Api, Client, ResourceExt};
@@ -24,7 +24,7 @@ const PAUSE: Duration = Duration::from_millis(250);
 const BACKOFF: Duration = Duration::from_secs(2);
 /// How long a probe may take.
 const PROBE_LIMIT: Duration = Duration::from_secs(3);
-/// How long a pod may take to end before it is killed.
+/// How long a pod may take to end before it is killed, if it does not say so itself.
 const GRACE: Duration = Duration::from_secs(60);
 /// Faults that are remembered.
 const MAX_FAULTS: usize = 20;
@@ -79,12 +79,21 @@ impl State {
     }
 }
 
+/// A pod on its way out.
+struct Stopping {
+    since: Instant,
+    /// What runs in the container before its process is told.
+    hook: Option<Process>,
+    is_told: bool,
+}
+
 /// A pod that was seen.
 struct Running {
     uid: String,
     process: Option<Process>,
+    variables: Vec<(String, String)>,
     ended: Option<Instant>,
-    stopping: Option<Instant>,
+    stopping: Option<Stopping>,
     restarts: i32,
     is_ready: bool,
     /// How it ended, if it is one that runs once.
@@ -197,6 +206,7 @@ impl Work {
             let running = state.pods.entry(key(pod)).or_insert_with(|| Running {
                 uid: pod.uid().unwrap_or_default(),
                 process: None,
+                variables: Vec::new(),
                 ended: None,
                 stopping: None,
                 restarts: 0,
@@ -259,6 +269,7 @@ impl Work {
         variables.extend(access.map(|file| ("KUBECONFIG".to_owned(), file.display().to_string())));
         let started = pod_process::start(&self.client, pod, &pod.name_any(), &self.folder, &variables).await?;
         running.process = Some(started);
+        running.variables = variables;
         tell(&pods, pod, running, json!({ "running": {} }), Some(ip)).await
     }
 
@@ -294,18 +305,31 @@ impl Work {
         Ok(self.http.get(url).send().await.is_ok_and(|answer| answer.status().is_success()))
     }
 
-    /// SIGTERM, the grace period, SIGKILL; then the pod is gone.
+    /// The hook, SIGTERM, and at the end of the grace period SIGKILL; then the pod is gone.
     async fn end(&self, pods: &Api<Pod>, pod: &Pod, running: &mut Running) -> anyhow::Result<()> {
         if let Some(process) = &mut running.process
             && process.is_running()?
         {
-            match running.stopping {
-                None => {
-                    process.signal("TERM").await?;
-                    running.stopping = Some(Instant::now());
+            let Some(stopping) = &mut running.stopping else {
+                let hook = pod_process::pre_stop(&self.client, pod, &self.folder, &running.variables).await?;
+                running.stopping = Some(Stopping { since: Instant::now(), hook, is_told: false });
+                return Ok(());
+            };
+            let grace = pod.metadata.deletion_grace_period_seconds.and_then(|seconds| u64::try_from(seconds).ok());
+            if stopping.since.elapsed() > grace.map_or(GRACE, Duration::from_secs) {
+                return process.start_kill();
+            }
+            if let Some(hook) = &mut stopping.hook {
+                if hook.is_running()? {
+                    return Ok(());
                 }
-                Some(since) if since.elapsed() > GRACE => process.start_kill()?,
-                Some(_) => {}
+                let ended = hook.ended(PROBE_LIMIT).await?;
+                stopping.hook = None;
+                ensure!(ended.code() == Some(0), "what runs before the end has failed: {}", ended.err);
+            }
+            if !stopping.is_told {
+                process.signal("TERM").await?;
+                stopping.is_told = true;
             }
             return Ok(());
         }

@@ -16,22 +16,23 @@ pub const NODE_IMAGE: &str = "scrapering:built-here";
 /// The operator and the way it speaks to the server by.
 pub struct Operator {
     folder: PathBuf,
+    name: String,
     cutter: Cutter,
     process: Option<Process>,
     health: SocketAddr,
 }
 
 impl Operator {
-    /// Makes ready for an operator of this control plane with this token, and does not start it.
+    /// Makes ready for an operator of this control plane with this token, called `name` in its lease, and does not start it.
     ///
     /// # Errors
     /// The folder cannot be written.
-    pub async fn of(plane: &ControlPlane, folder: &Path, token: String) -> anyhow::Result<Self> {
+    pub async fn of(plane: &ControlPlane, folder: &Path, name: &str, token: String) -> anyhow::Result<Self> {
         let cutter = Cutter::open(plane.server(), plane.folder(), token).await?;
-        std::fs::write(folder.join("operator.kubeconfig"), cutter.kubeconfig())?;
+        std::fs::write(folder.join(format!("{name}.kubeconfig")), cutter.kubeconfig())?;
         // Free a moment ago; if somebody takes it, the operator says so and the test fails.
         let health = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
-        Ok(Self { folder: folder.to_owned(), cutter, process: None, health })
+        Ok(Self { folder: folder.to_owned(), name: name.to_owned(), cutter, process: None, health })
     }
 
     /// Starts it.
@@ -40,15 +41,16 @@ impl Operator {
     /// It was not built.
     pub fn start(&mut self) -> anyhow::Result<()> {
         let variables = [
-            ("KUBECONFIG", "operator.kubeconfig".to_owned()),
+            ("KUBECONFIG", format!("{}.kubeconfig", self.name)),
             ("SCRAPERING_NODE_IMAGE", NODE_IMAGE.to_owned()),
             ("POD_NAMESPACE", "default".to_owned()),
+            ("POD_NAME", self.name.clone()),
             ("HEALTH_ADDRESS", self.health.to_string()),
             ("RUST_LOG", "info,scrapering_operator=debug".to_owned()),
         ];
         let variables = variables.map(|(name, value)| (name.to_owned(), value));
         let program = built("scrapering-operator")?;
-        self.process = Some(Process::start_program_with(&program, &self.folder, "operator", ["run"], &variables)?);
+        self.process = Some(Process::start_program_with(&program, &self.folder, &self.name, ["run"], &variables)?);
         Ok(())
     }
 
@@ -67,9 +69,25 @@ impl Operator {
     /// # Errors
     /// It does not run, or does not end in time.
     pub async fn stop(&mut self) -> anyhow::Result<Option<i32>> {
+        self.signal("TERM").await?;
+        self.ended(STOP_LIMIT).await
+    }
+
+    /// Sends it a signal.
+    ///
+    /// # Errors
+    /// It does not run.
+    pub async fn signal(&self, signal: &str) -> anyhow::Result<()> {
+        self.process.as_ref().context("the operator does not run")?.signal(signal).await
+    }
+
+    /// Waits until it has ended by itself; its exit status.
+    ///
+    /// # Errors
+    /// It does not run, or does not end within `limit`.
+    pub async fn ended(&mut self, limit: Duration) -> anyhow::Result<Option<i32>> {
         let mut process = self.process.take().context("the operator does not run")?;
-        process.signal("TERM").await?;
-        Ok(process.ended(STOP_LIMIT).await?.code())
+        Ok(process.ended(limit).await?.code())
     }
 
     /// Its way to the server.

@@ -8,7 +8,7 @@ use anyhow::{Context, ensure};
 use k8s_openapi::api::core::v1::{Container, Pod, Service};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use kube::api::ListParams;
-use kube::{Api, Client};
+use kube::{Api, Client, ResourceExt};
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 
@@ -65,6 +65,33 @@ pub async fn start(
 ) -> anyhow::Result<Process> {
     let container = node_pod::container(pod)?;
     let words = container.command.iter().flatten().chain(container.args.iter().flatten());
+    run(client, words, name, folder, variables).await
+}
+
+/// Starts what is to run in the pod's container before its process is told to end; `None` if there is nothing.
+///
+/// # Errors
+/// As [`start`], or it is of a kind that is not played.
+pub async fn pre_stop(
+    client: &Client,
+    pod: &Pod,
+    folder: &Path,
+    variables: &[(String, String)],
+) -> anyhow::Result<Option<Process>> {
+    let hook = node_pod::container(pod)?.lifecycle.as_ref().and_then(|lifecycle| lifecycle.pre_stop.as_ref());
+    let Some(hook) = hook else { return Ok(None) };
+    let exec = hook.exec.as_ref().context("only commands are played before a container ends")?;
+    let name = format!("{}-prestop", pod.name_any());
+    run(client, exec.command.iter().flatten(), &name, folder, variables).await.map(Some)
+}
+
+async fn run(
+    client: &Client,
+    words: impl Iterator<Item = &String>,
+    name: &str,
+    folder: &Path,
+    variables: &[(String, String)],
+) -> anyhow::Result<Process> {
     let (mut program, mut arguments) = (None, Vec::new());
     for word in words {
         match program {

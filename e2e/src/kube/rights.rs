@@ -33,7 +33,16 @@ pub async fn grant(client: &Client, namespace: &str, chart: &Path) -> anyhow::Re
     let binding = json!({ "metadata": named, "roleRef": role("Role"), "subjects": subjects });
     create::<RoleBinding>(Api::namespaced(client.clone(), namespace), binding).await?;
     let accounts: Api<ServiceAccount> = Api::namespaced(client.clone(), namespace);
-    create(accounts.clone(), json!({ "metadata": named })).await?;
+    create(accounts, json!({ "metadata": named })).await?;
+    token(client, namespace).await
+}
+
+/// Another token of that service account.
+///
+/// # Errors
+/// The server gives none.
+pub async fn token(client: &Client, namespace: &str) -> anyhow::Result<String> {
+    let accounts: Api<ServiceAccount> = Api::namespaced(client.clone(), namespace);
     let spec = TokenRequestSpec { expiration_seconds: Some(TOKEN_LIFE_S), ..TokenRequestSpec::default() };
     let request = TokenRequest { spec, ..TokenRequest::default() };
     let answer = accounts.create_token_request(ACCOUNT, &PostParams::default(), &request).await?;

@@ -21,8 +21,8 @@ use tempfile::TempDir;
 pub const LIMIT: Duration = Duration::from_secs(400);
 /// The namespace of every ring here.
 pub const NAMESPACE: &str = "default";
-/// How the operator's lease is called.
-const OPERATOR: &str = "scrapering-operator";
+/// How the operator and its lease are called.
+pub const OPERATOR: &str = "scrapering-operator";
 /// The ring that is looked at.
 pub const RING: &str = "main";
 
@@ -55,7 +55,7 @@ impl Stage {
         let plane = ControlPlane::start(assets, folder).await?;
         let token = rights::grant(&plane.client(), NAMESPACE, chart).await?;
         let kubelet = Kubelet::start(&plane, folder)?;
-        let mut operator = Operator::of(&plane, folder, token).await?;
+        let mut operator = Operator::of(&plane, folder, OPERATOR, token).await?;
         operator.start()?;
         Ok(Self { operator, kubelet, plane })
     }
@@ -157,6 +157,15 @@ impl Stage {
         Ok(())
     }
 
+    /// The operator that holds the lease.
+    ///
+    /// # Errors
+    /// The server does not answer.
+    pub async fn leader(&self) -> anyhow::Result<Option<String>> {
+        let lease = self.api::<Lease>().get_opt(OPERATOR).await?;
+        Ok(lease.and_then(|lease| lease.spec?.holder_identity))
+    }
+
     /// How often each pod's container was started again.
     ///
     /// # Errors
@@ -198,7 +207,7 @@ fn token(ring_key: &[u8], token_key: &[u8]) -> anyhow::Result<String> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
     let claims = json!({
         "iss": format!("urn:scrapering:ring:{ring_id}"), "sub": "test", "aud": "scrapering-gateway",
-        "nbf": now, "iat": now, "exp": now + 7200, "scope": "jobs:read kv:read kv:write ring:admin",
+        "nbf": now, "iat": now, "exp": now + 7200, "scope": "jobs:read results:read kv:read kv:write ring:admin",
     });
     let header = json!({ "alg": "EdDSA", "typ": "at+jwt" });
     let text = format!("{}.{}", URL_SAFE_NO_PAD.encode(header.to_string()), URL_SAFE_NO_PAD.encode(claims.to_string()));

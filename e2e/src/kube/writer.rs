@@ -1,7 +1,11 @@
 //! Writes numbered values through a ring's gateways while nodes come and go, and reads every acknowledged one afterwards.
 
+use super::pod_process;
 use anyhow::{Context, ensure};
-use reqwest::{Client, StatusCode};
+use k8s_openapi::api::core::v1::Pod;
+use kube::Api;
+use kube::api::ListParams;
+use reqwest::{Client, Response, StatusCode};
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -36,14 +40,42 @@ impl Gateways {
         Ok(Self { http, token, places: Arc::new(Mutex::new(places)) })
     }
 
+    /// From now on goes where a Service in front of `pods` would lead, for as long as it is not dropped: to those that are
+    /// ready and are not about to end. (The server takes no endpoints on loopback, so that its own word cannot be had.)
+    pub async fn follow(self, pods: Api<Pod>, labels: &str) {
+        let of_service = ListParams::default().labels(labels);
+        loop {
+            if let Ok(pods) = pods.list(&of_service).await {
+                let serves = |pod: &Pod| pod_process::is_ready(pod) && pod.metadata.deletion_timestamp.is_none();
+                let ready = pods.items.into_iter().filter(serves);
+                let places = ready.filter_map(|pod| pod.status?.pod_ip?.parse().ok());
+                *self.places.lock().unwrap_or_else(PoisonError::into_inner) = places.collect();
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
     /// What the ring says to a reader of this path.
     ///
     /// # Errors
     /// It does not answer.
     pub async fn status_of(&self, path: &str) -> anyhow::Result<StatusCode> {
+        Ok(self.ask(path).await?.status())
+    }
+
+    /// What the ring tells under this path; `None` if it refuses.
+    ///
+    /// # Errors
+    /// It does not answer.
+    pub async fn text(&self, path: &str) -> anyhow::Result<Option<String>> {
+        let answer = self.ask(path).await?;
+        Ok(if answer.status().is_success() { Some(answer.text().await?) } else { None })
+    }
+
+    async fn ask(&self, path: &str) -> anyhow::Result<Response> {
         let place = self.places.lock().unwrap_or_else(PoisonError::into_inner).first().copied();
         let url = format!("https://{}:8443{path}", place.context("there is no gateway")?);
-        Ok(self.http.get(url).bearer_auth(&self.token).send().await?.status())
+        Ok(self.http.get(url).bearer_auth(&self.token).send().await?)
     }
 
     /// The gateway to use for the call with this number.

@@ -83,6 +83,10 @@ struct Inner {
     ledger: Mutex<Ledger>,
     folder: PathBuf,
     begun: CancellationToken,
+    /// The node makes way: its process is about to be stopped.
+    makes_way: CancellationToken,
+    /// The node takes no part any more, for good.
+    is_out: CancellationToken,
 }
 
 impl RingControl {
@@ -91,11 +95,11 @@ impl RingControl {
         if matches!(ledger.standing(), Standing::Member { leaving: true, .. }) {
             begun.cancel();
         }
-        Self { inner: Arc::new(Inner { driver, ledger: Mutex::new(ledger), folder, begun }) }
+        let (makes_way, is_out) = (CancellationToken::new(), CancellationToken::new());
+        Self { inner: Arc::new(Inner { driver, ledger: Mutex::new(ledger), folder, begun, makes_way, is_out }) }
     }
 
     /// The node's access to its ring.
-    #[cfg(test)]
     pub(crate) fn driver(&self) -> &Driver {
         &self.inner.driver
     }
@@ -186,6 +190,26 @@ impl RingControl {
         }
     }
 
+    /// Whether this node hands over what it keeps, to leave for good.
+    pub(super) fn leaves(&self) -> bool {
+        self.inner.begun.is_cancelled()
+    }
+
+    /// Pending until this node takes no part any more, for good.
+    pub(super) async fn out(&self) {
+        self.inner.is_out.cancelled().await;
+    }
+
+    /// From now on this node says that another should be used.
+    pub(super) fn make_way(&self) {
+        self.inner.makes_way.cancel();
+    }
+
+    /// Whether this node makes way.
+    pub(super) fn makes_way(&self) -> bool {
+        self.inner.makes_way.is_cancelled()
+    }
+
     /// As [`RingControl::leave`] of this node itself, for its door to peers.
     pub(super) fn door(&self) -> crate::rpc::control::Leave {
         let control = self.clone();
@@ -233,6 +257,7 @@ impl RingControl {
             () = is_true(&mut gone) => self.note_removed(),
             () = is_true(&mut refused) => self.note_removed(),
         }
+        self.inner.is_out.cancel();
         part.cancel();
     }
 

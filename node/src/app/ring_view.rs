@@ -106,6 +106,9 @@ impl NodeView {
 
 impl RingView for NodeView {
     fn ready(&self) -> Result<(), String> {
+        if self.control.makes_way() {
+            return Err("this node is about to be stopped; use another".to_owned());
+        }
         let own = self.driver.members().own();
         match (own.liveness, own.serving) {
             (membership::Liveness::Left, _) => {

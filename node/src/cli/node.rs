@@ -6,6 +6,7 @@ use super::signals::Signals;
 use super::terms;
 use super::traces::TraceArgs;
 use crate::app::config::{Member, parse_peers};
+use crate::app::local_door::LocalDoor;
 use crate::app::{NodeConfig, NodeOptions, RunningNode};
 use crate::auth::{OidcOptions, Scopes};
 use crate::identity::layout::{self, Shape};
@@ -16,6 +17,8 @@ use clap::Args;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
+use tokio::sync::watch;
+use tokio_util::task::AbortOnDropHandle;
 use url::Url;
 
 /// Arguments of `node`.
@@ -46,6 +49,9 @@ pub(super) struct NodeArgs {
     /// A data folder that has left its ring for good is emptied, and joins the ring as a new node.
     #[arg(long, env = "REJOIN", requires = "peers")]
     rejoin: bool,
+    /// A Unix socket on which the node's own user can ask it to make way, with "scrapering prestop" [default: none].
+    #[arg(long, value_name = "FILE", env = "LOCAL_SOCKET")]
+    local_socket: Option<PathBuf>,
     #[command(flatten)]
     gateway: GatewayArgs,
     #[command(flatten)]
@@ -122,7 +128,8 @@ struct PeersArgs {
 /// Runs the command.
 pub(super) async fn node(args: NodeArgs) -> anyhow::Result<Status> {
     args.guard.warn();
-    let NodeArgs { ring_dir, name, peers, zone, weight, ring_formed, rejoin, gateway, guard, traces: _ } = args;
+    let NodeArgs { ring_dir, name, peers, zone, weight, ring_formed, rejoin, local_socket, gateway, guard, traces: _ } =
+        args;
     let zone = zone.filter(|zone| !zone.is_empty());
     if let Some(zone) = zone.as_ref().filter(|zone| !layout::is_zone(zone)) {
         return Err(BadInput::one(format!("the zone {zone:?} is not {}", layout::ZONE_RULE)));
@@ -145,16 +152,23 @@ pub(super) async fn node(args: NodeArgs) -> anyhow::Result<Status> {
         None => of_peers(&name, peers, options)?,
     };
     let (name, folder) = (config.own.name.clone(), config.data.clone());
+    let (told, parting) = watch::channel(None);
+    let door = local_socket.as_deref().map(LocalDoor::open).transpose()?;
+    let _door = door.map(|door| AbortOnDropHandle::new(tokio::spawn(door.serve(parting))));
     let mut signals = Signals::listen().context("signals cannot be listened to")?;
     let node = tokio::select! {
         node = RunningNode::start(config) => node.with_context(|| format!("the node {name} did not start"))?,
         status = signals.next() => return Ok(status),
     };
+    told.send_replace(Some(node.parting().clone()));
     let is_broken = tokio::select! {
         _ = signals.next() => false,
+        () = node.parting().outstayed() => false,
         () = node.broken() => true,
     };
     tracing::info!(name, "stopping");
+    // Nobody keeps hold of the node while it ends.
+    told.send_replace(None);
     node.stop().await;
     anyhow::ensure!(
         !is_broken,

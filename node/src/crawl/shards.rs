@@ -1,5 +1,6 @@
 //! The shards that this node owns: one task holds them, does what they ask for, and tells them what came of it.
 
+mod drain;
 mod run;
 
 pub(super) use run::run;
@@ -129,6 +130,8 @@ pub(super) enum Command {
         reply: oneshot::Sender<FoundResults>,
     },
     Purge(JobId, oneshot::Sender<Vec<Partition>>),
+    /// Nothing is begun any more; answered with what this node owns once all that was begun has come to its end.
+    Drain(oneshot::Sender<Vec<(Partition, Token)>>),
     Owned(Partition, oneshot::Sender<Option<(Token, Instant)>>),
     /// A request for a robots.txt was made.
     RobotsAsked {
@@ -220,6 +223,12 @@ impl Shards {
     /// Removes the records of `job` from every partition that this node owns; returns those partitions.
     pub(super) async fn purge(&self, job: JobId) -> Vec<Partition> {
         self.ask(|reply| Command::Purge(job, reply)).await.unwrap_or_default()
+    }
+
+    /// Begins nothing any more, for ever. Returns once every request that was under way has ended and what came of it is
+    /// committed; says what this node owns.
+    pub(super) async fn drain(&self) -> Vec<(Partition, Token)> {
+        self.ask(Command::Drain).await.unwrap_or_default()
     }
 
     /// The token under which this node owns `partition`, if it believes to.

@@ -17,7 +17,7 @@ use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-/// How long a contact may take to give its table.
+/// How long a contact may take to give its table, or to hear that this process ends.
 const JOIN_TIMEOUT: Duration = Duration::from_secs(2);
 /// Pause before the contacts are asked again.
 const JOIN_PAUSE: Duration = Duration::from_millis(500);
@@ -130,6 +130,20 @@ impl Members {
     /// This node leaves for good, after it has handed over; the others hear of it.
     pub fn leave(&self) {
         self.change(Membership::leave);
+    }
+
+    /// This process ends soon and may come back: every living node is told, so that none of them counts on it. It goes on
+    /// answering. How many have heard it, and how many there were to hear it.
+    pub async fn step_back(&self) -> (usize, usize) {
+        self.change(Membership::handle_stop);
+        let me = self.own();
+        let living = self.entries().into_iter().filter(|entry| entry.liveness == Liveness::Alive);
+        let told = living.map(async |entry| {
+            let gossip = Gossip { speaker: me.clone(), updates: Vec::new() };
+            rpc::ping(&self.inner.peers, entry.member.node, gossip, JOIN_TIMEOUT).await.is_some()
+        });
+        let told = futures::future::join_all(told).await;
+        (told.iter().filter(|has_heard| **has_heard).count(), told.len())
     }
 
     /// `node` is gone for good: it cannot come back under this id.

@@ -1,12 +1,14 @@
 //! Listens: TLS with HTTP/2 and HTTP/1.1, bounded in connections and in what each may cost, and a stop that lets running requests end.
 
+use super::visitors::{self, Visitors};
 use super::{GatewayState, routes};
 use crate::identity::tls::live::Live;
 use axum::Router;
 use axum::response::Response;
 use axum_server::Handle;
 use axum_server::tls_rustls::RustlsConfig;
-use futures::future::BoxFuture;
+use futures::FutureExt as _;
+use futures::future::{BoxFuture, Either};
 use http::Request;
 use hyper::body::Incoming;
 use hyper_util::rt::TokioTimer;
@@ -54,13 +56,15 @@ pub async fn serve(
     tls: Live<rustls::ServerConfig>,
     shutdown: CancellationToken,
 ) -> Result<(), ServeError> {
-    serve_router(listener, routes::router(&state), tls, shutdown).await
+    let visitors = state.visitors.clone();
+    serve_router(listener, routes::router(&state), visitors, tls, shutdown).await
 }
 
 /// As [`serve`], for any router.
 pub(super) async fn serve_router(
     listener: TcpListener,
     router: Router,
+    visitors: Visitors,
     mut tls: Live<rustls::ServerConfig>,
     shutdown: CancellationToken,
 ) -> Result<(), ServeError> {
@@ -79,7 +83,7 @@ pub(super) async fn serve_router(
         .keep_alive_timeout(HEADER_TIMEOUT)
         .max_concurrent_streams(MOST_STREAMS)
         .max_header_list_size(LARGEST_HEADER_BYTES as u32);
-    let connections = Connections { router, permits: Arc::new(Semaphore::new(MOST_CONNECTIONS)) };
+    let connections = Connections { router, visitors, permits: Arc::new(Semaphore::new(MOST_CONNECTIONS)) };
     let stop = async {
         loop {
             tokio::select! {
@@ -100,6 +104,7 @@ pub(super) async fn serve_router(
 #[derive(Clone)]
 struct Connections {
     router: Router,
+    visitors: Visitors,
     permits: Arc<Semaphore>,
 }
 
@@ -113,31 +118,42 @@ impl Service<SocketAddr> for Connections {
     }
 
     fn call(&mut self, _: SocketAddr) -> Self::Future {
-        let Self { router, permits } = self.clone();
+        let Self { router, visitors, permits } = self.clone();
+        visitors.handle_connection();
         Box::pin(async move {
             let permit = permits.acquire_owned().await.map_err(io::Error::other)?;
-            Ok(Connection { router, _room: Arc::new(permit) })
+            Ok(Connection { router, visitors, _room: Arc::new(permit) })
         })
     }
 }
+
+/// How the router answers.
+type Usual = <Router as Service<Request<Incoming>>>::Future;
 
 /// The service of one connection; its room is free again when the connection and its requests are gone.
 #[derive(Clone)]
 struct Connection {
     router: Router,
+    visitors: Visitors,
     _room: Arc<OwnedSemaphorePermit>,
 }
 
 impl Service<Request<Incoming>> for Connection {
     type Response = Response;
     type Error = Infallible;
-    type Future = <Router as Service<Request<Incoming>>>::Future;
+    type Future = Either<Usual, BoxFuture<'static, Result<Response, Infallible>>>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         Service::<Request<Incoming>>::poll_ready(&mut self.router, context)
     }
 
     fn call(&mut self, request: Request<Incoming>) -> Self::Future {
-        self.router.call(request)
+        let version = request.version();
+        let answer = self.router.call(request);
+        if !self.visitors.are_seen_off() {
+            return Either::Left(answer);
+        }
+        let last = answer.map(move |answer| answer.map(|answer| visitors::see_off(version, answer)));
+        Either::Right(last.boxed())
     }
 }

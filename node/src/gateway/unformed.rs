@@ -3,6 +3,7 @@
 use super::probes;
 use super::problem::{Kind, Problem};
 use super::server::{ServeError, serve_router};
+use super::visitors::Visitors;
 use crate::console;
 use crate::identity::tls::live::Live;
 use axum::Router;
@@ -22,7 +23,7 @@ pub async fn serve(
     tls: Live<rustls::ServerConfig>,
     shutdown: CancellationToken,
 ) -> Result<(), ServeError> {
-    serve_router(listener, router(lack), tls, shutdown).await
+    serve_router(listener, router(lack), Visitors::default(), tls, shutdown).await
 }
 
 fn router(lack: watch::Receiver<String>) -> Router {

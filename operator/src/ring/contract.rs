@@ -14,6 +14,11 @@ pub const LIVE_PATH: &str = "/healthz";
 /// Path on the gateway that answers with success once the node serves requests.
 pub const READY_PATH: &str = "/readyz";
 
+/// The program of a node.
+pub const PROGRAM: &str = "scrapering";
+/// Socket on which a node is asked to make way before it is stopped; only whoever runs in its container can reach it.
+pub const LOCAL_SOCKET: &str = "/tmp/node.sock";
+
 /// Where the node's volume is mounted.
 pub const DATA_DIR: &str = "/var/lib/scrapering";
 /// Where the ring's Secrets are mounted, a file per key.

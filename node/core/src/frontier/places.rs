@@ -65,6 +65,12 @@ impl Places {
         }
     }
 
+    /// How many places are taken.
+    #[must_use]
+    pub fn taken(&self) -> usize {
+        self.seats.values().map(|seat| seat.taken).sum()
+    }
+
     /// Whether somebody waits for a place.
     #[must_use]
     pub fn is_awaited(&self) -> bool {
@@ -79,7 +85,7 @@ impl Places {
     /// Whether `job` may take a place now.
     #[must_use]
     pub fn admits(&self, job: JobId) -> bool {
-        let taken: usize = self.seats.values().map(|seat| seat.taken).sum();
+        let taken = self.taken();
         if taken >= self.most {
             return false;
         }
@@ -116,11 +122,11 @@ mod tests {
     fn a_job_alone_has_every_place() {
         let mut places = Places::new(8);
         places.handle_weight(job(1), 1);
-        for _ in 0..8 {
-            assert!(places.admits(job(1)));
+        for taken in 0..8 {
+            assert!(places.admits(job(1)) && places.taken() == taken);
             places.handle_taken(job(1));
         }
-        assert!(!places.admits(job(1)));
+        assert!(!places.admits(job(1)) && places.taken() == 8);
     }
 
     #[test]

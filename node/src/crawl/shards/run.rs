@@ -5,6 +5,7 @@ use super::super::claim::{self, Respect};
 use super::super::coordinator::Order;
 use super::super::witness::Promise;
 use super::super::{Crawl, cookies, coordinator, opt_outs, schedules, worker};
+use super::drain::Drain;
 use super::{Command, Ended, Found, FoundResults, HostFilter, Report, RobotsResult};
 use scrapering_core::frontier::Shard;
 use scrapering_core::frontier::keys::{Name, origin_hash};
@@ -74,6 +75,7 @@ struct Task {
     reading_opt_outs: bool,
     /// The partition that was served last when places were short.
     last_served: Option<Partition>,
+    drain: Drain,
 }
 
 /// Runs until the node stops.
@@ -98,6 +100,7 @@ pub(in super::super) async fn run(crawl: Crawl, mut inbox: mpsc::Receiver<Comman
         opt_outs: None,
         reading_opt_outs: false,
         last_served: None,
+        drain: Drain::default(),
     };
     // A ring of one has no peers whose changes would tell it to begin.
     task.claim_what_is_due();
@@ -122,6 +125,8 @@ pub(in super::super) async fn run(crawl: Crawl, mut inbox: mpsc::Receiver<Comman
             _ = opt_outs.tick(), if !task.controls.is_empty() => task.read_opt_outs(),
             _ = look_again.tick(), if !task.is_settled() => task.claim_what_is_due(),
         }
+        let owned = task.shards.iter().map(|(partition, shard)| (*partition, shard.token()));
+        task.drain.settle(task.places.taken(), owned);
     }
 }
 
@@ -131,6 +136,7 @@ impl Task {
             Command::Claimed(partition, claimed) => self.handle_claimed(partition, claimed),
             Command::Links(job, links, reply) => self.handle_links(job, links, reply),
             Command::Committed { partition, token, outcomes, owner, began } => {
+                self.drain.handle_commit_over(partition);
                 self.with(partition, Some(token), |shard, _| shard.handle_committed(outcomes, owner, began));
             }
             Command::Confirmed { partition, token, owner, began } => {
@@ -186,6 +192,7 @@ impl Task {
                 drop(reply.send(self.results(job, &after, limit, pages)));
             }
             Command::Purge(job, reply) => self.handle_purge(job, reply),
+            Command::Drain(reply) => self.drain.handle_asked(reply),
             Command::Owned(partition, reply) => {
                 let standing = |shard: &Shard| (shard.token(), shard.gives_turns_from());
                 // Who has stopped waiting needs no answer, here and below.
@@ -237,8 +244,8 @@ impl Task {
         let lease = self.leases.entry(partition).or_default();
         loop {
             let barred = match self.opt_outs {
-                Some(_) => self.places.barred(shard.jobs()),
-                None => shard.jobs().collect(),
+                Some(_) if !self.drain.has_begun() => self.places.barred(shard.jobs()),
+                _ => shard.jobs().collect(),
             };
             shard.handle_barred(barred);
             let Some(work) = shard.poll_work(now) else { break };
@@ -259,6 +266,7 @@ impl Task {
             self.wakes.insert(partition, at);
         }
         if let Some(writes) = shard.poll_commit() {
+            self.drain.handle_commit_begun(partition);
             self.crawl.spawn(commit(self.crawl.clone(), partition, token, writes));
         }
         let events: Vec<Event> = std::iter::from_fn(|| shard.poll_event()).collect();
@@ -536,6 +544,9 @@ impl Task {
 
     /// Claims partitions whose members before this node are all down, as many at a time as is good.
     fn claim_what_is_due(&mut self) {
+        if self.drain.has_begun() {
+            return;
+        }
         let (driver, now) = (self.crawl.driver.clone(), self.crawl.driver.clock().now());
         for partition in Partition::all() {
             let view = driver.view(partition);

@@ -2,10 +2,10 @@
 
 use k8s_openapi::api::core::v1::{
     Capabilities, ConfigMapKeySelector, ConfigMapProjection, Container, ContainerPort, EmptyDirVolumeSource, EnvVar,
-    EnvVarSource, HTTPGetAction, KeyToPath, Lifecycle, LifecycleHandler, LocalObjectReference, ObjectFieldSelector,
-    PodSecurityContext, PodSpec, PodTemplateSpec, Probe, ProjectedVolumeSource, ResourceRequirements, SeccompProfile,
-    SecretKeySelector, SecretProjection, SecurityContext, SleepAction, TopologySpreadConstraint, Volume, VolumeMount,
-    VolumeProjection,
+    EnvVarSource, ExecAction, HTTPGetAction, KeyToPath, Lifecycle, LifecycleHandler, LocalObjectReference,
+    ObjectFieldSelector, PodSecurityContext, PodSpec, PodTemplateSpec, Probe, ProjectedVolumeSource,
+    ResourceRequirements, SeccompProfile, SecretKeySelector, SecretProjection, SecurityContext,
+    TopologySpreadConstraint, Volume, VolumeMount, VolumeProjection,
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
@@ -23,8 +23,8 @@ const TMP_VOLUME: &str = "tmp";
 
 /// The unprivileged user of distroless images.
 const USER: i64 = 65532;
-/// A pod that ends is still sent requests until every machine has heard of it.
-const LINGER_SECONDS: i64 = 5;
+/// Of the grace period, what is left for the process to end after it has made way.
+const END_SECONDS: i64 = 15;
 
 pub(super) fn template(ring: &ValidatedRing) -> PodTemplateSpec {
     let spec = &ring.spec;
@@ -88,17 +88,14 @@ fn container(ring: &ValidatedRing) -> Container {
         name: "node".to_owned(),
         image: Some(ring.image.clone()),
         image_pull_policy: Some(ring.spec.image_pull_policy.as_str().to_owned()),
-        command: Some(vec!["scrapering".to_owned(), "node".to_owned()]),
+        command: Some(vec![contract::PROGRAM.to_owned(), "node".to_owned()]),
         env: Some(environment(ring)),
         ports: Some(vec![port("ring", contract::RING_PORT), port("gateway", contract::GATEWAY_PORT)]),
         startup_probe: Some(probe(contract::LIVE_PATH, 5, 60)),
         liveness_probe: Some(probe(contract::LIVE_PATH, 10, 6)),
         readiness_probe: Some(probe(contract::READY_PATH, 5, 2)),
         lifecycle: Some(Lifecycle {
-            pre_stop: Some(LifecycleHandler {
-                sleep: Some(SleepAction { seconds: LINGER_SECONDS }),
-                ..LifecycleHandler::default()
-            }),
+            pre_stop: Some(LifecycleHandler { exec: Some(make_way(ring)), ..LifecycleHandler::default() }),
             ..Lifecycle::default()
         }),
         resources: Some(ring.spec.resources.clone().unwrap_or_else(|| {
@@ -124,6 +121,13 @@ fn container(ring: &ValidatedRing) -> Container {
         ]),
         ..Container::default()
     }
+}
+
+/// Asks the node to make way, and waits until it has: the image has no shell, so the node's own program does it.
+fn make_way(ring: &ValidatedRing) -> ExecAction {
+    let within = (ring.spec.termination_grace_period_seconds - END_SECONDS).max(END_SECONDS);
+    let words = [contract::PROGRAM, "prestop", "--within"].map(str::to_owned);
+    ExecAction { command: Some(words.into_iter().chain([format!("{within}s")]).collect()) }
 }
 
 fn environment(ring: &ValidatedRing) -> Vec<EnvVar> {
@@ -162,6 +166,7 @@ fn environment(ring: &ValidatedRing) -> Vec<EnvVar> {
         plain("LISTEN", format!("[::]:{}", contract::RING_PORT)),
         plain("GATEWAY", format!("[::]:{}", contract::GATEWAY_PORT)),
         plain("DATA_DIR", contract::DATA_DIR.to_owned()),
+        plain("LOCAL_SOCKET", contract::LOCAL_SOCKET.to_owned()),
     ];
     let private = &ring.spec.scraping.allowed_private_cidrs;
     if !private.is_empty() {
