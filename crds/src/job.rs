@@ -36,6 +36,8 @@ pub use scope::{ScopeSpec, ScopeType};
 pub use status::{JobPhase, PageCounts, ScrapeJobStatus};
 pub use webhook::{WebhookEvent, WebhookSpec};
 
+/// Largest `parallelism`.
+pub const PARALLELISM_MAX: u32 = 10_000;
 /// Most seeds in one job.
 pub const SEEDS_MAX: usize = 10_000;
 /// Most entries in each of `scope.include` and `scope.exclude`.
@@ -142,6 +144,10 @@ pub struct ScrapeJobSpec {
     #[serde(default = "default_priority")]
     #[schemars(with = "i32", range(min = 0, max = 100))]
     pub priority: u32,
+    /// Most pages of the job that are fetched at the same time, by all nodes of the ring together, each until its links are found; robots.txt files count too. Without it there is no limit beyond politeness and the nodes' own places. May be changed while the job runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<i32>", range(min = 1, max = 10_000))]
+    pub parallelism: Option<u32>,
     /// Where the crawl starts.
     #[schemars(length(min = 1, max = 10_000), extend("x-kubernetes-list-type" = "atomic"))]
     pub seeds: Vec<SeedSpec>,

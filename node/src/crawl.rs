@@ -12,6 +12,7 @@ mod coordinator;
 pub mod cursor;
 mod dedup;
 pub mod deliveries;
+mod desks;
 mod doors;
 mod errands;
 pub mod exports;
@@ -27,6 +28,7 @@ mod revisit;
 mod router;
 pub mod schedules;
 mod shards;
+mod slots;
 mod specs;
 pub mod urls;
 pub mod waiting;
@@ -49,6 +51,7 @@ use router::Router;
 use schedules::Keepers;
 use scrapering_core::frontier::shard::Policy;
 use shards::Shards;
+use slots::Slots;
 use specs::Specs;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
@@ -76,6 +79,7 @@ pub struct Crawl {
     registers: RingRegisters,
     keepers: Keepers,
     addresses: Addresses,
+    slots: Slots,
     witness: Witness,
     /// What the operator asks of every visit.
     policy: Policy,
@@ -111,6 +115,7 @@ impl Crawl {
             registers,
             keepers: Keepers::default(),
             addresses: Addresses::default(),
+            slots: Slots::default(),
             witness: Witness::new(metrics),
             policy,
             parsers: Arc::new(Semaphore::new(cores)),

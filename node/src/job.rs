@@ -131,6 +131,10 @@ pub fn validate(metadata: &JobMetadata, spec: &ScrapeJobSpec) -> Result<Validate
         let message = format!("is {}; use 0 to {}", spec.priority, spec::PRIORITY_MAX);
         faults.add(&at.field("priority"), message);
     }
+    if let Some(most) = spec.parallelism.filter(|most| !(1..=spec::PARALLELISM_MAX).contains(most)) {
+        let message = format!("is {most}; use 1 to {}, or leave it out for no limit", spec::PARALLELISM_MAX);
+        faults.add(&at.field("parallelism"), message);
+    }
     let recrawl = spec.recrawl.as_ref().map(|written| recrawl::recrawl(written, &at.field("recrawl"), &mut faults));
     faults.into_result()?;
     let labels = labels.into_names();
@@ -138,6 +142,7 @@ pub fn validate(metadata: &JobMetadata, spec: &ScrapeJobSpec) -> Result<Validate
         name: metadata.name.clone(),
         // Checked above.
         weight: spec.priority.saturating_add(1),
+        parallelism: spec.parallelism,
         seeds,
         labels,
         scope,

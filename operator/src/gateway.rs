@@ -74,7 +74,15 @@ pub struct Change {
     /// Its share.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub priority: Option<u32>,
+    /// Its limit of pages fetched at once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parallelism: Option<Parallelism>,
 }
+
+/// A limit of pages fetched at once, or that there is none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct Parallelism(pub Option<u32>);
 
 /// What a reconcile asks of a ring.
 pub trait Jobs: Send + Sync {

@@ -8,7 +8,7 @@ use schemars::Schema;
 use crate::schema::{Rule, add_rules, fix_all_but, without_null};
 
 /// What may change while a job is there. Everything else is held fixed, also what is added later.
-pub const MUTABLE: [&str; 3] = ["priority", "suspend", "ttlSecondsAfterFinished"];
+pub const MUTABLE: [&str; 4] = ["parallelism", "priority", "suspend", "ttlSecondsAfterFinished"];
 
 /// Names become those of jobs in the ring.
 #[cfg(feature = "kube")]

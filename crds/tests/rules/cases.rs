@@ -294,6 +294,7 @@ pub(crate) fn good() -> Vec<(Kind, Option<Value>, Value)> {
         (Schedule, None, with(Schedule, "/spec/timeZone", json!("America/Argentina/Buenos_Aires"))),
         over_base(Job, "/spec/suspend", json!(true)),
         over_base(Job, "/spec/priority", json!(90)),
+        over_base(Job, "/spec/parallelism", json!(3)),
         over_base(Job, "/spec/ttlSecondsAfterFinished", json!(60)),
         over_base(Schedule, "/spec/jobTemplate/spec/seeds", json!([{ "url": "http://b.example/" }])),
         over_base(Ring, "/spec/replicas", json!(3)),

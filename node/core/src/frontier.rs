@@ -28,6 +28,7 @@ pub mod output;
 pub mod places;
 pub mod record;
 pub mod shard;
+pub mod slots;
 
 pub use shard::Shard;
 

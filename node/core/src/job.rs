@@ -42,6 +42,8 @@ pub struct ValidatedJob {
     pub name: String,
     /// Its part where jobs share something, at least 1.
     pub weight: u32,
+    /// Most of its pages that are fetched at once, by all nodes together; `None` is no limit.
+    pub parallelism: Option<u32>,
     /// Where the crawl starts, at depth 0, in the order of the file, without repetitions.
     pub seeds: Vec<Seed>,
     /// The labels that seeds and links may have; a page's label is its place here, counted from 1.

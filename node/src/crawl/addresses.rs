@@ -5,12 +5,12 @@
 //! it is used, and gives it up when it is not, or when another node waits and this one has had its time.
 
 use super::Crawl;
-use super::claim;
+use super::desks::Desks;
 use crate::rpc::convert::{self, Malformed};
+use scrapering_core::frontier::LEASE;
 use scrapering_core::frontier::address::{Desk, Gate, Limits, Turn, Wait, address_partition};
-use scrapering_core::frontier::record::{JobId, Token};
-use scrapering_core::frontier::{LEASE, LEASE_HOLD};
-use scrapering_core::id::{NodeId, Partition};
+use scrapering_core::frontier::record::JobId;
+use scrapering_core::id::NodeId;
 use scrapering_core::time::Instant;
 use scrapering_proto::v1;
 use std::collections::BTreeMap;
@@ -34,8 +34,6 @@ const TENURE: Duration = Duration::from_secs(1);
 const UNUSED: Duration = Duration::from_secs(2);
 /// Pause before a desk that was not found is looked for again.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
-/// A desk's ownership is confirmed again after this.
-const CONFIRMED_FOR: Duration = Duration::from_millis(1_500);
 /// Of a turn, the part in which requests may leave: the clocks of two machines differ.
 const USABLE_PERCENT: u32 = 80;
 
@@ -43,7 +41,7 @@ const USABLE_PERCENT: u32 = 80;
 #[derive(Clone, Default)]
 pub(super) struct Addresses {
     held: Arc<Mutex<BTreeMap<IpAddr, Held>>>,
-    desks: Arc<Mutex<BTreeMap<Partition, OpenDesk>>>,
+    desks: Desks<Desk>,
 }
 
 /// An address that this node holds or asks for.
@@ -58,12 +56,6 @@ struct Held {
     changed: Arc<Notify>,
     /// Cancelled when the turn has run out with requests in flight.
     lapsed: CancellationToken,
-}
-
-struct OpenDesk {
-    token: Token,
-    confirmed_at: Instant,
-    desk: Desk,
 }
 
 /// A request may be made: its place at the address is taken until this is dropped.
@@ -188,10 +180,6 @@ impl Addresses {
 
     fn held(&self) -> MutexGuard<'_, BTreeMap<IpAddr, Held>> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn desks(&self) -> MutexGuard<'_, BTreeMap<Partition, OpenDesk>> {
-        self.desks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -356,36 +344,15 @@ impl Crawl {
 
     /// What this node's desk says; `None` if it does not own the address's partition.
     async fn turn(&self, address: IpAddr, node: NodeId, wish: Limits) -> Option<Turn> {
-        let partition = address_partition(address);
-        let (token, opens_at) = self.shards.standing(partition).await?;
-        let now = self.driver.clock().now();
-        let confirmed = {
-            let desks = self.addresses.desks();
-            desks.get(&partition).filter(|desk| desk.token == token).map(|desk| desk.confirmed_at)
-        };
-        let confirmed_at = match confirmed.filter(|at| now.since(*at) < CONFIRMED_FOR) {
-            Some(at) => at,
-            None => claim::confirm(&self.driver, partition, token).await.ok().filter(|owner| *owner).map(|_| now)?,
-        };
-        let mut desks = self.addresses.desks();
-        let open = desks
-            .entry(partition)
-            .and_modify(|open| {
-                if open.token != token {
-                    *open = OpenDesk { token, confirmed_at, desk: Desk::new(opens_at) };
-                }
-            })
-            .or_insert_with(|| OpenDesk { token, confirmed_at, desk: Desk::new(opens_at) });
-        open.confirmed_at = open.confirmed_at.max(confirmed_at);
-        let (now, owned_until) = (self.driver.clock().now(), open.confirmed_at + LEASE_HOLD);
-        (now + LEASE_HOLD / 4 <= owned_until).then(|| open.desk.handle_ask(address, node, wish, owned_until, now))
+        let ask = |desk: &mut Desk, owned_until, now| desk.handle_ask(address, node, wish, owned_until, now);
+        self.addresses.desks.ask(self, address_partition(address), Desk::new, ask).await
     }
 
     fn release(&self, address: IpAddr, node: NodeId, closed_for: Duration) {
         let now = self.driver.clock().now();
-        if let Some(open) = self.addresses.desks().get_mut(&address_partition(address)) {
-            open.desk.handle_release(address, node, closed_for.min(LEASE * 24 * 3_600), now);
-        }
+        self.addresses.desks.tell(address_partition(address), |desk| {
+            desk.handle_release(address, node, closed_for.min(LEASE * 24 * 3_600), now);
+        });
     }
 }
 

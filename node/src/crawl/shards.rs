@@ -142,6 +142,8 @@ pub(super) enum Command {
     ResetBreaker(Partition, String, oneshot::Sender<bool>),
     /// The hosts that this node owns, behind an origin, in its order, as far as they are wanted.
     HostStatuses(String, HostFilter, oneshot::Sender<Vec<(Arc<str>, HostStatus)>>),
+    /// There may be slots for what was turned away.
+    Slots,
     /// The list of hosts that are not to be visited, as it was read; `None` if it could not be.
     OptOuts(Option<Arc<OptOuts>>),
     HostStatus(Partition, String, oneshot::Sender<Option<Option<HostStatus>>>),

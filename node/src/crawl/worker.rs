@@ -5,6 +5,7 @@ use super::jobs::{ITEM_ERROR_MARK, ItemFault};
 use super::outlinks::Outlinks;
 use super::revisit::Seen;
 use super::shards::{Command, Ended, RobotsResult};
+use super::slots::Lease;
 use super::specs::Spec;
 use super::witness::Promise;
 use super::{Crawl, cookies, dedup, revisit};
@@ -26,7 +27,6 @@ use scrapering_crds::job::StoreBody;
 use serde_json::{Map, Value};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio_util::sync::CancellationToken;
 
 /// Items of a page up to this size live in its record, bytes; more go into a body.
 const INLINE_ITEMS_BYTES: usize = 32 * 1024;
@@ -94,8 +94,8 @@ impl Conclusion {
     }
 }
 
-/// Fetches a page and tells its shard what came of it. When `lease` is cancelled the request is broken off.
-pub(super) async fn visit(crawl: Crawl, visit: Visit, lease: CancellationToken) {
+/// Fetches a page and tells its shard what came of it. When `lease` ends the request is broken off.
+pub(super) async fn visit(crawl: Crawl, visit: Visit, lease: Lease) {
     let origin: Arc<str> = visit.url.origin().into();
     // Held until the links are acknowledged: in memory they are many times as large as the page that shows them.
     let mut _taken_in = None;
@@ -137,7 +137,7 @@ enum Asked {
 }
 
 /// Asks the host, once its address has room.
-async fn request(crawl: &Crawl, spec: &Spec, visit: &Visit, origin: &Arc<str>, lease: &CancellationToken) -> Asked {
+async fn request(crawl: &Crawl, spec: &Spec, visit: &Visit, origin: &Arc<str>, lease: &Lease) -> Asked {
     let Visit { partition, job: id, .. } = *visit;
     let entered = enter(crawl, id, &spec.job, &visit.url).await;
     let (began, at_ms) = (Instant::now(), crawl.driver.clock().wall_ms());
@@ -175,7 +175,7 @@ async fn fetch(
     visit: &Visit,
     origin: &Arc<str>,
     place: &mut Place,
-    lease: &CancellationToken,
+    lease: &Lease,
 ) -> (Option<Result<Fetched, FetchError>>, bool) {
     let job = &spec.job;
     let cookies = if job.request.takes_cookies || !job.request.credentials.cookies.is_empty() {
@@ -217,9 +217,9 @@ async fn fetch(
     (fetched.map(|fetched| fetched.map(|fetched| Fetched { head, ..fetched })), true)
 }
 
-/// Runs a request until the host's partition, or the turn at the address, may have gone to another node.
-async fn unless_broken_off<T>(place: &Place, lease: &CancellationToken, step: impl Future<Output = T>) -> Option<T> {
-    place.lapsed.run_until_cancelled(lease.run_until_cancelled(step)).await.flatten()
+/// Runs a request until the host's partition, the job's slot, or the turn at the address, may have gone to another node.
+async fn unless_broken_off<T>(place: &Place, lease: &Lease, step: impl Future<Output = T>) -> Option<T> {
+    place.lapsed.run_until_cancelled(lease.run(step)).await.flatten()
 }
 
 /// Why a request cannot leave.
@@ -490,7 +490,7 @@ pub(super) struct RobotsErrand {
 }
 
 /// Makes one request for a host's robots.txt and tells the shard.
-pub(super) async fn robots(crawl: Crawl, errand: RobotsErrand, lease: CancellationToken) {
+pub(super) async fn robots(crawl: Crawl, errand: RobotsErrand, lease: Lease) {
     let RobotsErrand { partition, job, spec, origin, moved } = errand;
     let (began, at_ms, mut end) = (Instant::now(), crawl.driver.clock().wall_ms(), None);
     let (exchange, result) = match NormalizedUrl::parse(&format!("{origin}/")) {

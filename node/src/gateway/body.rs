@@ -106,8 +106,9 @@ fn json(bytes: &[u8]) -> Result<Value, Problem> {
 }
 
 /// What of a job can be changed while it runs, as paths below `spec`.
-const CHANGEABLE: [&[&str]; 10] = [
+const CHANGEABLE: [&[&str]; 11] = [
     &["priority"],
+    &["parallelism"],
     &["scope", "exclude"],
     &["url"],
     &["politeness"],
@@ -148,6 +149,7 @@ impl Input for JobPatch {
                     "properties": {
                         "suspend": {"type": "boolean", "description": "Pause (true) or resume (false)."},
                         "priority": {"type": "integer", "description": "As in the job."},
+                        "parallelism": {"type": ["integer", "null"], "description": "As in the job; null for no limit."},
                         "scope": {"type": "object", "description": "exclude: what is left out from now on."},
                         "url": {"type": "object", "description": "As in the job."},
                         "politeness": {"type": "object", "description": "As in the job."},
@@ -194,7 +196,7 @@ impl JobPatch {
     }
 }
 
-const FIXED: &str = "cannot be changed after the job was submitted; suspend, priority, scope.exclude, url, politeness, circuitBreaker, retry and some limits can";
+const FIXED: &str = "cannot be changed after the job was submitted; suspend, priority, parallelism, scope.exclude, url, politeness, circuitBreaker, retry and some limits can";
 
 /// Notes every field of a change that is fixed; whether the rest makes sense is judged with the whole job.
 fn check_change<'a>(path: &mut Vec<&'a str>, value: &'a Value, errors: &mut Vec<BadField>) {

@@ -206,4 +206,9 @@ impl Frontier for Services {
         let (from, message) = self.gate.admit_from(request, |message| message.header.take())?;
         self.crawl.handle_address(from.node, message).await.map(Response::new)
     }
+
+    async fn slots(&self, request: Request<v1::SlotsRequest>) -> Result<Response<v1::SlotsReply>, Status> {
+        let (from, message) = self.gate.admit_from(request, |message| message.header.take())?;
+        self.crawl.handle_slots(from.node, &message).await.map(Response::new)
+    }
 }

@@ -37,6 +37,9 @@ pub struct Asked {
     /// Its share; a ring that does not tell cannot change it either.
     #[serde(default)]
     pub priority: Option<u32>,
+    /// Its limit of pages fetched at once, if it has one.
+    #[serde(default)]
+    pub parallelism: Option<u32>,
 }
 
 /// How far a job is.

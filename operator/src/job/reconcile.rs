@@ -26,7 +26,7 @@ use super::ways::{self, Ways};
 use super::{FINALIZER, KIND, farewell, secrets};
 use crate::condition::holds;
 use crate::desk::{Desk, key};
-use crate::gateway::{self, Change, Jobs, Phase, Report};
+use crate::gateway::{self, Change, Jobs, Parallelism, Phase, Report};
 use crate::metrics::Metrics;
 
 /// Soonest and latest look at a job that runs.
@@ -284,7 +284,7 @@ async fn hand_in(job: &ScrapeJob, way: &impl Jobs) -> Result<Report, gateway::Er
     }
 }
 
-/// Pauses or resumes a job whose state is not what its object asks for, and gives it the priority of its object.
+/// Pauses or resumes a job whose state is not what its object asks for, and gives it the priority and parallelism of its object.
 async fn steer(job: &ScrapeJob, report: Report, way: &impl Jobs) -> Result<Report, gateway::Error> {
     let suspend = match report.status.phase {
         Phase::Pending | Phase::Running => job.spec.suspend.then_some(true),
@@ -292,7 +292,9 @@ async fn steer(job: &ScrapeJob, report: Report, way: &impl Jobs) -> Result<Repor
         _ => return Ok(report),
     };
     let has_another = report.spec.priority.is_some_and(|priority| priority != job.spec.priority);
-    let change = Change { suspend, priority: has_another.then_some(job.spec.priority) };
+    let wanted = job.spec.parallelism;
+    let parallelism = (report.spec.parallelism != wanted).then_some(Parallelism(wanted));
+    let change = Change { suspend, priority: has_another.then_some(job.spec.priority), parallelism };
     if change == Change::default() {
         return Ok(report);
     }

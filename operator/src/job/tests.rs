@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::reconcile::Error;
 use super::ways::Ways;
 use super::*;
-use crate::gateway::{self, Asked, Change, Identity, Jobs, Phase, Problem, Progress, Report};
+use crate::gateway::{self, Asked, Change, Identity, Jobs, Parallelism, Phase, Problem, Progress, Report};
 use crate::memory_api::Server;
 
 const JOB: &str = "/apis/scrapering.io/v1alpha1/namespaces/web/scrapejobs/docs";
@@ -63,7 +63,7 @@ fn problem(status: StatusCode, slug: &str, job: Option<String>) -> gateway::Erro
 
 fn report(inside: &Inside, id: &str) -> Result<Report, gateway::Error> {
     let (file, progress) = inside.jobs.get(id).ok_or_else(|| problem(StatusCode::NOT_FOUND, "job-not-found", None))?;
-    let spec = Asked { priority: Some(file.spec.priority) };
+    let spec = Asked { priority: Some(file.spec.priority), parallelism: file.spec.parallelism };
     Ok(Report { metadata: Identity { uid: id.to_owned() }, spec, status: progress.clone() })
 }
 
@@ -102,6 +102,7 @@ impl Jobs for Ring {
                 let phase = change.suspend.map(|held| if held { Phase::Paused } else { Phase::Running });
                 progress.phase = phase.unwrap_or(progress.phase);
                 file.spec.priority = change.priority.unwrap_or(file.spec.priority);
+                file.spec.parallelism = change.parallelism.map_or(file.spec.parallelism, |wanted| wanted.0);
             }
             report(inside, id)
         })
@@ -228,6 +229,29 @@ async fn a_priority_that_is_changed_reaches_the_ring_once_and_a_refusal_ends_no_
         (condition(&server, "Accepted"), condition(&server, "Failed")),
         ("True/Submitted".to_owned(), "-/-".to_owned())
     );
+}
+
+#[tokio::test]
+async fn a_limit_of_pages_at_once_reaches_the_ring_when_it_is_set_changed_and_taken_away() {
+    let (server, ring) = (cluster(json!({ "parallelism": 2 })), Ring::default());
+    let context = Arc::new(Context::new(server.client(), ring.clone(), Metrics::default()));
+    again(&server, &context).await.expect("success");
+    assert_eq!(ring.calls(), ["submit"]);
+    for (generation, wanted) in [(2, json!(5)), (3, json!(null))] {
+        server.edit(JOB, &json!({ "metadata": { "generation": generation }, "spec": { "parallelism": wanted } }));
+        again(&server, &context).await.expect("success");
+        assert_eq!(ring.calls(), ["read", "change"]);
+        let limit = ring.with(|inside| inside.jobs.values().next().expect("a job").0.spec.parallelism);
+        assert_eq!(json!(limit), wanted);
+    }
+    assert_eq!(
+        serde_json::to_value(Change { parallelism: Some(Parallelism(None)), ..Change::default() }).expect("JSON"),
+        json!({ "parallelism": null }),
+        "a limit that is taken away is told"
+    );
+    server.edit(JOB, &json!({ "metadata": { "generation": 4 } }));
+    again(&server, &context).await.expect("success");
+    assert_eq!(ring.calls(), ["read"]);
 }
 
 #[tokio::test]

@@ -77,6 +77,12 @@ impl Places {
         self.seats.values().any(|seat| seat.waits)
     }
 
+    /// The places that a job has.
+    #[must_use]
+    pub fn taken_by(&self, job: JobId) -> usize {
+        self.seats.get(&job).map_or(0, |seat| seat.taken)
+    }
+
     /// The jobs among `jobs` that get no place now.
     pub fn barred(&self, jobs: impl Iterator<Item = JobId>) -> BTreeSet<JobId> {
         jobs.filter(|job| !self.admits(*job)).collect()

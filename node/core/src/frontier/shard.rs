@@ -383,6 +383,12 @@ impl Shard {
         self.spec(id)
     }
 
+    /// Whether `job` has a limit of pages fetched at once.
+    #[must_use]
+    pub fn is_limited(&self, id: JobId) -> bool {
+        self.jobs.get(&id).and_then(|shard| shard.job.as_ref()).is_some_and(|job| job.parallelism.is_some())
+    }
+
     fn spec(&self, id: JobId) -> Option<Arc<ValidatedJob>> {
         self.jobs.get(&id)?.job.clone()
     }

@@ -3,6 +3,7 @@
 use super::super::budget::Share;
 use super::super::claim::{self, Respect};
 use super::super::coordinator::Order;
+use super::super::slots::Lease;
 use super::super::witness::Promise;
 use super::super::{Crawl, cookies, coordinator, opt_outs, schedules, worker};
 use super::drain::Drain;
@@ -217,6 +218,7 @@ impl Task {
             }
             Command::HostStatuses(after, filter, reply) => drop(reply.send(self.host_statuses(&after, &filter))),
             Command::OptOuts(read) => self.handle_opt_outs(read),
+            Command::Slots => self.serve_turned_away(),
         }
     }
 
@@ -243,8 +245,12 @@ impl Task {
         let token = shard.token();
         let lease = self.leases.entry(partition).or_default();
         loop {
+            let slots = &self.crawl.slots;
+            let no_slot = |job: &JobId| shard.is_limited(*job) && !slots.admits(*job, now);
             let barred = match self.opt_outs {
-                Some(_) if !self.drain.has_begun() => self.places.barred(shard.jobs()),
+                Some(_) if !self.drain.has_begun() => {
+                    self.places.barred(shard.jobs()).into_iter().chain(shard.jobs().filter(no_slot)).collect()
+                }
                 _ => shard.jobs().collect(),
             };
             shard.handle_barred(barred);
@@ -256,8 +262,12 @@ impl Task {
             }
             start(&self.crawl, partition, token, lease, work);
         }
-        for job in shard.turned_away() {
-            if let Some(spec) = shard.job(job) {
+        for job in shard.turned_away().filter(|_| !self.drain.has_begun()) {
+            if shard.is_limited(job) && !self.crawl.slots.admits(job, now) {
+                // Nothing is kept for a job that could not use it.
+                self.crawl.slots.handle_turned_away(&self.crawl, job, self.places.taken_by(job), now);
+                self.places.handle_content(job);
+            } else if let Some(spec) = shard.job(job) {
                 self.places.handle_weight(job, spec.weight);
                 self.places.handle_turned_away(job);
             }
@@ -375,9 +385,14 @@ impl Task {
     /// A place is free: whoever waited for one may go on, the partitions by turns.
     fn free_place(&mut self, job: JobId) {
         self.places.handle_given_back(job);
-        if !self.places.is_awaited() {
-            return;
+        let has_slot = self.crawl.slots.give_back(job, self.crawl.driver.clock().now());
+        if has_slot || self.places.is_awaited() {
+            self.serve_turned_away();
         }
+    }
+
+    /// Whoever got no place, or no slot, may have one now.
+    fn serve_turned_away(&mut self) {
         let now = self.crawl.driver.clock().now();
         let waiting: BTreeSet<JobId> = self.shards.values().flat_map(Shard::turned_away).collect();
         let content: Vec<JobId> = self.controls.keys().copied().filter(|job| !waiting.contains(job)).collect();
@@ -583,15 +598,16 @@ fn take_cookies(shard: &mut Shard, job: JobId, url: &NormalizedUrl, set: &[Strin
 /// Starts one piece of work in a task of its own.
 fn start(crawl: &Crawl, partition: Partition, token: Token, lease: &CancellationToken, work: Work) {
     let task = crawl.clone();
+    let lease = |job| Lease::new(lease, crawl.slots.take(job, crawl.driver.clock().now()));
     match work {
         Work::Fetch { job, spec, url, hash, depth, way, attempt, cookies, history } => {
             let promise = Promise::new(&spec, &crawl.policy, url.host());
             let visit = worker::Visit { partition, job, promise, url, hash, depth, way, attempt, cookies, history };
-            crawl.spawn(worker::visit(task, visit, lease.clone()));
+            crawl.spawn(worker::visit(task, visit, lease(job)));
         }
         Work::Robots { job, spec, origin, moved } => {
             let errand = worker::RobotsErrand { partition, job, spec, origin: origin.into(), moved };
-            crawl.spawn(worker::robots(task, errand, lease.clone()))
+            crawl.spawn(worker::robots(task, errand, lease(job)))
         }
         Work::Host { origin } => crawl.spawn(async move {
             let key = Name::Host(origin_hash(&origin)).key(partition);

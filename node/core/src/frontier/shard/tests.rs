@@ -53,6 +53,7 @@ fn job() -> ValidatedJob {
     ValidatedJob {
         name: "test".to_owned(),
         weight: 51,
+        parallelism: None,
         seeds: Vec::new(),
         scope: Scope::new(ScopeType::Host, &[], 9, Patterns::default(), Patterns::default()),
         labels: Vec::new(),
