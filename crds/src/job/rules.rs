@@ -108,11 +108,23 @@ const ROBOTS: [Rule; 1] = [Rule {
     field: Some(".maxCrawlDelay"),
 }];
 
-const TIMEOUTS: [Rule; 1] = [Rule {
-    rule: "duration(self.total) >= duration('100ms') && duration(self.total) <= duration('10m')",
-    message: "must be from 100ms to 10m",
-    field: Some(".total"),
-}];
+const TIMEOUTS: [Rule; 3] = [
+    Rule {
+        rule: "duration(self.connect) >= duration('100ms') && duration(self.connect) <= duration('10m')",
+        message: "must be from 100ms to 10m",
+        field: Some(".connect"),
+    },
+    Rule {
+        rule: "duration(self.firstByte) >= duration('100ms') && duration(self.firstByte) <= duration('10m')",
+        message: "must be from 100ms to 10m",
+        field: Some(".firstByte"),
+    },
+    Rule {
+        rule: "duration(self.total) >= duration('100ms') && duration(self.total) <= duration('10m')",
+        message: "must be from 100ms to 10m",
+        field: Some(".total"),
+    },
+];
 
 const LIMITS: [Rule; 3] = [
     Rule {

@@ -130,8 +130,10 @@ pub(crate) fn bad() -> Vec<Case> {
         create(kind, with(kind, &at("request/headers"), own), "by the node itself");
         let twice = json!([{ "name": "Accept", "value": "a" }, { "name": "accept", "value": "b" }]);
         create(kind, with(kind, &at("request/headers"), twice), "set twice");
-        create(kind, with(kind, &at("request/timeouts"), json!({ "total": "11m" })), "from 100ms to 10m");
-        create(kind, with(kind, &at("request/timeouts"), json!({ "total": "99ms" })), "from 100ms to 10m");
+        for timeout in ["connect", "firstByte", "total"] {
+            create(kind, with(kind, &at("request/timeouts"), json!({ timeout: "11m" })), "from 100ms to 10m");
+            create(kind, with(kind, &at("request/timeouts"), json!({ timeout: "99ms" })), "from 100ms to 10m");
+        }
         create(kind, with(kind, &at("limits/maxDuration"), json!("500ms")), "from 1s to 87600h");
         create(kind, with(kind, &at("limits/maxBodyBytes"), json!("2Gi")), "from 1Ki to 1Gi");
         create(kind, with(kind, &at("limits/maxBodyBytes"), json!(1023)), "from 1Ki to 1Gi");
@@ -277,6 +279,11 @@ pub(crate) fn good() -> Vec<(Kind, Option<Value>, Value)> {
         (Job, None, with(Job, "/spec/limits/maxBytes", json!("999999Ti"))),
         (Job, None, with(Job, "/spec/scope", json!({ "scopeType": "custom", "include": ["/a/"] }))),
         (Job, None, with(Job, "/spec/circuitBreaker", json!({ "openFor": "1s" }))),
+        (
+            Job,
+            None,
+            with(Job, "/spec/request/timeouts", json!({ "connect": "100ms", "firstByte": "10m", "total": "1s" })),
+        ),
         (
             Job,
             None,

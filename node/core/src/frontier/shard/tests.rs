@@ -25,7 +25,7 @@ use crate::frontier::record::{
 };
 use crate::job::{
     BreakerRules, Credentials, Dedup, Limits, OverMax, Patterns, Politeness, Proxies, RequestOptions, Retry, Scope,
-    ScopeType, UrlRules,
+    ScopeType, Timeouts, UrlRules,
 };
 use crate::register::{Change, Outcome};
 use registers::Registers;
@@ -82,7 +82,11 @@ fn job() -> ValidatedJob {
             credentials: Credentials::default(),
             takes_cookies: true,
             proxies: Proxies::default(),
-            total_timeout: Duration::from_secs(30),
+            timeouts: Timeouts {
+                connect: Duration::from_secs(10),
+                first_byte: Duration::from_secs(20),
+                total: Duration::from_secs(30),
+            },
             max_redirects: 5,
         },
         limits: Limits {
