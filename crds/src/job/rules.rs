@@ -102,11 +102,18 @@ const SCOPE: [Rule; 1] = [Rule {
     field: Some(".include"),
 }];
 
-const ROBOTS: [Rule; 1] = [Rule {
-    rule: "duration(self.maxCrawlDelay) <= duration('24h')",
-    message: "must be at most 24h",
-    field: Some(".maxCrawlDelay"),
-}];
+const ROBOTS: [Rule; 2] = [
+    Rule {
+        rule: "duration(self.cacheTTL) >= duration('1m') && duration(self.cacheTTL) <= duration('24h')",
+        message: "must be from 1m to 24h",
+        field: Some(".cacheTTL"),
+    },
+    Rule {
+        rule: "duration(self.maxCrawlDelay) <= duration('24h')",
+        message: "must be at most 24h",
+        field: Some(".maxCrawlDelay"),
+    },
+];
 
 const TIMEOUTS: [Rule; 3] = [
     Rule {

@@ -103,6 +103,8 @@ pub(crate) fn bad() -> Vec<Case> {
         let at = |path: &str| format!("{spec}/{path}");
         create(kind, with(kind, &at("politeness/robots/userAgentToken"), json!("otherbot")), "does not occur");
         create(kind, with(kind, &at("politeness/robots/maxCrawlDelay"), json!("25h")), "at most 24h");
+        create(kind, with(kind, &at("politeness/robots/cacheTTL"), json!("59s")), "from 1m to 24h");
+        create(kind, with(kind, &at("politeness/robots/cacheTTL"), json!("24h1s")), "from 1m to 24h");
         create(kind, with(kind, &at("politeness/delay"), json!("24h1s")), "at most 24h");
         create(kind, with(kind, &at("politeness/delayPerIP"), json!("24h1s")), "at most 24h");
         let per_host = |rule| with(kind, &at("politeness/perHost"), json!([rule]));
@@ -275,6 +277,7 @@ pub(crate) fn good() -> Vec<(Kind, Option<Value>, Value)> {
         (Job, None, with(Job, "/spec", json!({ "seeds": [{ "url": "http://a.example" }] }))),
         (Ring, None, with(Ring, "/spec", json!({}))),
         (Job, None, with(Job, "/metadata/name", json!("a".repeat(63)))),
+        (Job, None, with(Job, "/spec/politeness/robots/cacheTTL", json!("1m"))),
         (Job, None, with(Job, "/spec/limits/maxBodyBytes", json!(1024))),
         (Job, None, with(Job, "/spec/limits/maxBytes", json!("999999Ti"))),
         (Job, None, with(Job, "/spec/scope", json!({ "scopeType": "custom", "include": ["/a/"] }))),

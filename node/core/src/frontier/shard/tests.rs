@@ -14,6 +14,7 @@ mod records;
 mod registers;
 mod revised;
 mod revisits;
+mod robots;
 mod shares;
 mod world;
 
@@ -65,6 +66,7 @@ fn job() -> ValidatedJob {
             concurrent_requests_per_host: 1,
             delay_per_ip: Duration::ZERO,
             concurrent_requests_per_ip: 1,
+            robots_lifetime: Duration::from_secs(86_400),
             max_crawl_delay: Duration::from_secs(30),
             over_max_crawl_delay: OverMax::Skip,
             auto_throttle: None,
