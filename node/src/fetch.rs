@@ -9,6 +9,7 @@ mod addresses;
 mod body;
 mod cidr;
 mod clock;
+mod connecting;
 mod error;
 mod fixed;
 pub mod guard;
@@ -33,7 +34,7 @@ use reqwest::Response;
 use reqwest::redirect::Policy;
 use rustls_pki_types::CertificateDer;
 use scrapering_core::frontier::history::Validators;
-use scrapering_core::job::{NormalizedUrl, Proxies, RequestOptions};
+use scrapering_core::job::{NormalizedUrl, RequestOptions, Timeouts};
 
 pub use accept::AcceptedTypes;
 pub use cidr::{Cidr, CidrError};
@@ -61,10 +62,6 @@ pub struct FetcherConfig {
     pub allowed_private_cidrs: Vec<Cidr>,
     /// Names that are not looked up, because the operator says where they are.
     pub fixed_names: Vec<FixedName>,
-    /// Longest time for name lookup, TCP and TLS together.
-    pub connect_timeout: Duration,
-    /// Longest time from the open connection to the end of the response header.
-    pub first_byte_timeout: Duration,
     /// Longest silence between two pieces of a body.
     pub idle_timeout: Duration,
     /// Most connections kept open to one host between requests.
@@ -82,8 +79,6 @@ impl Default for FetcherConfig {
         Self {
             allowed_private_cidrs: Vec::new(),
             fixed_names: Vec::new(),
-            connect_timeout: Duration::from_secs(10),
-            first_byte_timeout: Duration::from_secs(30),
             idle_timeout: Duration::from_secs(15),
             max_idle_connections_per_host: 8,
             idle_connection_timeout: Duration::from_secs(20),
@@ -120,8 +115,6 @@ pub struct Fetcher {
     tunnels: Tunnels,
     guard: Guard,
     addresses: Addresses,
-    /// The connection is part of the wait: it is bounded on its own, inside the client.
-    header_timeout: Duration,
     idle_timeout: Duration,
     metrics: Metrics,
 }
@@ -131,7 +124,7 @@ pub struct Fetcher {
 pub struct FetchRequest<'a> {
     /// The page.
     pub url: &'a NormalizedUrl,
-    /// The job's user agent, headers and total timeout.
+    /// The job's user agent, headers and timeouts.
     pub options: &'a RequestOptions,
     /// The value of the `Cookie` header, for this URL.
     pub cookies: Option<&'a str>,
@@ -200,7 +193,7 @@ impl Fetcher {
             .redirect(Policy::none())
             .retry(reqwest::retry::never())
             .referer(false)
-            .connect_timeout(config.connect_timeout)
+            .connector_layer(connecting::Timed)
             .pool_max_idle_per_host(config.max_idle_connections_per_host)
             .pool_idle_timeout(config.idle_connection_timeout)
             .http2_max_header_list_size(MAX_HEADER_LIST_BYTES)
@@ -213,7 +206,6 @@ impl Fetcher {
             tunnels,
             guard,
             addresses,
-            header_timeout: config.connect_timeout + config.first_byte_timeout,
             idle_timeout: config.idle_timeout,
             metrics: config.metrics.clone(),
         })
@@ -223,18 +215,22 @@ impl Fetcher {
     ///
     /// # Errors
     /// [`FetchError`] if there is none: the request would fail in the same way.
-    pub async fn address(&self, url: &NormalizedUrl) -> Result<IpAddr, FetchError> {
+    pub async fn address(&self, url: &NormalizedUrl, timeouts: Timeouts) -> Result<IpAddr, FetchError> {
         self.guard.check_url(url.as_url())?;
         match url.as_url().host() {
             Some(url::Host::Ipv4(v4)) => Ok(v4.into()),
             Some(url::Host::Ipv6(v6)) => Ok(v6.into()),
-            Some(url::Host::Domain(name)) => match self.addresses.of(name).await {
+            Some(url::Host::Domain(name)) => match self.looked_up(name, timeouts).await? {
                 Ok(address) => Ok(address),
                 Err(AddressError::NotAllowed(_)) => Err(FetchError::AddressNotAllowed),
                 Err(AddressError::Lookup(error)) => Err(FetchError::Lookup(error)),
             },
             None => Err(FetchError::NotHttp),
         }
+    }
+
+    async fn looked_up(&self, name: &str, timeouts: Timeouts) -> Result<Result<IpAddr, AddressError>, FetchError> {
+        Deadline::after(timeouts.total).limit(timeouts.connect, Phase::Connect, self.addresses.of(name)).await
     }
 
     /// Asks for a page and returns when its host begins to answer.
@@ -246,8 +242,8 @@ impl Fetcher {
         if let Some(validators) = request.validators {
             headers::add_conditions(&mut headers, validators);
         }
-        let deadline = Deadline::after(request.options.total_timeout);
-        let answer = self.send(request.url, headers, &request.options.proxies, deadline).await?;
+        let deadline = Deadline::after(request.options.timeouts.total);
+        let answer = self.send(request.url, headers, request.options, deadline).await?;
         Ok(Begun { request, answer, deadline, idle_timeout: self.idle_timeout })
     }
 
@@ -256,20 +252,20 @@ impl Fetcher {
         &self,
         page: &NormalizedUrl,
         headers: HeaderMap,
-        proxies: &Proxies,
+        options: &RequestOptions,
         deadline: Deadline,
     ) -> Result<Answer, FetchError> {
         let url = page.as_url();
         self.guard.check_url(url)?;
         let started = Instant::now();
         let sending = async {
-            if proxies.list.is_empty() {
+            if options.proxies.list.is_empty() {
                 self.client.get(url.clone()).headers(headers).send().await.map_err(FetchError::from_client)
             } else {
-                self.tunnels.send(proxies, page, headers).await
+                self.tunnels.send(&options.proxies, page, headers).await
             }
         };
-        let sent = deadline.limit(self.header_timeout, Phase::FirstByte, sending).await;
+        let sent = connecting::answered(options.timeouts, deadline, sending).await;
         let sent = sent.flatten();
         let latency = started.elapsed();
         self.metrics.fetched(sent.as_ref().ok().map(|response| response.status().as_u16()), latency);

@@ -76,7 +76,13 @@ pub struct SecretRef {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(transform = rules::of_timeouts)]
 pub struct TimeoutsSpec {
-    /// From the first byte sent to the last byte read, redirects included; 100ms to 10m.
+    /// To look the host up, to connect to it (through a proxy, if there is one) and to agree on TLS; 100ms to 10m. A connection that is open already takes no time.
+    #[serde(default = "default_connect_timeout")]
+    pub connect: Span,
+    /// From then to the end of the head of the answer; 100ms to 10m.
+    #[serde(default = "default_first_byte_timeout")]
+    pub first_byte: Span,
+    /// From the beginning of one request to the last byte of its answer; 100ms to 10m. It ends the other two as well, however long they are. What a redirect leads to is a request of its own.
     #[serde(default = "default_total_timeout")]
     pub total: Span,
 }
@@ -175,7 +181,11 @@ impl Default for RequestSpec {
 
 impl Default for TimeoutsSpec {
     fn default() -> Self {
-        Self { total: default_total_timeout() }
+        Self {
+            connect: default_connect_timeout(),
+            first_byte: default_first_byte_timeout(),
+            total: default_total_timeout(),
+        }
     }
 }
 
@@ -221,6 +231,14 @@ impl Default for BackoffSpec {
 
 fn default_user_agent() -> String {
     concat!("scrapering/", env!("CARGO_PKG_VERSION"), " (+https://scrapering.io/bot)").to_owned()
+}
+
+fn default_connect_timeout() -> Span {
+    Span(Duration::from_secs(10))
+}
+
+fn default_first_byte_timeout() -> Span {
+    Span(Duration::from_secs(20))
 }
 
 fn default_total_timeout() -> Span {

@@ -62,6 +62,9 @@ pub struct RobotsSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 64), regex(pattern = r"^[A-Za-z_-]+$"))]
     pub user_agent_token: Option<String>,
+    /// How old a robots.txt may be before it is fetched again, once for the whole ring; 1m to 24h (RFC 9309, section 2.4). Where several jobs visit a host, the shortest wish counts for all of them. One that cannot be fetched again is believed for 24h.
+    #[serde(rename = "cacheTTL", default = "default_cache_ttl")]
+    pub cache_ttl: Span,
     /// The longest Crawl-delay that is waited for; at most 24h.
     #[serde(default = "default_max_crawl_delay")]
     pub max_crawl_delay: Span,
@@ -196,6 +199,7 @@ impl Default for RobotsSpec {
         Self {
             obey: default_obey(),
             user_agent_token: None,
+            cache_ttl: default_cache_ttl(),
             max_crawl_delay: default_max_crawl_delay(),
             over_max: OverMaxSpec::default(),
         }
@@ -238,6 +242,10 @@ fn default_concurrency() -> u32 {
 
 fn default_obey() -> bool {
     true
+}
+
+fn default_cache_ttl() -> Span {
+    Span(Duration::from_secs(24 * 3_600))
 }
 
 fn default_max_crawl_delay() -> Span {

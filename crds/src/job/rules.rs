@@ -102,17 +102,36 @@ const SCOPE: [Rule; 1] = [Rule {
     field: Some(".include"),
 }];
 
-const ROBOTS: [Rule; 1] = [Rule {
-    rule: "duration(self.maxCrawlDelay) <= duration('24h')",
-    message: "must be at most 24h",
-    field: Some(".maxCrawlDelay"),
-}];
+const ROBOTS: [Rule; 2] = [
+    Rule {
+        rule: "duration(self.cacheTTL) >= duration('1m') && duration(self.cacheTTL) <= duration('24h')",
+        message: "must be from 1m to 24h",
+        field: Some(".cacheTTL"),
+    },
+    Rule {
+        rule: "duration(self.maxCrawlDelay) <= duration('24h')",
+        message: "must be at most 24h",
+        field: Some(".maxCrawlDelay"),
+    },
+];
 
-const TIMEOUTS: [Rule; 1] = [Rule {
-    rule: "duration(self.total) >= duration('100ms') && duration(self.total) <= duration('10m')",
-    message: "must be from 100ms to 10m",
-    field: Some(".total"),
-}];
+const TIMEOUTS: [Rule; 3] = [
+    Rule {
+        rule: "duration(self.connect) >= duration('100ms') && duration(self.connect) <= duration('10m')",
+        message: "must be from 100ms to 10m",
+        field: Some(".connect"),
+    },
+    Rule {
+        rule: "duration(self.firstByte) >= duration('100ms') && duration(self.firstByte) <= duration('10m')",
+        message: "must be from 100ms to 10m",
+        field: Some(".firstByte"),
+    },
+    Rule {
+        rule: "duration(self.total) >= duration('100ms') && duration(self.total) <= duration('10m')",
+        message: "must be from 100ms to 10m",
+        field: Some(".total"),
+    },
+];
 
 const LIMITS: [Rule; 3] = [
     Rule {

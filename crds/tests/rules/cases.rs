@@ -103,6 +103,8 @@ pub(crate) fn bad() -> Vec<Case> {
         let at = |path: &str| format!("{spec}/{path}");
         create(kind, with(kind, &at("politeness/robots/userAgentToken"), json!("otherbot")), "does not occur");
         create(kind, with(kind, &at("politeness/robots/maxCrawlDelay"), json!("25h")), "at most 24h");
+        create(kind, with(kind, &at("politeness/robots/cacheTTL"), json!("59s")), "from 1m to 24h");
+        create(kind, with(kind, &at("politeness/robots/cacheTTL"), json!("24h1s")), "from 1m to 24h");
         create(kind, with(kind, &at("politeness/delay"), json!("24h1s")), "at most 24h");
         create(kind, with(kind, &at("politeness/delayPerIP"), json!("24h1s")), "at most 24h");
         let per_host = |rule| with(kind, &at("politeness/perHost"), json!([rule]));
@@ -130,8 +132,10 @@ pub(crate) fn bad() -> Vec<Case> {
         create(kind, with(kind, &at("request/headers"), own), "by the node itself");
         let twice = json!([{ "name": "Accept", "value": "a" }, { "name": "accept", "value": "b" }]);
         create(kind, with(kind, &at("request/headers"), twice), "set twice");
-        create(kind, with(kind, &at("request/timeouts"), json!({ "total": "11m" })), "from 100ms to 10m");
-        create(kind, with(kind, &at("request/timeouts"), json!({ "total": "99ms" })), "from 100ms to 10m");
+        for timeout in ["connect", "firstByte", "total"] {
+            create(kind, with(kind, &at("request/timeouts"), json!({ timeout: "11m" })), "from 100ms to 10m");
+            create(kind, with(kind, &at("request/timeouts"), json!({ timeout: "99ms" })), "from 100ms to 10m");
+        }
         create(kind, with(kind, &at("limits/maxDuration"), json!("500ms")), "from 1s to 87600h");
         create(kind, with(kind, &at("limits/maxBodyBytes"), json!("2Gi")), "from 1Ki to 1Gi");
         create(kind, with(kind, &at("limits/maxBodyBytes"), json!(1023)), "from 1Ki to 1Gi");
@@ -273,10 +277,16 @@ pub(crate) fn good() -> Vec<(Kind, Option<Value>, Value)> {
         (Job, None, with(Job, "/spec", json!({ "seeds": [{ "url": "http://a.example" }] }))),
         (Ring, None, with(Ring, "/spec", json!({}))),
         (Job, None, with(Job, "/metadata/name", json!("a".repeat(63)))),
+        (Job, None, with(Job, "/spec/politeness/robots/cacheTTL", json!("1m"))),
         (Job, None, with(Job, "/spec/limits/maxBodyBytes", json!(1024))),
         (Job, None, with(Job, "/spec/limits/maxBytes", json!("999999Ti"))),
         (Job, None, with(Job, "/spec/scope", json!({ "scopeType": "custom", "include": ["/a/"] }))),
         (Job, None, with(Job, "/spec/circuitBreaker", json!({ "openFor": "1s" }))),
+        (
+            Job,
+            None,
+            with(Job, "/spec/request/timeouts", json!({ "connect": "100ms", "firstByte": "10m", "total": "1s" })),
+        ),
         (
             Job,
             None,

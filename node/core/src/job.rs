@@ -118,10 +118,21 @@ pub struct RequestOptions {
     pub takes_cookies: bool,
     /// Through whom requests go.
     pub proxies: Proxies,
-    /// From the first byte sent to the last byte read, redirects included.
-    pub total_timeout: Duration,
+    /// How long it may take.
+    pub timeouts: Timeouts,
     /// Most redirects followed for one page.
     pub max_redirects: u32,
+}
+
+/// How long one request may take; a redirect is followed by another one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timeouts {
+    /// To look the name up, to connect and to agree on TLS; nothing on a connection that is open already.
+    pub connect: Duration,
+    /// From then to the end of the head of the answer.
+    pub first_byte: Duration,
+    /// All of it, to the last byte of the body; ends the others too.
+    pub total: Duration,
 }
 
 /// When a job stops, and what it never takes in.

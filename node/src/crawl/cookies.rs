@@ -72,7 +72,7 @@ fn write(store: &CookieStore) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use scrapering_core::job::{Credentials, Proxies, Secret};
+    use scrapering_core::job::{Credentials, Proxies, Secret, Timeouts};
     use std::time::Duration;
 
     fn options(cookies: &[(&str, &str)]) -> RequestOptions {
@@ -87,7 +87,11 @@ mod tests {
             },
             takes_cookies: true,
             proxies: Proxies::default(),
-            total_timeout: Duration::from_secs(1),
+            timeouts: Timeouts {
+                connect: Duration::from_secs(1),
+                first_byte: Duration::from_secs(1),
+                total: Duration::from_secs(1),
+            },
             max_redirects: 0,
         }
     }

@@ -313,8 +313,9 @@ pub struct Try {
     /// The HTTP status, if there was an answer that could be used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<u16>,
-    /// A word for the error, if there was none: `address`, `resolve`, `connect`, `tls`, `timeout`, `reset`, `protocol`,
-    /// `tooLarge`, `mimeType`, `decode`, `request`, `brokenOff` or `proxy`.
+    /// A word for the error, if there was none: `address`, `resolve`, `connect`, `tls`, `connectTimeout`,
+    /// `firstByteTimeout`, `idleTimeout`, `totalTimeout`, `reset`, `protocol`, `tooLarge`, `mimeType`,
+    /// `decode`, `request`, `brokenOff` or `proxy`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
 }

@@ -232,7 +232,7 @@ enum Closed {
 
 /// Takes a place at the address of `url`.
 async fn enter(crawl: &Crawl, id: JobId, job: &ValidatedJob, url: &NormalizedUrl) -> Result<Place, Closed> {
-    let address = crawl.fetcher.address(url).await.map_err(Closed::Address)?;
+    let address = crawl.fetcher.address(url, job.request.timeouts).await.map_err(Closed::Address)?;
     let wish = Limits {
         delay: job.politeness.delay_per_ip.max(crawl.policy.min_delay_per_ip),
         concurrent: job.politeness.concurrent_requests_per_ip.min(crawl.policy.max_per_ip.unwrap_or(u32::MAX)),

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::error::{FetchError, Phase};
 
 /// Longer waits than this mean "for ever", and must not overflow the clock.
-const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
+pub(super) const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// When the whole fetch must be over.
 #[derive(Clone, Copy, Debug)]

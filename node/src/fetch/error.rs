@@ -1,12 +1,14 @@
 //! Why a page was not fetched, and what follows from it: try again, or give a reason.
 
 use std::error::Error;
+use std::fmt;
 use std::io;
 use std::time::Duration;
 
 use scrapering_core::frontier::record::ErrorClass;
 use scrapering_core::job::{NormalizedUrl, SkipReason};
 
+use super::connecting::ConnectTimedOut;
 use super::guard::AddressNotAllowed;
 use super::proxy::ProxyError;
 
@@ -19,8 +21,19 @@ pub enum Phase {
     FirstByte,
     /// Between two pieces of the body.
     Idle,
-    /// The whole exchange, redirects included.
+    /// The whole exchange.
     Total,
+}
+
+impl fmt::Display for Phase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Connect => "no connection within request.timeouts.connect",
+            Self::FirstByte => "no answer within request.timeouts.firstByte",
+            Self::Idle => "the answer stopped half way",
+            Self::Total => "no complete answer within request.timeouts.total",
+        })
+    }
 }
 
 /// Why there is no page. An HTTP status is not an error; see [`super::Fetched::class`].
@@ -59,7 +72,7 @@ pub enum FetchError {
     #[error("no trusted TLS connection")]
     Tls(#[source] reqwest::Error),
     /// The host was too slow.
-    #[error("timed out: {phase:?}")]
+    #[error("timed out: {phase}")]
     Timeout {
         /// Which clock ran out.
         phase: Phase,
@@ -139,7 +152,10 @@ impl FetchError {
             Self::Resolve(_) | Self::Lookup(_) => ErrorClass::Resolve,
             Self::Connect(_) => ErrorClass::Connect,
             Self::Tls(_) => ErrorClass::Tls,
-            Self::Timeout { .. } => ErrorClass::Timeout,
+            Self::Timeout { phase: Phase::Connect } | Self::Proxy(ProxyError::Timeout) => ErrorClass::ConnectTimeout,
+            Self::Timeout { phase: Phase::FirstByte } => ErrorClass::FirstByteTimeout,
+            Self::Timeout { phase: Phase::Idle } => ErrorClass::IdleTimeout,
+            Self::Timeout { phase: Phase::Total } => ErrorClass::TotalTimeout,
             Self::Reset(_) => ErrorClass::Reset,
             Self::Proxy(_) => ErrorClass::Proxy,
             Self::Protocol(_) | Self::BadRedirect { .. } => ErrorClass::Protocol,
@@ -169,9 +185,11 @@ impl FetchError {
         if facts.refused {
             return Self::AddressNotAllowed;
         }
+        if facts.connect_timed_out || (error.is_timeout() && error.is_connect()) {
+            return Self::Timeout { phase: Phase::Connect };
+        }
         if error.is_timeout() {
-            let phase = if error.is_connect() { Phase::Connect } else { Phase::Idle };
-            return Self::Timeout { phase };
+            return Self::Timeout { phase: Phase::Idle };
         }
         if error.is_dns() {
             Self::Resolve(error)
@@ -193,6 +211,7 @@ impl FetchError {
 #[derive(Default)]
 struct Facts {
     refused: bool,
+    connect_timed_out: bool,
     tls: bool,
     transport: bool,
     malformed: bool,
@@ -219,6 +238,7 @@ impl Facts {
 
     fn note(&mut self, cause: &(dyn Error + 'static)) {
         self.refused |= cause.is::<AddressNotAllowed>();
+        self.connect_timed_out |= cause.is::<ConnectTimedOut>();
         self.tls |= cause.is::<rustls::Error>();
         if let Some(hyper) = cause.downcast_ref::<hyper::Error>() {
             self.transport = true;

@@ -12,6 +12,9 @@ use super::clock::Deadline;
 use super::error::{FetchError, Phase};
 use super::{Fetcher, body};
 
+/// How long a receiver may take to be connected to and to begin its answer.
+const PATIENCE: Duration = Duration::from_secs(40);
+
 /// What a receiver answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Receipt {
@@ -35,7 +38,7 @@ impl Fetcher {
     ) -> Result<Receipt, FetchError> {
         let deadline = Deadline::after(total);
         let calling = self.call(Method::POST, url.as_url().clone(), headers, body, total);
-        let response = deadline.limit(self.header_timeout, Phase::FirstByte, calling).await??;
+        let response = deadline.limit(PATIENCE, Phase::FirstByte, calling).await??;
         let retry_after = response.headers().get(header::RETRY_AFTER).and_then(|value| value.to_str().ok());
         let receipt = Receipt { status: response.status().as_u16(), retry_after: retry_after.map(str::to_owned) };
         body::drain(response, deadline).await;

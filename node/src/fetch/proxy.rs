@@ -48,7 +48,6 @@ pub(super) struct Tunnels {
     addresses: Addresses,
     guard: Guard,
     tls: Arc<ClientConfig>,
-    connect_timeout: Duration,
     idle_timeout: Duration,
     idle_per_host: usize,
     clients: Arc<Mutex<BTreeMap<Id, ProxyClient>>>,
@@ -69,7 +68,6 @@ impl Tunnels {
             addresses,
             guard,
             tls: Arc::new(tls(&config.extra_roots)?),
-            connect_timeout: config.connect_timeout,
             idle_timeout: config.idle_connection_timeout,
             idle_per_host: config.max_idle_connections_per_host,
             clients: Arc::default(),
@@ -125,7 +123,6 @@ impl Tunnels {
                 addresses: self.addresses.clone(),
                 guard: self.guard.clone(),
                 tls: Arc::clone(&self.tls),
-                timeout: self.connect_timeout,
             };
             let client = Client::builder(TokioExecutor::new())
                 .timer(TokioTimer::new())

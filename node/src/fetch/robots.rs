@@ -65,7 +65,7 @@ impl Fetcher {
         moved: Option<&NormalizedUrl>,
         options: &RequestOptions,
     ) -> RobotsAnswer {
-        let deadline = Deadline::after(options.total_timeout);
+        let deadline = Deadline::after(options.timeouts.total);
         let Ok(at_home) = origin.join("/robots.txt") else {
             return RobotsAnswer::unreachable(FetchError::NotHttp);
         };
@@ -92,7 +92,7 @@ impl Fetcher {
         } else {
             headers::of_stranger(options, AcceptedTypes::Any)?
         };
-        self.send(target, headers, &options.proxies, deadline).await
+        self.send(target, headers, options, deadline).await
     }
 
     async fn read_robots(

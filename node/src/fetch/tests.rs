@@ -8,20 +8,22 @@ mod server;
 mod tls;
 
 use super::*;
-use scrapering_core::job::{Auth, Credentials, Proxies, Secret, SkipReason};
+use resolver::LookupFuture;
+use scrapering_core::frontier::record::ErrorClass;
+use scrapering_core::job::{Auth, Credentials, Proxies, Proxy, ProxyKind, Secret, SkipReason};
 
 use server::{Reply, Server};
 
 /// Patience for everything that is expected to happen.
 const LONG: Duration = Duration::from_secs(20);
+/// The same for each step of a request.
+const PATIENT: Timeouts = Timeouts { connect: LONG, first_byte: LONG, total: LONG };
 /// Patience for what is expected not to happen.
 const SHORT: Duration = Duration::from_millis(200);
 
 fn config() -> FetcherConfig {
     FetcherConfig {
         allowed_private_cidrs: vec!["127.0.0.0/8".parse().unwrap()],
-        connect_timeout: LONG,
-        first_byte_timeout: LONG,
         idle_timeout: LONG,
         ..FetcherConfig::default()
     }
@@ -38,7 +40,7 @@ fn options() -> RequestOptions {
         credentials: Credentials::default(),
         takes_cookies: true,
         proxies: Proxies::default(),
-        total_timeout: LONG,
+        timeouts: PATIENT,
         max_redirects: 5,
     }
 }
@@ -211,9 +213,9 @@ async fn a_refused_connection_can_be_tried_again() {
 
 #[tokio::test]
 async fn each_clock_ends_a_fetch_on_its_own() {
-    let first_byte = FetcherConfig { connect_timeout: SHORT, first_byte_timeout: SHORT, ..config() };
+    let first_byte = RequestOptions { timeouts: Timeouts { first_byte: SHORT, ..PATIENT }, ..options() };
     let idle = FetcherConfig { idle_timeout: SHORT, ..config() };
-    let short_total = RequestOptions { total_timeout: SHORT, ..options() };
+    let short_total = RequestOptions { timeouts: Timeouts { total: SHORT, ..PATIENT }, ..options() };
     let head = b"HTTP/1.1 200 OK\r\ncontent-length: 99\r\n\r\nx".to_vec();
     let hundreds = b"HTTP/1.1 103 Early Hints\r\n\r\n".to_vec();
     let drip = Reply::Drip {
@@ -222,12 +224,12 @@ async fn each_clock_ends_a_fetch_on_its_own() {
         pause: SHORT / 10,
     };
     for (name, config, options, reply, phase) in [
-        ("silent", first_byte.clone(), options(), Reply::Hang(vec![]), Phase::FirstByte),
-        ("half a header", first_byte.clone(), options(), Reply::Hang(b"HTTP/1.1 200".to_vec()), Phase::FirstByte),
+        ("silent", config(), first_byte.clone(), Reply::Hang(vec![]), Phase::FirstByte),
+        ("half a header", config(), first_byte.clone(), Reply::Hang(b"HTTP/1.1 200".to_vec()), Phase::FirstByte),
         (
             "endless hints",
+            config(),
             first_byte,
-            options(),
             Reply::Drip { head: vec![], piece: hundreds, pause: SHORT / 10 },
             Phase::FirstByte,
         ),
@@ -241,4 +243,49 @@ async fn each_clock_ends_a_fetch_on_its_own() {
         assert!(matches!(error, FetchError::Timeout { phase: found } if found == phase), "{name}: {error:?}");
         assert!(error.is_retryable(), "{name}");
     }
+}
+
+#[tokio::test]
+async fn a_connection_that_is_not_made_in_time_is_told_from_an_answer_that_does_not_come() {
+    // It waits for the end of the head of a request, and neither a handshake nor a greeting has one.
+    let server = Server::start(|_| Reply::Hang(vec![])).await;
+    let impatient = RequestOptions { timeouts: Timeouts { connect: SHORT, ..PATIENT }, ..options() };
+    let secure = url(&format!("https://127.0.0.1:{}/", server.port()));
+    let error = fetch_with(&fetcher(), &impatient, &secure).await.unwrap_err();
+    assert!(matches!(error, FetchError::Timeout { phase: Phase::Connect }), "{error:?}");
+    assert!(error.is_retryable() && error.is_hosts_failure());
+    assert_eq!(error.class(), Some(ErrorClass::ConnectTimeout));
+    for kind in [ProxyKind::Http, ProxyKind::Socks5] {
+        let proxy = Proxy { kind, host: "127.0.0.1".to_owned(), port: server.port(), login: None };
+        let proxies = Proxies { list: vec![proxy], ..Proxies::default() };
+        let through = RequestOptions { proxies, ..impatient.clone() };
+        let error = fetch_with(&fetcher(), &through, &server.url("/")).await.unwrap_err();
+        assert!(matches!(error, FetchError::Proxy(ProxyError::Timeout)), "{kind:?}: {error:?}");
+        assert!(error.is_retryable() && !error.is_hosts_failure(), "{kind:?}: the host is not to blame");
+        assert_eq!(error.class(), Some(ErrorClass::ConnectTimeout), "{kind:?}");
+    }
+    for (phase, class) in [
+        (Phase::FirstByte, ErrorClass::FirstByteTimeout),
+        (Phase::Idle, ErrorClass::IdleTimeout),
+        (Phase::Total, ErrorClass::TotalTimeout),
+    ] {
+        assert_eq!(FetchError::Timeout { phase }.class(), Some(class));
+    }
+}
+
+#[tokio::test]
+async fn a_name_that_is_not_looked_up_in_time_counts_as_no_connection() {
+    struct Silent;
+    impl Lookup for Silent {
+        fn lookup(&self, _host: &str) -> LookupFuture {
+            Box::pin(std::future::pending())
+        }
+    }
+    let fetcher = Fetcher::with_lookup(&config(), Arc::new(Silent)).unwrap();
+    let timeouts = Timeouts { connect: SHORT, ..PATIENT };
+    let (page, options) = (url("http://silent.example/"), RequestOptions { timeouts, ..options() });
+    let early = fetcher.address(&page, timeouts).await.unwrap_err();
+    assert!(matches!(early, FetchError::Timeout { phase: Phase::Connect }), "{early:?}");
+    let late = fetch_with(&fetcher, &options, &page).await.unwrap_err();
+    assert!(matches!(late, FetchError::Timeout { phase: Phase::Connect }), "{late:?}");
 }

@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use http::{HeaderName, HeaderValue};
-use scrapering_core::job::{Limits, RequestOptions, Retry, Secret, Seed};
+use scrapering_core::job::{Limits, RequestOptions, Retry, Secret, Seed, Timeouts};
 use scrapering_crds::Span;
-use scrapering_crds::job::{CookieMode, HeaderSpec, RequestSpec, RetrySpec, ScrapeJobSpec};
+use scrapering_crds::job::{CookieMode, HeaderSpec, RequestSpec, RetrySpec, ScrapeJobSpec, TimeoutsSpec};
 
 use super::proxy;
 use super::report::{Faults, Place, excerpt};
@@ -15,6 +15,8 @@ use super::report::{Faults, Place, excerpt};
 pub(super) const DAY: Duration = Duration::from_secs(86_400);
 const TEN_YEARS: Duration = Duration::from_secs(87_600 * 3_600);
 const DEADLINE_SECONDS_MAX: i64 = 315_360_000;
+const TIMEOUT_MIN: Duration = Duration::from_millis(100);
+const TIMEOUT_MAX: Duration = Duration::from_secs(600);
 const HEADERS_MAX: usize = 32;
 const HEADER_VALUE_BYTES_MAX: usize = 4_096;
 const USER_AGENT_BYTES_MAX: usize = 256;
@@ -53,8 +55,6 @@ pub(super) fn request(written: &RequestSpec, seeds: &[Seed], at: &Place, faults:
         let message = "is read in Kubernetes only; here, write the headers into request.headers with `secret: true`";
         faults.add(&at.field("headersSecretRef"), message);
     }
-    let at_total = at.field("timeouts").field("total");
-    check_span(written.timeouts.total, Duration::from_millis(100), Duration::from_secs(600), &at_total, faults);
     let max_redirects = written.redirects.max;
     if max_redirects > REDIRECTS_MAX {
         faults.add(&at.field("redirects").field("max"), format!("is {max_redirects}; use 0 to {REDIRECTS_MAX}"));
@@ -76,9 +76,17 @@ pub(super) fn request(written: &RequestSpec, seeds: &[Seed], at: &Place, faults:
             .map(|proxy| proxy::proxies(proxy, &at.field("proxy"), faults))
             .unwrap_or_default(),
         takes_cookies: written.cookies.mode == CookieMode::PerHost,
-        total_timeout: written.timeouts.total.0,
+        timeouts: timeouts(&written.timeouts, &at.field("timeouts"), faults),
         max_redirects,
     }
+}
+
+fn timeouts(written: &TimeoutsSpec, at: &Place, faults: &mut Faults) -> Timeouts {
+    let fields = [("connect", written.connect), ("firstByte", written.first_byte), ("total", written.total)];
+    for (field, timeout) in fields {
+        check_span(timeout, TIMEOUT_MIN, TIMEOUT_MAX, &at.field(field), faults);
+    }
+    Timeouts { connect: written.connect.0, first_byte: written.first_byte.0, total: written.total.0 }
 }
 
 fn headers(written: &[HeaderSpec], at: &Place, faults: &mut Faults) -> Vec<(String, String)> {

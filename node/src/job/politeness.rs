@@ -24,6 +24,7 @@ pub(super) fn politeness(spec: &ScrapeJobSpec, at: &Place, faults: &mut Faults) 
     let written = &spec.politeness;
     let at_politeness = at.field("politeness");
     let at_robots = at_politeness.field("robots");
+    check_span(written.robots.cache_ttl, Duration::from_secs(60), DAY, &at_robots.field("cacheTTL"), faults);
     check_span(written.robots.max_crawl_delay, Duration::ZERO, DAY, &at_robots.field("maxCrawlDelay"), faults);
     check_span(written.delay, Duration::ZERO, DAY, &at_politeness.field("delay"), faults);
     check_span(written.delay_per_ip, Duration::ZERO, DAY, &at_politeness.field("delayPerIP"), faults);
@@ -42,6 +43,7 @@ pub(super) fn politeness(spec: &ScrapeJobSpec, at: &Place, faults: &mut Faults) 
         concurrent_requests_per_host: concurrency,
         delay_per_ip: written.delay_per_ip.0,
         concurrent_requests_per_ip: per_ip,
+        robots_lifetime: written.robots.cache_ttl.0,
         max_crawl_delay: written.robots.max_crawl_delay.0,
         over_max_crawl_delay: match written.robots.over_max {
             OverMaxSpec::Skip => OverMax::Skip,

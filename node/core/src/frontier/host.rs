@@ -25,7 +25,7 @@ use breaker::{Breaker, Tripped};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
-/// How long a robots.txt is believed (RFC 9309, section 2.4).
+/// How long a robots.txt is believed at most (RFC 9309, section 2.4); jobs may wish for a newer one.
 pub const ROBOTS_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
 /// Attempts at a robots.txt before the host counts as broken.
 const ROBOTS_ATTEMPTS: u32 = 3;
@@ -95,8 +95,8 @@ pub(super) enum RobotsState {
     Asked { misses: u32 },
     /// Fetched then, milliseconds since 1970, and being stored.
     Fetched { at_ms: u64 },
-    /// Known until then; the file is the host's.
-    Known { until: Instant },
+    /// Known; the file is the host's.
+    Known,
     /// It could not be had, and is not asked for again before `until`.
     GivenUp { unreached: Unreached, until: Instant },
 }
@@ -162,6 +162,10 @@ pub(super) struct Host {
     pub(super) robots_moved: Option<(NormalizedUrl, u32)>,
     /// Its robots.txt, and when it was fetched, milliseconds since 1970.
     file: Option<(RobotsFile, u64)>,
+    /// The file is a day old then.
+    believed_until: Instant,
+    /// A newer file could not be had, and is not asked for again before.
+    spared_until: Instant,
     pub(super) in_flight: u32,
     next_at: Instant,
     /// When the host last began to answer: what is asked of it later may ask for a longer gap.
@@ -204,6 +208,8 @@ impl Host {
             robots: RobotsState::Unknown { from: now, misses: 0 },
             robots_moved: None,
             file: None,
+            believed_until: now,
+            spared_until: now,
             in_flight: 0,
             next_at: now,
             answered_at: None,
@@ -366,15 +372,23 @@ impl Host {
     pub(super) fn handle_robots_stored(&mut self, fetched_ms: u64, now: Instant) {
         if matches!(self.robots, RobotsState::Fetched { at_ms } if at_ms == fetched_ms) {
             self.queues.values_mut().for_each(|queue| queue.rules = None);
-            self.robots = RobotsState::Known { until: now + ROBOTS_LIFETIME };
+            self.robots = RobotsState::Known;
+            self.believed_until = now + ROBOTS_LIFETIME;
         }
     }
 
-    /// The host's robots.txt could not be fetched; returns whether the host is given up.
+    /// The host's robots.txt could not be fetched; returns whether the host is given up. It is not as long as a file may
+    /// be believed that is only older than the jobs wish.
     pub(super) fn handle_unreached(&mut self, unreached: &Unreached, now: Instant) -> bool {
         let RobotsState::Asked { misses } = self.robots else { return false };
         self.robots_moved = None;
-        let given_up = misses + 1 >= ROBOTS_ATTEMPTS || unreached.reason == SkipReason::PrivateAddress;
+        let is_final = unreached.reason == SkipReason::PrivateAddress;
+        let given_up = misses + 1 >= ROBOTS_ATTEMPTS || is_final;
+        if given_up && !is_final && self.file.is_some() && self.believed_until > now {
+            self.robots = RobotsState::Known;
+            self.spared_until = now + GIVEN_UP_FOR;
+            return false;
+        }
         self.robots = if given_up {
             RobotsState::GivenUp { unreached: unreached.clone(), until: now + GIVEN_UP_FOR }
         } else {
@@ -383,9 +397,12 @@ impl Host {
         given_up
     }
 
-    /// Whether the robots.txt is known and not too old.
-    pub(super) fn knows_robots(&self, now: Instant) -> bool {
-        matches!(self.robots, RobotsState::Known { until } if until > now)
+    /// Whether the robots.txt is known and not older than `lifetime`.
+    pub(super) fn knows_robots(&self, lifetime: Duration, now: Instant) -> bool {
+        // The moment at which it was fetched may lie before the clock began.
+        let is_young = self.believed_until > now + ROBOTS_LIFETIME.saturating_sub(lifetime);
+        let is_spared = self.spared_until > now && self.believed_until > now;
+        matches!(self.robots, RobotsState::Known) && (is_young || is_spared)
     }
 
     /// Whether `job` may request `path_and_query`; the host's robots.txt is known.
@@ -406,7 +423,7 @@ impl Host {
 
     /// The job's rules, once the host's robots.txt is known.
     pub(super) fn rules(&mut self, id: JobId, job: &ValidatedJob) -> Option<&Robots> {
-        let RobotsState::Known { .. } = &self.robots else { return None };
+        let RobotsState::Known = &self.robots else { return None };
         let (file, _) = self.file.as_ref()?;
         let queue = self.queues.entry(id).or_default();
         Some(queue.rules.get_or_insert_with(|| match file {
@@ -460,7 +477,7 @@ impl Host {
         let idle = self.queues.values().all(|queue| queue.is_empty() && queue.taken == 0)
             && self.in_flight == 0
             && self.writes == 0;
-        let settled = matches!(self.robots, RobotsState::Unknown { .. } | RobotsState::Known { .. });
+        let settled = matches!(self.robots, RobotsState::Unknown { .. } | RobotsState::Known);
         let quiet = self.answered_at.is_none_or(|at| now.since(at) >= FORGOTTEN_AFTER);
         idle && settled && quiet && [self.next_at, self.backoff.until, self.breaker.until].iter().all(|at| *at <= now)
     }

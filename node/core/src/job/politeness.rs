@@ -17,6 +17,8 @@ pub struct Politeness {
     pub delay_per_ip: Duration,
     /// Most requests in flight to one address, over all hosts there.
     pub concurrent_requests_per_ip: u32,
+    /// A robots.txt that is older is fetched again; a day at most (RFC 9309, section 2.4).
+    pub robots_lifetime: Duration,
     /// A longer `Crawl-delay` than this is not waited for.
     pub max_crawl_delay: Duration,
     /// What becomes of a host that asks for more than [`Politeness::max_crawl_delay`].

@@ -7,7 +7,6 @@ use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -26,6 +25,7 @@ use tokio_rustls::client::TlsStream;
 use tower::{Service, service_fn};
 
 use crate::fetch::addresses::{AddressError, Addresses};
+use crate::fetch::connecting::connecting;
 use crate::fetch::error::FetchError;
 use crate::fetch::guard::{AddressNotAllowed, Guard};
 
@@ -110,7 +110,6 @@ pub(super) struct Connector {
     pub(super) addresses: Addresses,
     pub(super) guard: Guard,
     pub(super) tls: Arc<ClientConfig>,
-    pub(super) timeout: Duration,
 }
 
 impl Service<Uri> for Connector {
@@ -124,10 +123,8 @@ impl Service<Uri> for Connector {
 
     fn call(&mut self, url: Uri) -> Self::Future {
         let connector = self.clone();
-        Box::pin(async move {
-            let connecting = tokio::time::timeout(connector.timeout, connector.connect(&url));
-            connecting.await.unwrap_or(Err(ProxyError::Timeout)).map(TokioIo::new)
-        })
+        let connecting = connecting(async move { connector.connect(&url).await });
+        Box::pin(async move { connecting.await.unwrap_or(Err(ProxyError::Timeout)).map(TokioIo::new) })
     }
 }
 

@@ -144,7 +144,7 @@ async fn the_address_that_is_paced_is_the_one_that_is_dialled() {
     let fetcher = Fetcher::with_lookup(&config(), lookup).unwrap();
     let url = url(&format!("http://inner.example:{}/", server.port()));
     for _ in 0..3 {
-        assert_eq!(fetcher.address(&url).await.unwrap(), IpAddr::from([127, 0, 0, 1]));
+        assert_eq!(fetcher.address(&url, PATIENT).await.unwrap(), IpAddr::from([127, 0, 0, 1]));
         fetch_with(&fetcher, &options(), &url).await.unwrap();
     }
 }
@@ -158,7 +158,7 @@ async fn a_fixed_name_is_not_looked_up_and_passes_the_guard_like_any_other() {
     assert_eq!(&fetch_with(&open, &options(), &url).await.unwrap().body[..], b"inner");
     let closed = Fetcher::new(&FetcherConfig { fixed_names, ..strict() }).unwrap();
     assert!(matches!(fetch_with(&closed, &options(), &url).await, Err(FetchError::AddressNotAllowed)));
-    assert!(matches!(closed.address(&url).await, Err(FetchError::AddressNotAllowed)));
+    assert!(matches!(closed.address(&url, PATIENT).await, Err(FetchError::AddressNotAllowed)));
 }
 
 #[tokio::test]

@@ -45,7 +45,7 @@ async fn a_server_that_cannot_be_reached_or_keeps_silent_is_told_as_such() {
     assert_eq!(answer.latency, None);
 
     let silent = Server::start(|_| Reply::Hang(vec![])).await;
-    let options = RequestOptions { total_timeout: SHORT, ..options() };
+    let options = RequestOptions { timeouts: Timeouts { total: SHORT, ..PATIENT }, ..options() };
     let answer = fetcher().fetch_robots(&silent.url("/"), None, &options).await;
     assert!(matches!(answer.outcome, RobotsOutcome::Unreachable(FetchError::Timeout { phase: Phase::Total })));
 }

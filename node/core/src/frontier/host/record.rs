@@ -51,7 +51,8 @@ impl Host {
             && self.file.is_none()
         {
             self.file = Some((file.clone(), *fetched_ms));
-            self.robots = RobotsState::Known { until: now + left };
+            self.robots = RobotsState::Known;
+            self.believed_until = now + left;
         }
     }
 }

@@ -76,9 +76,9 @@ impl Host {
     pub(in crate::frontier) fn status(&self, now: Instant) -> HostStatus {
         let robots = match (&self.robots, &self.file) {
             (RobotsState::GivenUp { .. }, _) => RobotsStatus::GivenUp,
-            (RobotsState::Known { .. }, Some((RobotsFile::AllowAll, _))) => RobotsStatus::AllowAll,
-            (RobotsState::Known { .. }, Some((RobotsFile::DisallowAll, _))) => RobotsStatus::DisallowAll,
-            (RobotsState::Known { .. }, Some((RobotsFile::Text(text), _))) => RobotsStatus::Text(text.len()),
+            (RobotsState::Known, Some((RobotsFile::AllowAll, _))) => RobotsStatus::AllowAll,
+            (RobotsState::Known, Some((RobotsFile::DisallowAll, _))) => RobotsStatus::DisallowAll,
+            (RobotsState::Known, Some((RobotsFile::Text(text), _))) => RobotsStatus::Text(text.len()),
             _ => RobotsStatus::Unknown,
         };
         let waiting = self

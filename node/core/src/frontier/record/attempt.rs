@@ -42,8 +42,14 @@ pub enum ErrorClass {
     Connect,
     /// No trusted TLS connection.
     Tls,
-    /// The host was too slow.
-    Timeout,
+    /// No connection in time.
+    ConnectTimeout,
+    /// No head of an answer in time.
+    FirstByteTimeout,
+    /// The body stopped coming.
+    IdleTimeout,
+    /// The answer was not complete in time.
+    TotalTimeout,
     /// The connection broke.
     Reset,
     /// The answer was not HTTP.
@@ -71,7 +77,10 @@ impl ErrorClass {
             Self::Resolve => "resolve",
             Self::Connect => "connect",
             Self::Tls => "tls",
-            Self::Timeout => "timeout",
+            Self::ConnectTimeout => "connectTimeout",
+            Self::FirstByteTimeout => "firstByteTimeout",
+            Self::IdleTimeout => "idleTimeout",
+            Self::TotalTimeout => "totalTimeout",
             Self::Reset => "reset",
             Self::Protocol => "protocol",
             Self::TooLarge => "tooLarge",

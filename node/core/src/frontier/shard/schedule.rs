@@ -5,12 +5,13 @@ use super::job::{Entry, JobShard, Stage};
 use super::records::{READ_AHEAD, Records};
 use super::{Event, Shard};
 use crate::frontier::history::History;
-use crate::frontier::host::{Host, Queue, RobotsState};
+use crate::frontier::host::{Host, Queue, ROBOTS_LIFETIME, RobotsState};
 use crate::frontier::record::{JobId, PageResult, UrlHash, UrlRecord, Way};
 use crate::frontier::{LEASE, LEASE_HOLD};
 use crate::job::{NormalizedUrl, SkipReason, ValidatedJob};
 use crate::time::Instant;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Most pages of a job on a host that are admitted and not requested yet.
 const ADMITTED_AHEAD: usize = 64;
@@ -224,9 +225,11 @@ impl Shard {
             Some(opens) if opens <= now => {}
             closed => return Turn::Wait(closed),
         }
+        let obeying = running.iter().filter(|(_, job)| job.politeness.obey_robots);
+        let lifetime = obeying.map(|(_, job)| job.politeness.robots_lifetime).min().unwrap_or(ROBOTS_LIFETIME);
         let mut wait = None;
         for (id, job) in running {
-            match self.job_turn(origin, id, &job, now) {
+            match self.job_turn(origin, id, &job, lifetime, now) {
                 Turn::Wait(until) => wait = [wait, until].into_iter().flatten().min(),
                 decided => return decided,
             }
@@ -234,7 +237,8 @@ impl Shard {
         Turn::Wait(wait)
     }
 
-    fn job_turn(&mut self, origin: &str, id: JobId, job: &Arc<ValidatedJob>, now: Instant) -> Turn {
+    /// `lifetime`: what a robots.txt has that all jobs here agree with.
+    fn job_turn(&mut self, origin: &str, id: JobId, job: &Arc<ValidatedJob>, lifetime: Duration, now: Instant) -> Turn {
         let Some(host) = self.hosts.get_mut(origin) else { return Turn::Wait(None) };
         if host.queues.get(&id).is_none_or(Queue::is_empty) {
             return Turn::Wait(None);
@@ -243,7 +247,7 @@ impl Shard {
             self.turned_away.insert(id);
             return Turn::Wait(None);
         }
-        if job.politeness.obey_robots && !host.knows_robots(now) {
+        if job.politeness.obey_robots && !host.knows_robots(lifetime, now) {
             return self.robots_turn(origin, id, job, now);
         }
         let Some(queue) = host.queues.get_mut(&id) else { return Turn::Wait(None) };
@@ -277,7 +281,7 @@ impl Shard {
                 return Turn::Again;
             }
             RobotsState::Unknown { misses, .. } => *misses,
-            RobotsState::Known { .. } | RobotsState::GivenUp { .. } => 0,
+            RobotsState::Known | RobotsState::GivenUp { .. } => 0,
         };
         host.robots = RobotsState::Asked { misses };
         host.handle_request();

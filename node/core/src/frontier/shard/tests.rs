@@ -14,6 +14,7 @@ mod records;
 mod registers;
 mod revised;
 mod revisits;
+mod robots;
 mod shares;
 mod world;
 
@@ -25,7 +26,7 @@ use crate::frontier::record::{
 };
 use crate::job::{
     BreakerRules, Credentials, Dedup, Limits, OverMax, Patterns, Politeness, Proxies, RequestOptions, Retry, Scope,
-    ScopeType, UrlRules,
+    ScopeType, Timeouts, UrlRules,
 };
 use crate::register::{Change, Outcome};
 use registers::Registers;
@@ -66,6 +67,7 @@ fn job() -> ValidatedJob {
             concurrent_requests_per_host: 1,
             delay_per_ip: Duration::ZERO,
             concurrent_requests_per_ip: 1,
+            robots_lifetime: Duration::from_secs(86_400),
             max_crawl_delay: Duration::from_secs(30),
             over_max_crawl_delay: OverMax::Skip,
             auto_throttle: None,
@@ -83,7 +85,11 @@ fn job() -> ValidatedJob {
             credentials: Credentials::default(),
             takes_cookies: true,
             proxies: Proxies::default(),
-            total_timeout: Duration::from_secs(30),
+            timeouts: Timeouts {
+                connect: Duration::from_secs(10),
+                first_byte: Duration::from_secs(20),
+                total: Duration::from_secs(30),
+            },
             max_redirects: 5,
         },
         limits: Limits {
