@@ -5,16 +5,20 @@
 #![allow(clippy::print_stderr, reason = "a test says what it measured")]
 
 use anyhow::{Context, ensure};
+use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube::{Api, ResourceExt};
+use reqwest::StatusCode;
 use scrapering_crds::job::JobPhase;
-use scrapering_crds::{ConditionStatus, ScrapeJob, ScrapeJobStatus, ScrapeSchedule};
+use scrapering_crds::{ConditionStatus, ScrapeJob, ScrapeJobStatus, ScrapeRing, ScrapeSchedule, Span};
 use scrapering_e2e::door::until;
 use scrapering_e2e::kube::Stage;
-use scrapering_e2e::kube::stage::LIMIT;
+use scrapering_e2e::kube::stage::{LIMIT, NAMESPACE, RING};
 use scrapering_e2e::kube::table::Table;
 use scrapering_e2e::shop;
 use serde_json::{Value, json};
+use std::time::Duration;
 
 const PRODUCTS: u32 = 40;
 const RECONCILES: &str = "scrapering_operator_reconciles_total{kind=\"ScrapeJob\"}";
@@ -137,6 +141,77 @@ async fn a_job_waits_for_its_ring_completes_and_goes_with_its_object() -> anyhow
     jobs.delete("shop", &DeleteParams::default()).await?;
     until("a deleted job", LIMIT, async || Ok(jobs.get_opt("shop").await?.is_none().then_some(()))).await?;
     Ok(())
+}
+
+/// Makes a job that takes long, and waits until its ring fetches for it; its id in the ring.
+async fn running(stage: &Stage, name: &str, url: &str) -> anyhow::Result<String> {
+    let mut slow = job(name, url)?;
+    slow.spec.politeness.delay = Span(Duration::from_secs(1));
+    stage.api::<ScrapeJob>().create(&PostParams::default(), &slow).await?;
+    let status = status_when(stage, name, "a job that has found something", |it| it.items > 0).await?;
+    status.job_id.context("a job that runs has an id in its ring")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn jobs_of_a_silent_ring_go_by_force_and_those_of_a_deleted_one_fail_and_keep_what_they_found()
+-> anyhow::Result<()> {
+    let Some((stage, _folder)) = Stage::if_any().await? else { return Ok(()) };
+    let shop = shop::start(shop::Config { products: PRODUCTS, ..shop::Config::default() }).await?;
+    let url = shop.url().to_string();
+    let ring = json!({
+        "replicas": 1, "update": { "minStableSeconds": 0 }, "scraping": { "allowedPrivateCidrs": ["127.0.0.0/8"] },
+    });
+    stage.make_ring(ring.clone()).await?;
+    stage.settled(1).await?;
+    let jobs: Api<ScrapeJob> = stage.api();
+
+    running(&stage, "waits", &url).await?;
+    stage.kubelet.signal(NAMESPACE, "main-0", "STOP").await?;
+    jobs.delete("waits", &DeleteParams::default()).await?;
+    stage.renewals(2).await?;
+    let waiting = jobs.get("waits").await.context("its ring has not let go of it")?;
+    ensure!(waiting.metadata.deletion_timestamp.is_some(), "{waiting:?}");
+    let force = Patch::Merge(json!({ "metadata": { "annotations": { "scrapering.io/force-delete": "true" } } }));
+    jobs.patch("waits", &PatchParams::default(), &force).await?;
+    until("a job that goes by force", LIMIT, async || Ok(jobs.get_opt("waits").await?.is_none().then_some(()))).await?;
+    stage.kubelet.signal(NAMESPACE, "main-0", "CONT").await?;
+
+    let id = running(&stage, "fails", &url).await?;
+    stage.api::<ScrapeRing>().delete(RING, &DeleteParams::default()).await?;
+    let failed =
+        status_when(&stage, "fails", "a job without its ring", |it| it.phase == Some(JobPhase::Failed)).await?;
+    ensure!(condition(&failed, "Failed") == "True/RingNotFound", "{failed:?}");
+    let pods: Api<Pod> = stage.api();
+    until("no pods", LIMIT, async || Ok(pods.list(&Default::default()).await?.items.is_empty().then_some(()))).await?;
+    // The ring of that name finds its volumes, and on them what the job had found.
+    stage.make_ring(ring).await?;
+    stage.settled(1).await?;
+    let gateways = stage.gateways(1).await?;
+    let found = until("the job's items", LIMIT, async || gateways.text(&format!("/v1/jobs/{id}/items")).await).await?;
+    ensure!(found.lines().count() >= usize::try_from(failed.items)?, "{} items, then {found}", failed.items);
+    jobs.delete("fails", &DeleteParams::default()).await?;
+    until("a job that is let go", LIMIT, async || Ok(jobs.get_opt("fails").await?.is_none().then_some(()))).await?;
+    until("no job in the ring", LIMIT, async || {
+        Ok((gateways.status_of(&format!("/v1/jobs/{id}")).await? == StatusCode::NOT_FOUND).then_some(()))
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_job_goes_also_where_the_definition_of_rings_is_gone() -> anyhow::Result<()> {
+    let Some((stage, _folder)) = Stage::if_any().await? else { return Ok(()) };
+    let jobs: Api<ScrapeJob> = stage.api();
+    jobs.create(&PostParams::default(), &job("alone", "https://example.org/")?).await?;
+    status_when(&stage, "alone", "a job without a ring", |it| condition(it, "Accepted") == "False/RingNotFound")
+        .await?;
+    let definitions: Api<CustomResourceDefinition> = Api::all(stage.client());
+    definitions.delete("scraperings.scrapering.io", &DeleteParams::default()).await?;
+    until("no definition of rings", LIMIT, async || {
+        Ok(definitions.get_opt("scraperings.scrapering.io").await?.is_none().then_some(()))
+    })
+    .await?;
+    jobs.delete("alone", &DeleteParams::default()).await?;
+    until("a job that goes", LIMIT, async || Ok(jobs.get_opt("alone").await?.is_none().then_some(()))).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -121,6 +121,20 @@ async fn kubectl_applies_a_ring_and_a_job_waits_for_them_explains_them_and_delet
         stage.settled(1).await?;
     }
 
+    // Scaled by hand and by the autoscaler, which finds the ring's number and its pods behind `/scale`.
+    kubectl.done(&["scale", "sring/main", "--replicas=3", "--current-replicas=1"]).await?;
+    stage.settled(3).await?;
+    let refused = kubectl.run(&["scale", "sring/main", "--replicas=2"]).await?;
+    ensure!(refused.code() == Some(1) && refused.err.contains("three"), "{refused:?}");
+    let selector = kubectl.done(&["get", "sring/main", "-o", "jsonpath={.status.selector}"]).await?;
+    let pods = kubectl.done(&["get", "pods", "-l", &selector, "-o", "name"]).await?;
+    ensure!(pods.lines().collect::<Vec<_>>() == ["pod/main-0", "pod/main-1", "pod/main-2"], "{selector}: {pods}");
+    kubectl.done(&["autoscale", "sring/main", "--min=3", "--max=5", "--cpu-percent=70"]).await?;
+    kubectl.done(&["wait", "--for=condition=AbleToScale", "hpa/main", &limit]).await?;
+    let known = kubectl.done(&["get", "hpa/main", "-o", "jsonpath={.status.currentReplicas}"]).await?;
+    ensure!(known == "3", "the autoscaler sees {known} nodes");
+    kubectl.done(&["delete", "hpa/main"]).await?;
+
     kubectl.done(&["delete", "sjob/shop", "sring/main", &limit]).await?;
     ensure!(kubectl.done(&["get", "sring,sjob", "-o", "name"]).await?.is_empty(), "something is left");
     // The garbage collector removes what the ring owned, in its own time.

@@ -14,6 +14,7 @@ pub mod door;
 pub mod keys;
 pub mod look;
 pub mod metrics_token;
+pub mod neighbourhood;
 pub mod optional;
 mod patience;
 mod reconcile;
@@ -29,7 +30,7 @@ use futures::StreamExt;
 use futures::future::join_all;
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{ConfigMap, Service, ServiceAccount};
-use k8s_openapi::api::networking::v1::{Ingress, NetworkPolicy};
+use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use kube::Client;
 use kube::core::DeserializeGuard;
@@ -78,14 +79,15 @@ async fn watch(scope: Scope, context: Arc<Context>, stop: CancellationToken) {
         return;
     }
     let owned = || watcher::Config::default().labels(&format!("{}={MANAGER}", build::MANAGED_BY));
+    let neighbours = context.served().changes(scope.clone(), owned());
     Controller::new(scope.api::<DeserializeGuard<ScrapeRing>>(), watcher::Config::default())
         .owns(scope.api::<StatefulSet>(), owned())
         .owns(scope.api::<Service>(), owned())
         .owns(scope.api::<ServiceAccount>(), owned())
         .owns(scope.api::<ConfigMap>(), owned())
         .owns(scope.api::<NetworkPolicy>(), owned())
-        .owns(scope.api::<Ingress>(), owned())
         .owns(scope.api::<PodDisruptionBudget>(), owned())
+        .reconcile_on(neighbours)
         .with_config(controller::Config::default().concurrency(CONCURRENCY).debounce(DEBOUNCE))
         .graceful_shutdown_on(stop.cancelled_owned())
         .run(reconcile::reconcile, reconcile::retry_later, context)

@@ -3,8 +3,8 @@
 use std::fmt::Debug;
 use std::time::Duration;
 
-use kube::api::ListParams;
-use kube::core::NamespaceResourceScope;
+use kube::api::{ApiResource, DynamicObject, ListParams};
+use kube::core::{NamespaceResourceScope, PartialObjectMeta};
 use kube::runtime::controller::{self, Action};
 use kube::runtime::reflector::ObjectRef;
 use kube::{Api, Client, Resource};
@@ -39,6 +39,14 @@ impl Scope {
         match &self.namespace {
             Some(namespace) => Api::namespaced(self.client.clone(), namespace),
             None => Api::all(self.client.clone()),
+        }
+    }
+
+    /// The metadata of the objects of a kind that is known only at run time, within the scope.
+    pub fn metadata(&self, kind: &ApiResource) -> Api<PartialObjectMeta<DynamicObject>> {
+        match &self.namespace {
+            Some(namespace) => Api::namespaced_with(self.client.clone(), namespace, kind),
+            None => Api::all_with(self.client.clone(), kind),
         }
     }
 

@@ -20,11 +20,11 @@ const ALLOWED: &str = "
     /serviceaccounts create,get,list,patch,watch
     /services create,get,list,patch,watch
     apps/statefulsets create,delete,get,list,patch,watch
-    cert-manager.io/certificates create,delete,get,patch
+    cert-manager.io/certificates create,delete,get,list,patch,watch
     events.k8s.io/events create,patch
-    gateway.networking.k8s.io/backendtlspolicies create,delete,get,patch
-    gateway.networking.k8s.io/httproutes create,delete,get,patch
-    monitoring.coreos.com/servicemonitors create,delete,get,patch
+    gateway.networking.k8s.io/backendtlspolicies create,delete,get,list,patch,watch
+    gateway.networking.k8s.io/httproutes create,delete,get,list,patch,watch
+    monitoring.coreos.com/servicemonitors create,delete,get,list,patch,watch
     networking.k8s.io/ingresses create,delete,get,list,patch,watch
     networking.k8s.io/networkpolicies create,delete,get,list,patch,watch
     policy/poddisruptionbudgets create,get,list,patch,watch

@@ -38,7 +38,12 @@ pub(super) async fn farewell<W: Ways>(context: &Context<W>, job: &ScrapeJob) -> 
 }
 
 async fn remove<W: Ways>(context: &Context<W>, job: &ScrapeJob) -> Result<(), Error> {
-    let Some(ring) = context.ring(job).await? else { return Ok(()) };
+    let ring = match context.ring(job).await {
+        // Not even the definition of rings is left. The server says so in plain text, which is known by its code alone.
+        Err(kube::Error::Api(answer)) if answer.code == 404 => None,
+        other => other?,
+    };
+    let Some(ring) = ring else { return Ok(()) };
     let id = job.status.as_ref().and_then(|status| status.job_id.clone());
     let way = match context.ways.to(&ring).await {
         Ok(way) => way,

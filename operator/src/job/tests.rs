@@ -394,15 +394,18 @@ async fn an_object_goes_when_its_ring_has_let_go_of_the_job_and_other_finalizers
 }
 
 #[tokio::test]
-async fn an_object_whose_ring_is_gone_goes_at_once() {
-    let (server, ring) = (cluster(json!({})), Ring::default());
-    reconciled(&server, &ring).await.expect("success");
-    ring.calls();
-    server.remove(RING);
-    delete(&server, "2100-01-01T00:00:00Z");
-    reconciled(&server, &ring).await.expect("success");
-    assert_eq!(server.get(JOB).expect("the job")["metadata"]["finalizers"], json!(["other/one"]));
-    assert_eq!(ring.calls(), [""; 0]);
+async fn an_object_whose_ring_is_gone_or_not_even_defined_goes_at_once() {
+    let gone: [fn(&Server); 2] = [|server| server.remove(RING), |server| server.serve("/scraperings/", false)];
+    for gone in gone {
+        let (server, ring) = (cluster(json!({})), Ring::default());
+        reconciled(&server, &ring).await.expect("success");
+        ring.calls();
+        gone(&server);
+        delete(&server, "2100-01-01T00:00:00Z");
+        reconciled(&server, &ring).await.expect("success");
+        assert_eq!(server.get(JOB).expect("the job")["metadata"]["finalizers"], json!(["other/one"]));
+        assert_eq!(ring.calls(), [""; 0]);
+    }
 }
 
 #[tokio::test]

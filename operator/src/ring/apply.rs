@@ -17,6 +17,7 @@ use thiserror::Error;
 
 use super::build::{OptionalApi, RingObjects, network};
 use super::dereference::controlled_by;
+use super::neighbourhood::Served;
 use super::optional::Absent;
 use super::validate::ValidatedRing;
 use super::{MANAGER, optional};
@@ -57,7 +58,13 @@ pub enum Error {
 /// The order matters only to a new ring: pods need their account and their settings, and their names must resolve when
 /// they start; the policies and the budget stand before there is anything to reach or to evict. What other controllers do comes last:
 /// it leads to what stands before it.
-pub async fn apply(client: &Client, absent: &Absent, ring: &ValidatedRing, objects: RingObjects) -> Applied {
+pub async fn apply(
+    client: &Client,
+    absent: &Absent,
+    served: &Served,
+    ring: &ValidatedRing,
+    objects: RingObjects,
+) -> Applied {
     let RingObjects {
         service_account,
         settings,
@@ -83,7 +90,7 @@ pub async fn apply(client: &Client, absent: &Absent, ring: &ValidatedRing, objec
     target.apply(gateway, &mut applied.failures).await;
     target.apply(disruption_budget, &mut applied.failures).await;
     applied.stateful_set = target.apply(stateful_set, &mut applied.failures).await;
-    let met = optional::meet(client, absent, ring, neighbours).await;
+    let met = optional::meet(client, absent, served, ring, neighbours).await;
     applied.failures.extend(met.failures);
     applied.missing = met.missing;
     applied

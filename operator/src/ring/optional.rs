@@ -13,6 +13,7 @@ use super::MANAGER;
 use super::apply::{Error, Failure};
 use super::build::{Neighbour, OptionalApi};
 use super::dereference::controlled_by;
+use super::neighbourhood::Served;
 use super::validate::ValidatedRing;
 
 /// Objects that are known to be absent, by the uid of their ring and the name of their API's resources.
@@ -39,8 +40,14 @@ pub struct Met {
     pub failures: Vec<Failure>,
 }
 
-/// Applies the objects that are wanted and removes the others.
-pub async fn meet(client: &Client, absent: &Absent, ring: &ValidatedRing, neighbours: Vec<Neighbour>) -> Met {
+/// Applies the objects that are wanted and removes the others; notes which APIs there are.
+pub async fn meet(
+    client: &Client,
+    absent: &Absent,
+    served: &Served,
+    ring: &ValidatedRing,
+    neighbours: Vec<Neighbour>,
+) -> Met {
     let mut met = Met::default();
     for Neighbour { api, object } in neighbours {
         let known = (ring.owner.uid.clone(), api.plural);
@@ -60,7 +67,7 @@ pub async fn meet(client: &Client, absent: &Absent, ring: &ValidatedRing, neighb
             },
         };
         match done {
-            Ok(true) => {}
+            Ok(true) => served.note(api),
             Ok(false) => met.missing.push(api),
             Err(error) => met.failures.push(Failure { object: format!("{} {}", api.kind, ring.name), error }),
         }

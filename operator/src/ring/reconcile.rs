@@ -20,6 +20,7 @@ use super::certificates::issued::{self, Handed};
 use super::certificates::{Certificates, Terms};
 use super::dereference::{Found, dereference};
 use super::keys::Keys;
+use super::neighbourhood::Served;
 use super::optional::Absent;
 use super::patience::Patience;
 use super::status::{Observed, Problem, news};
@@ -42,6 +43,7 @@ pub(super) struct Context {
     config: Config,
     patience: Patience,
     absent: Absent,
+    served: Served,
 }
 
 impl Context {
@@ -51,7 +53,13 @@ impl Context {
             config,
             patience: Patience::default(),
             absent: Absent::default(),
+            served: Served::default(),
         }
+    }
+
+    /// The optional APIs that rings have objects of.
+    pub(super) const fn served(&self) -> &Served {
+        &self.served
     }
 }
 
@@ -169,7 +177,8 @@ async fn bring_about(
     if let Some(before) = seen(valid, found, now) {
         valid.may_evict = before.trouble().is_none() && topology::next(&before).is_none();
     }
-    let applied = apply::apply(&context.desk.client, &context.absent, valid, build::build(valid)).await;
+    let applied =
+        apply::apply(&context.desk.client, &context.absent, &context.served, valid, build::build(valid)).await;
     outcome.missing = Some(applied.missing);
     outcome.failed += applied.failures.len();
     outcome.problems.extend(applied.failures.iter().map(Problem::from));
