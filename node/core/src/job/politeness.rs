@@ -132,6 +132,7 @@ mod tests {
             concurrent_requests_per_host: 4,
             delay_per_ip: Duration::ZERO,
             concurrent_requests_per_ip: 4,
+            robots_lifetime: Duration::from_secs(86_400),
             max_crawl_delay: Duration::ZERO,
             over_max_crawl_delay: OverMax::Skip,
             auto_throttle: None,
