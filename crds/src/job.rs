@@ -24,7 +24,9 @@ use serde::{Deserialize, Serialize};
 pub use credentials::{AuthSpec, BasicSpec, BearerSpec, CookieMode, CookieSpec, CookiesSpec};
 pub use dedup::{ContentIdentity, DedupSpec};
 pub use extract::{ElementType, ExtractSpec, FieldSpec, FieldType, MatchSpec, SourceType, TransformOp, TransformSpec};
-pub use fetch::{BackoffSpec, HeaderSpec, LimitsSpec, RedirectsSpec, RequestSpec, RetrySpec, SecretRef, TimeoutsSpec};
+pub use fetch::{
+    BackoffSpec, HeaderSpec, LimitsSpec, OnOutOfScope, RedirectsSpec, RequestSpec, RetrySpec, SecretRef, TimeoutsSpec,
+};
 pub use output::{OutputSpec, StoreBody};
 pub use politeness::{
     AutoThrottleSpec, CircuitBreakerSpec, DaySpec, HostRuleSpec, OverMaxSpec, PolitenessSpec, RobotsSpec, WindowSpec,

@@ -62,6 +62,8 @@ async fn page(State(site): State<Site>, UrlPath(path): UrlPath<String>) -> Respo
         "table" => typed("application/json", endless()),
         "paper.pdf" => typed("application/pdf", Body::from("%PDF-1.7 <h1>No heading</h1>")),
         "to-paper" => Redirect::temporary("/paper.pdf").into_response(),
+        "elsewhere" => Html("<!doctype html><h1>Elsewhere</h1><a href='/further'>f</a>").into_response(),
+        "in/to-elsewhere" => Redirect::temporary("/elsewhere").into_response(),
         "to-elsewhere" => Redirect::temporary(&format!("http://localhost:{}/elsewhere", site.port)).into_response(),
         "sitemap.xml.gz" => {
             typed("application/x-anything", Body::from(format!("http://127.0.0.1:{}/text\n", site.port)))
@@ -129,5 +131,19 @@ async fn what_a_job_asks_for_is_taken_in_whatever_it_is_and_items_come_from_what
     ensure!(site.asked() == ["paper.pdf", "sitemap.xml.gz", "text", "to-paper"], "{ended:#?}");
     ensure!(titles(folder.path())? == ["Text"], "{ended:#?}");
     ensure!(ended.err.contains("Completed: 3 pages, 1 item ") && !ended.err.contains("left out"), "{}", ended.err);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_redirect_out_of_the_scope_is_followed_if_the_job_says_so_and_the_links_there_are_not() -> anyhow::Result<()>
+{
+    let (folder, site) = (tempfile::tempdir()?, Site::open().await?);
+    let seeds = format!("[{{url: 'http://127.0.0.1:{}/in/to-elsewhere'}}]", site.port);
+    let follow = "  request: {redirects: {onOutOfScope: follow}}\n";
+    let ended = run(folder.path(), &seeds, "{scopeType: prefix}", follow).await?;
+    ensure!(ended.code() == Some(0), "the job completes: {ended:#?}");
+    ensure!(titles(folder.path())? == ["Elsewhere"], "{ended:#?}");
+    ensure!(site.asked() == ["elsewhere", "in/to-elsewhere"], "{ended:#?}");
+    ensure!(ended.err.contains("outOfScope 1"), "{}", ended.err);
     Ok(())
 }

@@ -95,6 +95,20 @@ pub struct RedirectsSpec {
     #[serde(default = "default_max_redirects")]
     #[schemars(with = "i32", range(min = 0, max = 20))]
     pub max: u32,
+    /// What becomes of a redirect that leads out of the scope. skip: the page is skipped. follow: what is there is taken in, unless `scope.exclude`, `allowedDomains` or `denyExtensions` leave it out; its links are judged like any others.
+    #[serde(default)]
+    pub on_out_of_scope: OnOutOfScope,
+}
+
+/// What becomes of a redirect that leads out of the scope.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum OnOutOfScope {
+    /// The page is skipped.
+    #[default]
+    Skip,
+    /// What is there is taken in.
+    Follow,
 }
 
 /// When to stop and what is too large.
@@ -191,7 +205,7 @@ impl Default for TimeoutsSpec {
 
 impl Default for RedirectsSpec {
     fn default() -> Self {
-        Self { max: default_max_redirects() }
+        Self { max: default_max_redirects(), on_out_of_scope: OnOutOfScope::Skip }
     }
 }
 

@@ -122,6 +122,8 @@ pub struct RequestOptions {
     pub timeouts: Timeouts,
     /// Most redirects followed for one page.
     pub max_redirects: u32,
+    /// Whether a redirect may lead out of the scope.
+    pub redirects_leave_scope: bool,
 }
 
 /// How long one request may take; a redirect is followed by another one.

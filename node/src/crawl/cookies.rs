@@ -93,6 +93,7 @@ mod tests {
                 total: Duration::from_secs(1),
             },
             max_redirects: 0,
+            redirects_leave_scope: false,
         }
     }
 

@@ -327,6 +327,7 @@ fn redirected(job: &ValidatedJob, visit: &Visit, location: NormalizedUrl) -> Con
         Ok(hops) => hops,
         Err(_) if is_list && location.origin() == visit.url.origin() => 0,
         Err(_) if job.seeds.iter().any(|seed| seed.url == location) => 0,
+        Err(_) if job.request.redirects_leave_scope && job.scope.admits(&location, visit.way.kind) => 0,
         Err(_) => return Conclusion::skipped(SkipReason::RedirectToExcluded, detail),
     };
     let way = Way { redirects: visit.way.redirects + 1, hops, ..visit.way };

@@ -42,6 +42,7 @@ fn options() -> RequestOptions {
         proxies: Proxies::default(),
         timeouts: PATIENT,
         max_redirects: 5,
+        redirects_leave_scope: false,
     }
 }
 

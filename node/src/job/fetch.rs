@@ -7,7 +7,7 @@ use std::time::Duration;
 use http::{HeaderName, HeaderValue};
 use scrapering_core::job::{Limits, RequestOptions, Retry, Secret, Seed, Timeouts};
 use scrapering_crds::Span;
-use scrapering_crds::job::{CookieMode, HeaderSpec, RequestSpec, RetrySpec, ScrapeJobSpec, TimeoutsSpec};
+use scrapering_crds::job::{CookieMode, HeaderSpec, OnOutOfScope, RequestSpec, RetrySpec, ScrapeJobSpec, TimeoutsSpec};
 
 use super::proxy;
 use super::report::{Faults, Place, excerpt};
@@ -78,6 +78,7 @@ pub(super) fn request(written: &RequestSpec, seeds: &[Seed], at: &Place, faults:
         takes_cookies: written.cookies.mode == CookieMode::PerHost,
         timeouts: timeouts(&written.timeouts, &at.field("timeouts"), faults),
         max_redirects,
+        redirects_leave_scope: written.redirects.on_out_of_scope == OnOutOfScope::Follow,
     }
 }
 

@@ -228,6 +228,18 @@ impl Scope {
         Ok(hops)
     }
 
+    /// Whether nothing leaves the URL out for good: it may only be too far away.
+    #[must_use]
+    pub fn admits(&self, url: &NormalizedUrl, kind: DocumentKind) -> bool {
+        let is_denied = kind == DocumentKind::Page && self.filters.deny_extensions.end(url);
+        !is_denied && !self.is_fenced_out(url) && !self.excludes(url)
+    }
+
+    fn is_fenced_out(&self, url: &NormalizedUrl) -> bool {
+        let allowed = &self.filters.allowed_domains;
+        !allowed.is_empty() && !allowed.hold(url)
+    }
+
     fn check_extension(&self, url: &NormalizedUrl) -> Result<(), SkipReason> {
         if self.filters.deny_extensions.end(url) { Err(SkipReason::Extension) } else { Ok(()) }
     }
@@ -235,9 +247,8 @@ impl Scope {
     fn hops(&self, url: &NormalizedUrl, is_near: bool, hops: u32) -> Result<u32, SkipReason> {
         let included = self.include.is_empty() || self.include.is_match(url.as_str());
         let hops = if is_near && included { 0 } else { hops + 1 };
-        let allowed = &self.filters.allowed_domains;
-        let is_outside = !allowed.is_empty() && !allowed.hold(url);
-        if is_outside || self.excludes(url) || hops > self.extra_hops { Err(SkipReason::OutOfScope) } else { Ok(hops) }
+        let is_out = self.is_fenced_out(url) || self.excludes(url) || hops > self.extra_hops;
+        if is_out { Err(SkipReason::OutOfScope) } else { Ok(hops) }
     }
 
     /// Whether `exclude` leaves the URL out.

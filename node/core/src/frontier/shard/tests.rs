@@ -91,6 +91,7 @@ fn job() -> ValidatedJob {
                 total: Duration::from_secs(30),
             },
             max_redirects: 5,
+            redirects_leave_scope: false,
         },
         limits: Limits {
             max_pages: None,

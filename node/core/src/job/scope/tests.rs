@@ -174,3 +174,18 @@ fn links_are_left_out_for_their_extension_and_lists_are_not() {
     assert_eq!(scope.verdict_beside(&packed, DocumentKind::List, 0), Ok(0));
     assert_scope(&scope, &["https://a.example/pdf", "https://a.example/x.html"], &[]);
 }
+
+#[test]
+fn what_is_only_too_far_away_is_told_from_what_is_left_out_for_good() {
+    let seeds = [url("https://a.example/")];
+    let scope = Scope::new(ScopeType::Host, &seeds, 3, Patterns::default(), patterns(&["/secret"]))
+        .with_filters(filters(&["a.example", "b.example"], &["gz"]));
+    let admits = |text, kind| scope.admits(&url(text), kind);
+    assert!(admits("https://b.example/x", DocumentKind::Page) && admits("https://a.example/x", DocumentKind::Page));
+    assert!(
+        !admits("https://c.example/x", DocumentKind::Page) && !admits("https://b.example/secret", DocumentKind::Page)
+    );
+    assert!(
+        !admits("https://b.example/x.gz", DocumentKind::Page) && admits("https://b.example/x.gz", DocumentKind::List)
+    );
+}
