@@ -55,6 +55,19 @@ async fn owned<K: Kind>(stage: &Stage) -> anyhow::Result<Vec<K>> {
     Ok(stage.api::<K>().list(&ListParams::default().labels(MANAGED)).await?.items)
 }
 
+/// Checks that one hand wrote everything, and that it goes with the ring; but for the keys, which live as long as the volumes.
+async fn is_of_one_hand<K: Kind>(stage: &Stage) -> anyhow::Result<()> {
+    for object in owned::<K>(stage).await? {
+        let name = object.name_any();
+        let writers = object.managed_fields().iter().filter(|written| written.subresource.is_none());
+        let writers: BTreeSet<_> = writers.filter_map(|written| written.manager.as_deref()).collect();
+        ensure!(writers == BTreeSet::from(["scrapering-operator"]), "{name} was written by {writers:?}");
+        let has_owner = object.owner_references().iter().any(|owner| owner.controller == Some(true));
+        ensure!(has_owner != (name == "main-keys"), "{name}: {:?}", object.owner_references());
+    }
+    Ok(())
+}
+
 /// Writes over a label of every object of the kind, waits until each has its own again; how many there are.
 async fn edited<K: Kind>(stage: &Stage) -> anyhow::Result<usize> {
     let all = owned::<K>(stage).await?;
@@ -130,6 +143,13 @@ async fn a_ring_becomes_healthy_is_healed_and_then_nothing_is_written() -> anyho
     stage.settled(3).await?;
     let before = versions(&stage).await?;
     ensure!(before.len() == 15, "the ring owns {before:#?}");
+    is_of_one_hand::<ServiceAccount>(&stage).await?;
+    is_of_one_hand::<ConfigMap>(&stage).await?;
+    is_of_one_hand::<Secret>(&stage).await?;
+    is_of_one_hand::<Service>(&stage).await?;
+    is_of_one_hand::<NetworkPolicy>(&stage).await?;
+    is_of_one_hand::<PodDisruptionBudget>(&stage).await?;
+    is_of_one_hand::<StatefulSet>(&stage).await?;
 
     let count = stage.operator.counter(RECONCILES).await?;
     stage.edit_ring(json!({ "podAnnotations": null, "scaleIn": { "timeout": "2h" } })).await?;
