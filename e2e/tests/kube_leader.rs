@@ -4,7 +4,7 @@
 
 use anyhow::ensure;
 use scrapering_e2e::door::until;
-use scrapering_e2e::kube::stage::{LIMIT, OPERATOR};
+use scrapering_e2e::kube::stage::{LIMIT, NAMESPACE, OPERATOR};
 use scrapering_e2e::kube::{Operator, Stage, rights};
 use serde_json::json;
 
@@ -12,7 +12,7 @@ use serde_json::json;
 async fn a_second_operator_writes_nothing_before_the_first_is_silent_and_the_first_ends_when_it_wakes()
 -> anyhow::Result<()> {
     let Some((mut stage, folder)) = Stage::if_any().await? else { return Ok(()) };
-    let token = rights::token(&stage.client()).await?;
+    let token = rights::token(&stage.client(), NAMESPACE).await?;
     let mut second = Operator::of(&stage.plane, folder.path(), "second", token).await?;
     until("an operator that leads", LIMIT, async || {
         Ok((stage.leader().await?.as_deref() == Some(OPERATOR)).then_some(()))
