@@ -40,6 +40,8 @@ pub use webhook::{WebhookEvent, WebhookSpec};
 
 /// Largest `parallelism`.
 pub const PARALLELISM_MAX: u32 = 10_000;
+/// Largest `backoffLimit`.
+pub const BACKOFF_LIMIT_MAX: u32 = 1_000_000_000;
 /// Most seeds in one job.
 pub const SEEDS_MAX: usize = 10_000;
 /// Most entries in each of `scope.include` and `scope.exclude`.
@@ -206,6 +208,10 @@ pub struct ScrapeJobSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 315_360_000))]
     pub active_deadline_seconds: Option<i64>,
+    /// The job is ended and counts as failed once more than so many of its pages have failed for good: answered with an error, or given up after the last attempt that `retry` allows. What it found is kept. Pages that are skipped for other reasons do not count. Without it no number of failed pages ends the job.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<i32>", range(min = 0, max = 1_000_000_000))]
+    pub backoff_limit: Option<u32>,
     /// The job object, and with it the job and its results in the ring, are removed this long after the job has ended, seconds, whether its outputs are written or not. Read in Kubernetes; without it they stay until they are deleted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 315_360_000))]

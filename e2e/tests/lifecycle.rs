@@ -97,6 +97,32 @@ async fn seeds_and_exclusions_reach_a_job_while_it_runs_and_failed_pages_are_tri
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_job_with_more_failed_pages_than_it_allows_fails_and_keeps_what_it_found() -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let errand = Errand::begin(folder.path(), 600, DELAY).await?;
+    let mut ring = Ring::start(folder.path(), 3).await?;
+    let door = ring.door();
+    let id = door
+        .submit(&errand.job("  retry: {maxRetries: 1, backoff: {initial: 10ms, max: 10ms}}\n  backoffLimit: 2\n"))
+        .await?;
+    wait_for_pages(door, &id, 5).await?;
+    let running = status(door, &id).await?;
+    ensure!(running["phase"] == "Running" && running["pages"]["failed"].as_u64() <= Some(2), "{running}");
+    let urls: Vec<String> = (0..5).map(|page| format!("{}nowhere/{page}", errand.url())).collect();
+    let seeds = json!({ "urls": urls }).to_string();
+    let answer = door.ask(Method::POST, &format!("/v1/jobs/{id}/seeds"), Some(&seeds)).await?;
+    ensure!(answer.status.is_success(), "{:?}", answer.json());
+    let failed = wait_for(door, &id, "Failed").await?;
+    ensure!(failed["reason"] == "backoffLimitExceeded" && failed["pages"]["failed"].as_u64() > Some(2), "{failed}");
+    ensure!(failed["message"].as_str().is_some_and(|message| message.contains("backoffLimit: 2")), "{failed}");
+    ensure!(failed["pages"]["succeeded"].as_u64() >= Some(5) && failed["pages"]["queued"] == 0, "{failed}");
+    let skipped = door.list(&id, "skipped").await?;
+    ensure!(skipped.iter().any(|page| page["reason"] == "backoffLimitExceeded"), "{skipped:?}");
+    ensure!(failed["items"] == door.list(&id, "items").await?.len(), "{failed}");
+    ring.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_host_gets_more_pages_than_its_limit() -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
     let errand = Errand::begin(folder.path(), 60, Duration::ZERO).await?;

@@ -152,6 +152,8 @@ pub struct Limits {
     pub max_body_bytes: u64,
     /// The job ends this long after it started; `None` is no limit.
     pub max_duration: Option<Duration>,
+    /// The job fails when more pages than these have failed for good; `None` is no limit.
+    pub max_failed: Option<u64>,
 }
 
 impl Limits {

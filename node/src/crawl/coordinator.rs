@@ -243,7 +243,7 @@ impl LookedAt {
                 && may_have_ended(&spec.job, is_closing, &totals)
                 && confirm(&crawl.driver, job_partition(self.job), self.token).await?
             {
-                return self.end(crawl, totals).await;
+                return self.end(crawl, &spec.job, totals).await;
             }
         } else if !self.record.suspended
             && let Some(reason) = self.limit_reached(crawl, &spec.job, &total)
@@ -263,6 +263,9 @@ impl LookedAt {
         if matches!(self.record.phase, JobPhase::Closing(_)) {
             return None;
         }
+        if fails(spec, total) {
+            return Some(SkipReason::BackoffLimitExceeded);
+        }
         if spec.recrawl.is_none() && spec.limits.max_pages.is_some_and(|pages| total.admitted_closed >= pages) {
             return Some(SkipReason::PageLimit);
         }
@@ -276,18 +279,9 @@ impl LookedAt {
         spec.limits.max_duration.is_some_and(|most| age >= most).then_some(SkipReason::TimeLimit)
     }
 
-    async fn end(self, crawl: &Crawl, totals: Counters) -> Result<Next, Unavailable> {
-        let reason = match self.record.phase {
-            JobPhase::Closing(reason) => Some(reason),
-            _ => None,
-        };
-        let nothing = totals.succeeded == 0 && reason.is_none();
-        let phase = match reason {
-            _ if nothing => JobPhase::Failed,
-            Some(SkipReason::JobStopped) => JobPhase::Stopped,
-            reason => JobPhase::Completed(reason),
-        };
-        let message = nothing.then(|| "not one page could be fetched; the list of skipped pages says why".to_owned());
+    async fn end(self, crawl: &Crawl, spec: &ValidatedJob, totals: Counters) -> Result<Next, Unavailable> {
+        let limit = if let JobPhase::Closing(reason) = self.record.phase { Some(reason) } else { None };
+        let (phase, message) = outcome(spec, limit, &totals);
         let completed_ms = crawl.driver.clock().wall_ms();
         let ended = self.change(crawl, |record| JobRecord { phase, totals, message, completed_ms, ..record }).await?;
         Ok(if ended { Next::Finished } else { Next::LookAgain })
@@ -310,6 +304,31 @@ impl LookedAt {
 fn may_have_ended(spec: &ValidatedJob, is_closing: bool, total: &Counters) -> bool {
     let goes_on = spec.recrawl.is_some() && (total.in_flight > 0 || (!is_closing && total.succeeded > 0));
     !goes_on && total.done() == total.discovered && (total.discovered > 0 || is_closing)
+}
+
+/// Whether more pages have failed than the job allows.
+fn fails(spec: &ValidatedJob, total: &Counters) -> bool {
+    spec.limits.max_failed.is_some_and(|most| total.failed > most)
+}
+
+/// How a job has ended, and a sentence about it if it has failed; `limit`: what made it end, if anything did.
+fn outcome(spec: &ValidatedJob, limit: Option<SkipReason>, totals: &Counters) -> (JobPhase, Option<String>) {
+    match limit {
+        Some(SkipReason::JobStopped) => (JobPhase::Stopped, None),
+        _ if fails(spec, totals) => {
+            let (failed, most) = (totals.failed, spec.limits.max_failed.unwrap_or_default());
+            let told = format!(
+                "pages that failed: {failed}, backoffLimit: {most}; what was found is kept, and the list of skipped pages \
+                 says why they failed"
+            );
+            (JobPhase::Failed(Some(SkipReason::BackoffLimitExceeded)), Some(told))
+        }
+        None if totals.succeeded == 0 => {
+            let told = "not one page could be fetched; the list of skipped pages says why";
+            (JobPhase::Failed(None), Some(told.to_owned()))
+        }
+        limit => (JobPhase::Completed(limit), None),
+    }
 }
 
 fn seed_link(seed: &Seed) -> Link {
@@ -494,6 +513,23 @@ mod tests {
         let nothing = Counters { succeeded: 0, failed: 2, ..done };
         assert!(may_have_ended(&again, false, &nothing), "there is no page to be visited again");
         assert!(!may_have_ended(&once, false, &Counters::default()), "its seeds are not there yet");
+    }
+
+    #[test]
+    fn a_job_fails_with_one_failed_page_more_than_its_limit_and_not_before() {
+        let limited = spec(", backoffLimit: 2");
+        let with = |failed| Counters { discovered: 9, succeeded: 9 - failed, failed, ..Counters::default() };
+        assert!(!fails(&limited, &with(2)) && fails(&limited, &with(3)) && !fails(&spec(""), &with(9)));
+        let phase = |limit, failed| outcome(&limited, limit, &with(failed)).0;
+        let failed = JobPhase::Failed(Some(SkipReason::BackoffLimitExceeded));
+        assert_eq!(phase(None, 2), JobPhase::Completed(None));
+        assert_eq!(phase(None, 3), failed, "the last pages may be those that fail");
+        assert_eq!(phase(Some(SkipReason::BackoffLimitExceeded), 3), failed);
+        assert_eq!(phase(Some(SkipReason::PageLimit), 3), failed, "whatever ended it first");
+        assert_eq!(phase(Some(SkipReason::PageLimit), 1), JobPhase::Completed(Some(SkipReason::PageLimit)));
+        assert_eq!(phase(Some(SkipReason::JobStopped), 3), JobPhase::Stopped, "that was its user's wish");
+        assert_eq!(outcome(&spec(""), None, &with(9)).0, JobPhase::Failed(None));
+        assert!(fails(&spec(", backoffLimit: 0"), &with(1)));
     }
 
     #[test]

@@ -425,7 +425,9 @@ fn status(
     let (phase, reason) = match record.phase {
         JobPhase::Deleting => (Phase::Deleting, None),
         JobPhase::Completed(reason) => (Phase::Completed, reason.map(|reason| reason.to_string())),
-        JobPhase::Failed => (Phase::Failed, Some("nothingFetched".to_owned())),
+        JobPhase::Failed(reason) => {
+            (Phase::Failed, Some(reason.map_or("nothingFetched".to_owned(), |reason| reason.to_string())))
+        }
         _ if record.suspended && *at_rest => (Phase::Paused, None),
         _ if record.suspended => (Phase::Pausing, None),
         JobPhase::Pending => (Phase::Pending, None),

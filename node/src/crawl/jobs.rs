@@ -64,7 +64,7 @@ pub enum Phase {
     Paused,
     /// Everything in scope was done, or a limit was reached (see `reason`).
     Completed,
-    /// Nothing could be fetched (see `reason` and `message`).
+    /// Nothing could be fetched, or more pages failed than the job allows (see `reason` and `message`).
     Failed,
     /// Being removed from every copy.
     Deleting,
@@ -123,7 +123,7 @@ pub struct JobStatus {
     pub name: String,
     /// Where it stands.
     pub phase: Phase,
-    /// A word for why, if the phase alone does not say it: `pageLimit`, `timeLimit`, `seedsUnreachable`; `recrawl` while a
+    /// A word for why, if the phase alone does not say it: `pageLimit`, `timeLimit`, `nothingFetched`, `backoffLimitExceeded`; `recrawl` while a
     /// running job only waits for pages to be visited again.
     pub reason: Option<String>,
     /// A sentence for people.

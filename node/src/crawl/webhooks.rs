@@ -143,7 +143,7 @@ fn unavailable(_: JobsError) -> Unavailable {
 
 fn moment(record: &JobRecord) -> Moment {
     let end = match record.phase {
-        JobPhase::Failed => Some(DeliveryEvent::Failed),
+        JobPhase::Failed(_) => Some(DeliveryEvent::Failed),
         phase if phase.has_ended() => Some(DeliveryEvent::Completed),
         _ => None,
     };

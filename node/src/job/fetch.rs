@@ -7,7 +7,9 @@ use std::time::Duration;
 use http::{HeaderName, HeaderValue};
 use scrapering_core::job::{Limits, RequestOptions, Retry, Secret, Seed, Timeouts};
 use scrapering_crds::Span;
-use scrapering_crds::job::{CookieMode, HeaderSpec, OnOutOfScope, RequestSpec, RetrySpec, ScrapeJobSpec, TimeoutsSpec};
+use scrapering_crds::job::{
+    BACKOFF_LIMIT_MAX, CookieMode, HeaderSpec, OnOutOfScope, RequestSpec, RetrySpec, ScrapeJobSpec, TimeoutsSpec,
+};
 
 use super::proxy;
 use super::report::{Faults, Place, excerpt};
@@ -148,6 +150,10 @@ pub(super) fn limits(spec: &ScrapeJobSpec, at: &Place, faults: &mut Faults) -> L
         let message = format!("is {seconds}; use 1 to {DEADLINE_SECONDS_MAX}");
         faults.add(&at.field("activeDeadlineSeconds"), message);
     }
+    if let Some(most) = spec.backoff_limit.filter(|most| *most > BACKOFF_LIMIT_MAX) {
+        let message = format!("is {most}; use 0 to {BACKOFF_LIMIT_MAX}, or leave it out for no limit");
+        faults.add(&at.field("backoffLimit"), message);
+    }
     Limits {
         max_pages: written.max_pages,
         max_pages_per_host: written.max_pages_per_host,
@@ -155,6 +161,7 @@ pub(super) fn limits(spec: &ScrapeJobSpec, at: &Place, faults: &mut Faults) -> L
         max_bytes: written.max_bytes.map(|bytes| bytes.0),
         max_body_bytes: body.0,
         max_duration: spec.time_limit(),
+        max_failed: spec.backoff_limit.map(u64::from),
     }
 }
 

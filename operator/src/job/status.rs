@@ -170,7 +170,7 @@ fn phase(verdicts: &[Verdict], finding: &Finding, before: Option<JobPhase>) -> J
     }
 }
 
-/// `seedsUnreachable` as a condition's reason is written: `SeedsUnreachable`.
+/// `nothingFetched` as a condition's reason is written: `NothingFetched`.
 fn camel(word: &str) -> String {
     let mut letters = word.chars().filter(char::is_ascii_alphanumeric);
     let first = letters.next().map(|letter| letter.to_ascii_uppercase());

@@ -99,8 +99,8 @@ pub enum JobPhase {
     Closing(SkipReason),
     /// Ended; the reason if a limit ended it.
     Completed(Option<SkipReason>),
-    /// Ended without one page fetched.
-    Failed,
+    /// Ended without one page fetched, or, for a reason, with less than it should have.
+    Failed(Option<SkipReason>),
     /// Being removed.
     Deleting,
     /// Ended by its user; what was found is kept.
@@ -117,7 +117,7 @@ impl JobPhase {
     /// Whether the job has ended.
     #[must_use]
     pub const fn has_ended(self) -> bool {
-        matches!(self, Self::Completed(_) | Self::Failed | Self::Stopped | Self::Cancelled)
+        matches!(self, Self::Completed(_) | Self::Failed(_) | Self::Stopped | Self::Cancelled)
     }
 }
 

@@ -55,11 +55,13 @@ pub enum SkipReason {
     OptedOut,
     /// The path of the URL ends in one of `scope.denyExtensions`.
     Extension,
+    /// More pages of the job had failed than `backoffLimit` allows.
+    BackoffLimitExceeded,
 }
 
 impl SkipReason {
     /// Every reason, in the order of the enum.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 24] = [
         Self::OutOfScope,
         Self::Depth,
         Self::RobotsTxt,
@@ -83,6 +85,7 @@ impl SkipReason {
         Self::Trap,
         Self::OptedOut,
         Self::Extension,
+        Self::BackoffLimitExceeded,
     ];
 
     /// The word that users, the wire and the disk know.
@@ -112,6 +115,7 @@ impl SkipReason {
             Self::Trap => "trap",
             Self::OptedOut => "optedOut",
             Self::Extension => "extension",
+            Self::BackoffLimitExceeded => "backoffLimitExceeded",
         }
     }
 }

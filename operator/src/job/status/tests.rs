@@ -73,7 +73,8 @@ fn ends_are_complete_or_failed_with_the_rings_own_reason() {
         (end("Completed", None), "Complete", "AllPagesSettled"),
         (end("Completed", Some("pageLimit")), "Complete", "PageLimit"),
         (end("Completed", Some("timeLimit")), "Complete", "TimeLimit"),
-        (end("Failed", Some("seedsUnreachable")), "Failed", "SeedsUnreachable"),
+        (end("Failed", Some("nothingFetched")), "Failed", "NothingFetched"),
+        (end("Failed", Some("backoffLimitExceeded")), "Failed", "BackoffLimitExceeded"),
         (end("Failed", None), "Failed", "RingGaveUp"),
         (end("Stopped", None), "Failed", "StoppedInRing"),
         (end("Cancelled", None), "Failed", "CancelledInRing"),
@@ -142,8 +143,7 @@ fn a_job_whose_ring_is_gone_has_failed_and_keeps_what_was_said_of_it() {
 
 #[test]
 fn words_of_the_ring_become_reasons_that_the_schema_takes() {
-    for (word, reason) in [("seedsUnreachable", "SeedsUnreachable"), ("", "Ring"), ("4xx", "Ring4xx"), ("a b\n", "Ab")]
-    {
+    for (word, reason) in [("nothingFetched", "NothingFetched"), ("", "Ring"), ("4xx", "Ring4xx"), ("a b\n", "Ab")] {
         assert_eq!(camel(word), reason);
     }
 }

@@ -100,6 +100,7 @@ fn job() -> ValidatedJob {
             max_bytes: None,
             max_body_bytes: 1 << 20,
             max_duration: None,
+            max_failed: None,
         },
         url_rules: UrlRules::default(),
         retry: Retry {
