@@ -252,6 +252,7 @@ pub(crate) fn bad() -> Vec<Case> {
     update(Job, "/spec/limits/maxBodyBytes", json!(2048));
     update(Job, "/spec/retry/maxRetries", json!(7));
     update(Job, "/spec/activeDeadlineSeconds", json!(60));
+    update(Job, "/spec/backoffLimit", json!(3));
     update(Job, "/spec/circuitBreaker", json!({ "maxOpens": 1 }));
     update(Job, "/spec/dedup", json!({ "content": "text" }));
     update(Job, "/spec/recrawl", json!({ "emit": "changed" }));
