@@ -251,7 +251,8 @@ async fn an_entry_that_one_member_alone_has_reaches_all_members() {
             for member in &members {
                 let reply = member.disk().handle(ask(Request::Read { keys: vec![key.clone()] })).await;
                 let Reply::Read(held) = reply else { return false };
-                if held[0].ballot != ballot || held[0].value.as_ref() != Some(&value) {
+                // Under whatever ballot: a node that claims the partition meanwhile reads all of it, and so writes it anew.
+                if held[0].value.as_ref() != Some(&value) {
                     return false;
                 }
             }
